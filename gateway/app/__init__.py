@@ -1,0 +1,1 @@
+"""Composition root: settings -> objects; the roles and their supervisor."""

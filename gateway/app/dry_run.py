@@ -1,0 +1,56 @@
+"""What would become of files, by the same checks that intake and routing make. Stores nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.config import Settings
+from gateway.dicom.attributes import lookup, read_attributes
+from gateway.dicom.part10 import DefectiveDatasetError, read_received, set_tolerant_reading, split_file
+from gateway.dicom.uids import ACCEPTED_SOP_CLASSES, ACCEPTED_TRANSFER_SYNTAXES
+from gateway.errors import UnreadableInstanceError
+from gateway.routing.router import Router
+
+MAX_FILE_BYTES: Final = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class WouldBe:
+    """A file's fate. outcome: `eligible (header)`, an outcome code, or `refused`; pixels are not looked at."""
+
+    file: str
+    route: str | None
+    outcome: str
+    reason: str
+    refused: bool
+
+
+def files_under(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def dry_run(settings: Settings, files: Sequence[Path]) -> Iterator[WouldBe]:
+    set_tolerant_reading()
+    router = Router(settings)
+    for file in files:
+        yield _fate(router, file)
+
+
+def _fate(router: Router, file: Path) -> WouldBe:
+    try:
+        transfer_syntax_uid, content = split_file(file, max_bytes=MAX_FILE_BYTES)
+        if transfer_syntax_uid not in ACCEPTED_TRANSFER_SYNTAXES:
+            return WouldBe(file.name, None, "refused", "transfer syntax is not accepted", refused=True)
+        header = read_received(content, transfer_syntax_uid)
+    except DefectiveDatasetError as error:
+        return WouldBe(file.name, None, "refused", error.defect.value, refused=True)
+    except UnreadableInstanceError as error:
+        return WouldBe(file.name, None, "refused", error.detail, refused=True)
+    if header.identity.sop_class_uid not in ACCEPTED_SOP_CLASSES:
+        return WouldBe(file.name, None, "refused", "SOP class is not accepted", refused=True)
+    decision = router.decide(read_attributes(header.dataset), lookup(header.dataset))
+    outcome = "eligible (header)" if decision.outcome is None else decision.outcome.value
+    return WouldBe(file.name, decision.route, outcome, decision.reason, refused=False)

@@ -1,0 +1,182 @@
+"""The three roles, each a process of its own: receiver (network in), worker (model), sender (network out)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Final
+
+from gateway.config import Settings
+from gateway.dicom.part10 import set_tolerant_reading
+from gateway.domain.identifiers import owner_name
+from gateway.domain.job import JobKind
+from gateway.errors import GatewayError
+from gateway.events import Event, log_event
+from gateway.ops.logging import configure_logging
+from gateway.store.audit_log import AuditLog
+from gateway.store.database import Database
+from gateway.store.deliveries import Deliveries
+from gateway.store.instances import Instances
+from gateway.store.job_queue import JobQueue
+from gateway.store.receipts import Receipts
+from gateway.store.results import Results
+from gateway.store.spool import Spool
+from gateway.workers.retry import Backoff
+from gateway.workers.worker import JobHandler, WorkerLoop
+
+EXIT_DISK: Final = 74
+"""sysexits EX_IOERR: an fsync failed; starting again would promise what the disk does not keep."""
+EXIT_CONFIGURATION: Final = 78
+"""sysexits EX_CONFIG: the role cannot start as it is configured."""
+
+
+class Role(StrEnum):
+    RECEIVER = "receiver"
+    WORKER = "worker"
+    SENDER = "sender"
+
+
+def run_role(role: Role, settings: Settings) -> None:
+    """A role's process: runs until SIGTERM or until its parent is gone, then drains. Exits with a code for the supervisor."""
+    configure_logging(settings.logging.level, role.value)
+    set_tolerant_reading()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _watch_parent(stop)
+    database = Database(settings.database.url)
+    try:
+        code = _RUNNERS[role](settings, database, stop)
+        log_event(Event.ROLE_STOPPED, role=role.value, exit_code=code)
+    except GatewayError as error:
+        log_event(Event.ROLE_DIED, level="error", role=role.value, error_class=type(error).__name__, code=error.code)
+        # no patient is known yet at this point: the whole text, with its remedy, may be shown
+        print(f"strnet-gateway {role.value}: {error}", file=sys.stderr)  # noqa: T201
+        code = EXIT_CONFIGURATION if not error.retryable else 1
+    finally:
+        database.close()
+    sys.stdout.flush()
+    # pynetdicom's threads are no daemons: a peer that stalls would keep a drained process alive
+    os._exit(code)
+
+
+def _watch_parent(stop: threading.Event) -> None:
+    """A role must not outlive its supervisor, however that died."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        stop.set()
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
+
+
+def _run_receiver(settings: Settings, database: Database, stop: threading.Event) -> int:
+    from gateway.receive.server import ReceiverServer
+    from gateway.receive.sweep import sweep
+
+    actor = owner_name(Role.RECEIVER)
+    spool, receipts, audit = Spool(settings.spool.folder), Receipts(database, actor), AuditLog(database, actor)
+    swept = sweep(spool, Instances(database), receipts, actor=actor)
+    log_event(Event.SPOOL_SWEPT, count=swept.partial + swept.adopted + swept.lost, reason=f"{swept.partial} {swept.adopted} {swept.lost}")
+    server = ReceiverServer(settings, receipts=receipts, audit=audit, spool=spool)
+    try:
+        port = server.start()
+    except OSError:
+        log_event(Event.ROLE_DIED, level="error", role=Role.RECEIVER.value, port=settings.receiver.port, reason="port in use")
+        return EXIT_CONFIGURATION
+    _started(audit, Role.RECEIVER, port=port)
+    while not stop.wait(0.2):
+        if server.failed.is_set():
+            server.drain(1.0)
+            return EXIT_DISK
+    server.drain(settings.serve.grace_seconds * 0.8)
+    return 0
+
+
+def _run_worker(settings: Settings, database: Database, stop: threading.Event) -> int:
+    from gateway.inference.analyzer import Analyzer, open_bundle
+    from gateway.inference.decoder import Decoder
+    from gateway.ops.schedule import start_timers
+    from gateway.routing.router import Router
+    from gateway.workers.analyze_instance import AnalyzeInstance
+    from gateway.workers.report_study import ReportStudy
+
+    bundle = open_bundle(settings.model.bundle)
+    queue = _queue(settings, database)
+    with Decoder(settings.worker, bundle.model.preprocessing) as decoder:
+        analyzer = Analyzer(bundle, device=settings.model.device, threads=settings.model.threads)
+        spool, instances = Spool(settings.spool.folder), Instances(database)
+        analyze = AnalyzeInstance(
+            instances=instances,
+            spool=spool,
+            router=Router(settings),
+            decoder=decoder,
+            analyzer=analyzer,
+            bundle_hash=bundle.identity.bundle_hash,
+            shaping_hash=settings.shaping_hash,
+        )
+        report = ReportStudy(
+            instances=instances,
+            results=Results(database),
+            queue=queue,
+            spool=spool,
+            decoder=decoder,
+            model=bundle.identity,
+            settings=settings,
+        )
+        timers = start_timers(queue)
+        _started(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
+        _loop(settings, queue, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})(stop)
+        timers.shutdown(wait=False)
+    return 0
+
+
+def _run_sender(settings: Settings, database: Database, stop: threading.Event) -> int:
+    from gateway.delivery.storage_scu import StorageScu
+    from gateway.workers.deliver_result import DeliverResult
+
+    queue = _queue(settings, database)
+    deliver = DeliverResult(
+        deliveries=Deliveries(database),
+        spool=Spool(settings.spool.folder),
+        scu=StorageScu(settings.delivery),
+        settings=settings,
+    )
+    _started(AuditLog(database, owner_name(Role.SENDER)), Role.SENDER)
+    _loop(settings, queue, Role.SENDER, {JobKind.DELIVER_RESULT: deliver})(stop)
+    return 0
+
+
+def _queue(settings: Settings, database: Database) -> JobQueue:
+    return JobQueue(database, lease_seconds=settings.worker.lease_seconds, max_lease_expiries=settings.worker.max_lease_expiries)
+
+
+def _loop(settings: Settings, queue: JobQueue, role: Role, handlers: dict[JobKind, JobHandler]) -> Callable[[threading.Event], None]:
+    return WorkerLoop(
+        queue=queue,
+        handlers=handlers,
+        owner=owner_name(role),
+        poll_seconds=settings.worker.poll_seconds,
+        max_attempts=settings.worker.max_attempts,
+        backoff=Backoff(first_seconds=settings.worker.retry_first_seconds, max_seconds=settings.worker.retry_max_seconds),
+    ).run
+
+
+def _started(audit: AuditLog, role: Role, **identifiers: Any) -> None:
+    audit.record(Event.ROLE_STARTED, role=role.value, **identifiers)
+    log_event(Event.ROLE_STARTED, role=role.value, **identifiers)
+
+
+_RUNNERS: Final[dict[Role, Callable[[Settings, Database, threading.Event], int]]] = {
+    Role.RECEIVER: _run_receiver,
+    Role.WORKER: _run_worker,
+    Role.SENDER: _run_sender,
+}

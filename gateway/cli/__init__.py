@@ -1,0 +1,1 @@
+"""The command line: `strnet-gateway`. One module per group of commands."""

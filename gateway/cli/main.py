@@ -1,0 +1,42 @@
+"""Entry point. Exit codes: 0 good, 1 the thing asked about is bad, 2 wrong use."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import typer
+
+from gateway.cli import audit, config, db, demo, ingest, jobs, routes, serve, status
+from gateway.errors import ConfigurationError, GatewayError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Knee radiographs in by C-STORE, Structured Reports and Grad-CAM overlays out. Research software, not for clinical decisions.",
+)
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
+app.command("ingest")(ingest.ingest)
+app.command("status")(status.status)
+app.command("explain")(status.explain)
+app.add_typer(routes.app, name="routes")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(audit.app, name="audit")
+app.add_typer(config.app, name="config")
+app.add_typer(db.app, name="db")
+
+
+def main() -> None:
+    """Errors that have a remedy are shown as one line; anything else is a defect and shows its class only."""
+    warnings.simplefilter("ignore")
+    try:
+        app()
+    except GatewayError as error:
+        print(f"strnet-gateway: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+
+
+if __name__ == "__main__":
+    main()

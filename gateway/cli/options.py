@@ -1,0 +1,63 @@
+"""Options and output that the commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.config import Settings
+from gateway.store import schema
+from gateway.store.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+DEFAULT_CONFIG = Path("config.toml")
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The audit store, with this release's schema."""
+    database = Database(settings.database.url)
+    try:
+        schema.ensure(database)
+        yield database
+    finally:
+        database.close()
+
+
+def print_json(value: object) -> None:
+    """Dataclasses as objects, times as ISO 8601."""
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if hasattr(value, "__dataclass_fields__"):
+        return _plain(asdict(value))  # type: ignore[call-overload]
+    return value
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else cell.strftime("%F %T") if isinstance(cell, datetime) else str(cell) for cell in row))
+    Console(soft_wrap=False).print(table)

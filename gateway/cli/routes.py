@@ -1,0 +1,41 @@
+"""`strnet-gateway routes`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.app.dry_run import WouldBe, dry_run, files_under
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table
+from gateway.config import load_settings
+
+app = typer.Typer(no_args_is_help=True, help="Routes and eligibility.")
+
+
+@app.callback()
+def _group() -> None:
+    """Routes and eligibility."""
+
+
+@app.command("test")
+def test_routes(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders of them.", exists=True)],
+    config: ConfigOption = DEFAULT_CONFIG,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Print what would become of these files; nothing is stored or sent. Exit code 1 when a file cannot be read."""
+    files = [file for path in paths for file in files_under(path)]
+    found: list[WouldBe] = []
+    with typer.progressbar(length=len(files), label="files", file=sys.stderr) as progress:
+        for would_be in dry_run(load_settings(config), files):
+            found.append(would_be)
+            progress.update(1)
+    if json:
+        print_json(found)
+    else:
+        print_table("Would-be outcomes", ("file", "route", "outcome", "because"), [(w.file, w.route, w.outcome, w.reason) for w in found])
+    sys.exit(1 if any(would_be.refused for would_be in found) else 0)

@@ -1,0 +1,1 @@
+"""Network out: results to their destinations. Computes nothing."""

@@ -1,0 +1,1 @@
+"""Reading and naming DICOM headers and files."""

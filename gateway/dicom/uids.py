@@ -1,0 +1,91 @@
+"""UIDs: ours, the accepted ones, and the deterministic ones of results."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable
+from typing import Final
+
+from pydicom.uid import (
+    JPEG2000,
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    MRImageStorage,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    MultiFrameSingleBitSecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
+
+_NAMESPACE: Final = uuid.UUID("8f0f3f0a-5a7b-5c1e-9d0e-6f2b7a4c1d20")
+
+IMPLEMENTATION_CLASS_UID: Final = "2.25.195952687056314970146102025054514215619"
+IMPLEMENTATION_VERSION_NAME: Final = "STRNET_GW_010"
+"""PS3.5 6.2 SH: at most 16 characters."""
+
+CR: Final = str(ComputedRadiographyImageStorage)
+DX: Final = str(DigitalXRayImageStorageForPresentation)
+DX_FOR_PROCESSING: Final = str(DigitalXRayImageStorageForProcessing)
+
+ACCEPTED_SOP_CLASSES: Final[tuple[str, ...]] = tuple(
+    str(uid)
+    for uid in (
+        ComputedRadiographyImageStorage,
+        DigitalXRayImageStorageForPresentation,
+        DigitalXRayImageStorageForProcessing,
+        SecondaryCaptureImageStorage,
+        MRImageStorage,
+        CTImageStorage,
+        MultiFrameSingleBitSecondaryCaptureImageStorage,
+        MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+        MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+        MultiFrameTrueColorSecondaryCaptureImageStorage,
+    )
+)
+"""design.md section 6: what was routed wrongly is recorded, not refused."""
+
+ASSESSABLE_SOP_CLASSES: Final = frozenset({CR, DX})
+
+ACCEPTED_TRANSFER_SYNTAXES: Final[tuple[str, ...]] = tuple(
+    str(uid)
+    for uid in (
+        ExplicitVRLittleEndian,
+        ImplicitVRLittleEndian,
+        JPEGLosslessSV1,
+        JPEGLossless,
+        JPEGLSLossless,
+        JPEG2000Lossless,
+        JPEG2000,
+        RLELossless,
+        JPEGBaseline8Bit,
+        JPEGExtended12Bit,
+    )
+)
+"""Explicit VR Big Endian and Deflated are refused at negotiation: retired, and a way to send a compression bomb."""
+
+_MAX_LENGTH: Final = 64
+_FORM = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+
+
+def is_legal(uid: str) -> bool:
+    """PS3.5 9.1: components without leading zeros, at most 64 characters."""
+    return len(uid) <= _MAX_LENGTH and _FORM.fullmatch(uid) is not None
+
+
+def derived_uid(parts: Iterable[str]) -> str:
+    """`2.25.` + uuid5 over the parts: the same parts give the same UID on every machine (PS3.5 B.2)."""
+    name = "\x1f".join(parts)
+    return f"2.25.{uuid.uuid5(_NAMESPACE, name).int}"

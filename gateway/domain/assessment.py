@@ -1,0 +1,88 @@
+"""What is stored of an analysis: the instance's outcome, and one assessment per knee."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.domain.finding import Laterality, LateralitySource, Region
+from gateway.domain.outcome import InstanceOutcome, KneeDecision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """One knee as the network saw it. logit is the raw screening logit; score is 0..100; threshold is 0..1 (design: section 7)."""
+
+    position: int
+    laterality: Laterality
+    laterality_source: LateralitySource
+    decision: KneeDecision
+    logit: float
+    score: float
+    threshold: float
+    severity_logit: float | None
+    severity_score: float | None
+    t_score: float | None
+    age_years: int | None
+    sex: str | None
+    covariate_source: str
+    region: Region
+    quality_flags: tuple[str, ...]
+    saliency_file: str
+    saliency_digest: str
+    preprocessed_digest: str
+    pixel_digest: str
+    engine_profile: str
+    bundle_hash: str
+    shaping_hash: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """The end of an analyze_instance job. reason: a code or a rule's name, never a header's text."""
+
+    instance_id: str
+    outcome: InstanceOutcome
+    reason: str
+    route: str | None = None
+    pixel_digest: str | None = None
+    assessments: tuple[Assessment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredInstance:
+    """An instance row, as workers see it."""
+
+    instance_id: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    patient_id: str
+    issuer_of_patient_id: str
+    file: str
+    size: int
+    dataset_digest: str
+    pixel_digest: str | None
+    state: str
+    outcome: str | None
+    route: str | None
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyResult:
+    """A result row: one SR or SC instance."""
+
+    result_id: str
+    study_instance_uid: str
+    assessment_set: str
+    kind: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    file: str
+    sha256: str
+    release: str
+    revision: int

@@ -1,0 +1,22 @@
+"""Deliveries: one result to one destination, and what a peer's answer means for it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"
+    SENT = "sent"
+    COMMITTED = "committed"
+    DEAD = "dead"
+    HELD = "held"
+    CANCELLED = "cancelled"
+
+
+class Verdict(StrEnum):
+    """What an attempt came to: the object is there, worth trying again, or refused for good."""
+
+    SENT = "sent"
+    RETRY = "retry"
+    DEAD = "dead"

@@ -1,0 +1,94 @@
+"""Coded outcomes. Three columns, never mixed: what became of an instance, of a knee, of a result."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class InstanceState(StrEnum):
+    STORED = "stored"
+    ASSESSED = "assessed"
+    NOT_ASSESSED = "not_assessed"
+    FAILED = "failed"
+    VARIANT = "variant"
+    CONFLICT = "conflict"
+    LOST = "lost"
+    CORRUPT = "corrupt"
+
+
+class InstanceOutcome(StrEnum):
+    """Why an instance ended in its state; the value is the code that stands in tables, results and documentation."""
+
+    ASSESSED = "assessed"
+    INELIGIBLE_ROUTE = "ineligible_route"
+    INELIGIBLE_MODALITY = "ineligible_modality"
+    INELIGIBLE_SOP_CLASS = "ineligible_sop_class"
+    INELIGIBLE_INTENT_PROCESSING = "ineligible_intent_processing"
+    INELIGIBLE_MULTI_FRAME = "ineligible_multi_frame"
+    INELIGIBLE_BODY_PART = "ineligible_body_part"
+    INELIGIBLE_BODY_PART_UNKNOWN = "ineligible_body_part_unknown"
+    INELIGIBLE_VIEW_UNKNOWN = "ineligible_view_unknown"
+    INELIGIBLE_VIEW_LATERAL = "ineligible_view_lateral"
+    INELIGIBLE_VIEW_OTHER = "ineligible_view_other"
+    INELIGIBLE_AGE = "ineligible_age"
+    INELIGIBLE_AGE_MISSING = "ineligible_age_missing"
+    INELIGIBLE_AGE_CONFLICT = "ineligible_age_conflict"
+    INELIGIBLE_OWN_RESULT = "ineligible_own_result"
+    INELIGIBLE_BILATERAL = "ineligible_bilateral"
+    INELIGIBLE_NOT_A_KNEE = "ineligible_not_a_knee"
+    QUALITY_BLANK = "quality_blank"
+    QUALITY_SMALL_MATRIX = "quality_small_matrix"
+    QUALITY_POLARITY_SUSPECT = "quality_polarity_suspect"
+    EXCLUDED_LATERALITY_CONFLICT = "excluded_laterality_conflict"
+    FAILED_DECODE = "failed_decode"
+    FAILED_TIMEOUT = "failed_timeout"
+    FAILED_OOM = "failed_oom"
+    FAILED_IMPLAUSIBLE = "failed_implausible"
+    FAILED_MODEL_LOAD = "failed_model_load"
+    FAILED_OUTBOUND_GATE = "failed_outbound_gate"
+    FAILED_INTERNAL = "failed_internal"
+    VARIANT = "variant"
+    CONFLICT = "conflict"
+    LOST = "lost"
+    CORRUPT = "corrupt"
+
+    @property
+    def state(self) -> InstanceState:
+        """The instance state that goes with this outcome."""
+        if self in _STATE_BY_OUTCOME:
+            return _STATE_BY_OUTCOME[self]
+        return InstanceState.FAILED if self.value.startswith("failed_") else InstanceState.NOT_ASSESSED
+
+
+_STATE_BY_OUTCOME = {
+    InstanceOutcome.ASSESSED: InstanceState.ASSESSED,
+    InstanceOutcome.VARIANT: InstanceState.VARIANT,
+    InstanceOutcome.CONFLICT: InstanceState.CONFLICT,
+    InstanceOutcome.LOST: InstanceState.LOST,
+    InstanceOutcome.CORRUPT: InstanceState.CORRUPT,
+}
+
+
+class KneeDecision(StrEnum):
+    FLAGGED = "flagged"
+    NOT_FLAGGED = "not_flagged"
+
+
+class Release(StrEnum):
+    """What may happen to a result. `sent` releases it to its destinations; everything else keeps it in the store."""
+
+    SENT = "sent"
+    WITHHELD_SHADOW = "withheld_shadow"
+    WITHHELD_SILENT = "withheld_silent"
+    WITHHELD_NOT_FLAGGED = "withheld_not_flagged"
+    WITHHELD_NOT_ASSESSED = "withheld_not_assessed"
+    WITHHELD_LATE = "withheld_late"
+
+
+class Policy(StrEnum):
+    """What a route does with its results."""
+
+    SHADOW = "shadow"
+    SILENT = "silent"
+    POSITIVE_ONLY = "positive_only"
+    ALL = "all"

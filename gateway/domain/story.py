@@ -1,0 +1,123 @@
+"""What the audit store answers when it is asked: values for tables and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptStory:
+    received_at: datetime
+    calling_ae_title: str
+    peer_address: str
+    way: str
+    transfer_syntax_uid: str
+    dimse_status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KneeStory:
+    position: int
+    laterality: str
+    decision: str
+    score: float
+    threshold: float
+    quality_flags: tuple[str, ...]
+    engine_profile: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStory:
+    job_id: int
+    kind: str
+    state: str
+    attempts: int
+    lease_expiries: int
+    last_code: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceStory:
+    instance_id: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    modality: str
+    state: str
+    outcome: str | None
+    reason: str | None
+    route: str | None
+    received_at: datetime
+    decided_at: datetime | None
+    receipts: tuple[ReceiptStory, ...]
+    knees: tuple[KneeStory, ...]
+    jobs: tuple[JobStory, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryStory:
+    destination: str
+    state: str
+    attempts: int
+    last_status: str | None
+    last_code: str | None
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultStory:
+    kind: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    revision: int
+    release: str
+    flagged: bool
+    predecessor_uid: str | None
+    created_at: datetime
+    deliveries: tuple[DeliveryStory, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """All that is known under one key."""
+
+    key: str
+    instances: tuple[InstanceStory, ...]
+    refusals: tuple[ReceiptStory, ...]
+    results: tuple[ResultStory, ...]
+    study_jobs: tuple[JobStory, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    seq: int
+    at: datetime
+    actor: str
+    event: str
+    detail: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """One of the three ledgers. closed: every entry has its counterpart."""
+
+    name: str
+    total: int
+    counts: dict[str, int]
+    unexplained: int
+
+    @property
+    def closed(self) -> bool:
+        return self.unexplained == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How the gateway stands. jobs and deliveries: count by kind or destination, and state."""
+
+    ledgers: tuple[Ledger, ...]
+    jobs: dict[str, int]
+    deliveries: dict[str, int]
+    results: dict[str, int]
+    oldest_waiting_seconds: float | None

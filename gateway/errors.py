@@ -1,0 +1,115 @@
+"""The one error tree. A class's docstring is its message and its remedy; `retryable` tells the worker what to do."""
+
+from __future__ import annotations
+
+
+class GatewayError(Exception):
+    """The gateway could not do what was asked. See the audit store for the event that names it."""
+
+    retryable: bool = False
+    code: str = "failed_internal"
+
+    def __init__(self, detail: str = "") -> None:
+        remedy = " ".join((type(self).__doc__ or "").split())
+        super().__init__(f"{remedy} [{detail}]" if detail else remedy)
+        self.detail = detail
+
+
+class ConfigurationError(GatewayError):
+    """The configuration is not usable. Correct the key that is named, then run `strnet-gateway config check`."""
+
+
+class DatabaseUnavailableError(GatewayError):
+    """The audit store cannot be reached. Check `database.url` and its server; nothing is acknowledged meanwhile."""
+
+    retryable = True
+    code = "failed_database"
+
+
+class SchemaMismatchError(GatewayError):
+    """The database has another schema than this release. Run `strnet-gateway db migrate` or install the release that wrote it."""
+
+
+class SpoolError(GatewayError):
+    """A file could not be made durable in the spool. Check the disk and the permissions of `spool.folder`."""
+
+    retryable = True
+    code = "failed_store"
+
+
+class SpoolNotDurableError(SpoolError):
+    """An fsync failed: the kernel may have dropped the data. The receiver stops; check the disk before starting it again."""
+
+
+class SpoolFileLostError(GatewayError):
+    """A file that the database names is not in the spool. Restore it from backup or send the instance again."""
+
+    code = "lost"
+
+
+class SpoolFileCorruptError(GatewayError):
+    """A file in the spool does not have the digest it was stored with. Restore it from backup or send the instance again."""
+
+    code = "corrupt"
+
+
+class UnreadableInstanceError(GatewayError):
+    """The data set cannot be read as DICOM. Send it again from its source; if it fails again, the source is damaged."""
+
+    code = "failed_decode"
+
+
+class DecodeError(GatewayError):
+    """The pixels could not be decoded. Check the instance in another viewer; it is kept in the spool."""
+
+    code = "failed_decode"
+
+
+class DecodeTimeoutError(DecodeError):
+    """Decoding took longer than `worker.decode_seconds` and was stopped. Raise the limit if the image is genuine."""
+
+    retryable = True
+    code = "failed_timeout"
+
+
+class DecodeMemoryError(DecodeError):
+    """Decoding needed more memory than `worker.decode_memory_mb` and was stopped. Raise the limit if the image is genuine."""
+
+    retryable = True
+    code = "failed_oom"
+
+
+class ImplausibleOutputError(GatewayError):
+    """The network returned a value that is not a finite number. No result is made; run `strnet bundle verify` on the bundle."""
+
+    code = "failed_implausible"
+
+
+class BundleError(GatewayError):
+    """The model bundle cannot be used. Check `model.bundle`, or make the demonstration bundle with `strnet bundle create-demo`."""
+
+    code = "failed_model_load"
+
+
+class IntendedUseError(GatewayError):
+    """The bundle's intended use is below the class of a destination. Use another bundle, or set the destination's class to `test`."""
+
+
+class PatientConflictError(GatewayError):
+    """Instances of one study name different patients. No result is made; correct the study at its source, then release the job."""
+
+    code = "conflict_patient"
+
+
+class OutboundGateError(GatewayError):
+    """A result failed the check before sending and was held back. Report it with the study's `explain` output."""
+
+    code = "failed_outbound_gate"
+
+
+class LeaseLostError(GatewayError):
+    """Another worker took the job over; this one's work is dropped. Raise `worker.lease_seconds` if it happens often."""
+
+
+class NotFoundError(GatewayError):
+    """Nothing is stored under that key. Give an accession number or a SOP, series or study instance UID as the modality sent it."""

@@ -1,0 +1,115 @@
+"""Every audit and log event by name, grammar `subject:action`, and the one function that logs them.
+
+`log_event` takes identifiers only: our ids, SOP, series and study UIDs, AE titles and codes. Names, patient ids, accession
+numbers, dates of birth and free text have no parameter here, so they cannot be logged by accident.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+import structlog
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+class Event(StrEnum):
+    GATEWAY_STARTED = "gateway:started"
+    GATEWAY_STOPPED = "gateway:stopped"
+    ROLE_STARTED = "role:started"
+    ROLE_STOPPED = "role:stopped"
+    ROLE_DIED = "role:died"
+    CONFIG_LOADED = "config:loaded"
+    BUNDLE_LOADED = "bundle:loaded"
+    BUNDLE_CREATED = "bundle:created"
+    ASSOCIATION_ACCEPTED = "association:accepted"
+    ASSOCIATION_REJECTED = "association:rejected"
+    ASSOCIATION_RELEASED = "association:released"
+    ASSOCIATION_ABORTED = "association:aborted"
+    ECHO_ANSWERED = "echo:answered"
+    INSTANCE_STORED = "instance:stored"
+    INSTANCE_RECEIVED_AGAIN = "instance:received_again"
+    INSTANCE_REFUSED = "instance:refused"
+    INSTANCE_OWN_RESULT = "instance:own_result"
+    INSTANCE_ASSESSED = "instance:assessed"
+    INSTANCE_NOT_ASSESSED = "instance:not_assessed"
+    INSTANCE_FAILED = "instance:failed"
+    INSTANCE_VARIANT = "instance:variant"
+    INSTANCE_CONFLICT = "instance:conflict"
+    INSTANCE_LOST = "instance:lost"
+    INSTANCE_ADOPTED = "instance:adopted"
+    SPOOL_SWEPT = "spool:swept"
+    JOB_QUEUED = "job:queued"
+    JOB_CLAIMED = "job:claimed"
+    JOB_DONE = "job:done"
+    JOB_RETRY = "job:retry"
+    JOB_DEAD = "job:dead"
+    JOB_HELD = "job:held"
+    JOB_RELEASED = "job:released"
+    JOB_LEASE_EXPIRED = "job:lease_expired"
+    RESULT_BUILT = "result:built"
+    RESULT_EXISTS = "result:exists"
+    RESULT_WITHHELD = "result:withheld"
+    DELIVERY_QUEUED = "delivery:queued"
+    DELIVERY_SENT = "delivery:sent"
+    DELIVERY_RETRY = "delivery:retry"
+    DELIVERY_DEAD = "delivery:dead"
+    DECODER_RESTARTED = "decoder:restarted"
+
+
+IDENTIFIERS: Final = frozenset(
+    {
+        "actor",
+        "ae_title",
+        "association_id",
+        "attempts",
+        "bundle_hash",
+        "called_ae_title",
+        "calling_ae_title",
+        "code",
+        "config_hash",
+        "count",
+        "delivery_id",
+        "destination",
+        "dimse_status",
+        "duration_ms",
+        "error_class",
+        "exit_code",
+        "instance_id",
+        "job_id",
+        "job_kind",
+        "path_kind",
+        "peer_address",
+        "pid",
+        "port",
+        "predecessor_uid",
+        "receipt_id",
+        "reason",
+        "release",
+        "result_id",
+        "role",
+        "route",
+        "series_instance_uid",
+        "sop_class_uid",
+        "sop_instance_uid",
+        "state",
+        "study_instance_uid",
+        "transfer_syntax_uid",
+        "weights_sha256",
+    }
+)
+"""The only keys an event may carry, in the log and in the audit store."""
+
+
+def checked(identifiers: dict[str, object]) -> dict[str, object]:
+    """The identifiers without absent ones. ValueError for a key that could carry patient data."""
+    foreign = identifiers.keys() - IDENTIFIERS
+    if foreign:
+        raise ValueError(f"an event may not carry {sorted(foreign)}")
+    return {key: value for key, value in identifiers.items() if value is not None}
+
+
+def log_event(event: Event, *, level: Level = "info", **identifiers: Any) -> None:
+    """Writes one JSON line."""
+    getattr(structlog.get_logger("strnet_gateway"), level)(event.value, **checked(identifiers))

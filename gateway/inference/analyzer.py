@@ -1,0 +1,118 @@
+"""The frozen network as the gateway sees it: a prepared image and covariates in, one reading out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from gateway.domain.finding import ModelIdentity
+from gateway.domain.outcome import KneeDecision
+from gateway.errors import BundleError, ImplausibleOutputError
+from gateway.inference.decoder import Prepared
+from strnet_core.bundle import ModelBundle, is_reached, load_bundle, score
+from strnet_core.engines.base import Covariates, Engine
+from strnet_core.errors import StrnetError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One image as the network saw it. saliency: float32 (16, 16), non-negative. severity_score only for a flagged image."""
+
+    decision: KneeDecision
+    logit: float
+    score: float
+    threshold: float
+    severity_logit: float
+    severity_score: float | None
+    t_score: float | None
+    saliency: np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A loaded bundle that can decide."""
+
+    model: ModelBundle
+    identity: ModelIdentity
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Loads and verifies a bundle. BundleError when it is damaged or has no threshold bound to its weights."""
+    try:
+        model = load_bundle(folder)
+    except StrnetError as error:
+        raise BundleError(str(error)) from error
+    if model.screening_threshold is None:
+        raise BundleError("the bundle has no screening threshold; without one nothing can be decided")
+    return Bundle(
+        model=model,
+        identity=ModelIdentity(
+            name=model.name,
+            version=model.version,
+            weights_sha256=model.weights_sha256,
+            bundle_hash=model.bundle_hash,
+            intended_use=str(model.intended_use),
+            screening_threshold=model.screening_threshold,
+            manufacturer=model.manufacturer,
+            device_uid=model.device_uid,
+            evidence=model.evidence,
+        ),
+    )
+
+
+def create_demonstration_bundle(folder: Path) -> None:
+    """Writes the demonstration bundle: the full architecture with seeded random weights."""
+    from strnet_core.engines.demonstration import create_demonstration_bundle as create
+
+    create(folder)
+
+
+class Analyzer:
+    """Holds the engine. One caller at a time."""
+
+    def __init__(self, bundle: Bundle, *, device: Literal["auto", "cpu", "cuda"], threads: int) -> None:
+        from strnet_core.engines.torch_engine import open_torch_engine
+
+        self._bundle = bundle.model
+        try:
+            self._engine: Engine = open_torch_engine(bundle.model, device=device, threads=threads or None)
+        except StrnetError as error:
+            raise BundleError(str(error)) from error
+
+    @property
+    def profile(self) -> str:
+        return self._engine.profile
+
+    def read(self, prepared: Prepared, covariates: Covariates | None) -> Reading:
+        """Runs the network. ImplausibleOutputError when it returns anything that is not a finite number."""
+        threshold = self._bundle.screening_threshold
+        if threshold is None:
+            raise BundleError("no screening threshold")
+        try:
+            (prediction,) = self._engine.predict(prepared.image[np.newaxis], (covariates,))
+        except StrnetError as error:
+            raise ImplausibleOutputError(error.code) from error
+        if not math.isfinite(prediction.screening_logit) or not np.isfinite(prediction.saliency).all():
+            raise ImplausibleOutputError("not finite")
+        flagged = is_reached(prediction.screening_logit, threshold)
+        return Reading(
+            decision=KneeDecision.FLAGGED if flagged else KneeDecision.NOT_FLAGGED,
+            logit=prediction.screening_logit,
+            score=score(prediction.screening_logit),
+            threshold=threshold,
+            severity_logit=prediction.severity_logit,
+            severity_score=score(prediction.severity_logit) if flagged else None,
+            t_score=prediction.t_score,
+            saliency=prediction.saliency,
+        )
+
+
+def covariates_of(*, age_years: int | None, sex: str, size_m: float | None, weight_kg: float | None) -> Covariates | None:
+    """Age, sex and body mass index when the header has all of them: the exploratory T-score has no image-only path."""
+    if age_years is None or sex not in ("M", "F") or not size_m or not weight_kg:
+        return None
+    return Covariates(age_years=float(age_years), sex="M" if sex == "M" else "F", bmi=weight_kg / (size_m * size_m))

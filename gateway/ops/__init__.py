@@ -1,0 +1,1 @@
+"""What keeps the roles in order: logging, timers."""

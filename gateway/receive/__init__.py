@@ -1,0 +1,1 @@
+"""Network in: C-ECHO and C-STORE SCP. Stores and queues; decodes no pixels, runs nothing slow."""

@@ -1,0 +1,165 @@
+"""pynetdicom's events -> our calls. The edge where every exception becomes a DIMSE status."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Final
+
+from pydicom.dataset import Dataset
+from pynetdicom import evt
+from pynetdicom.association import Association
+
+from gateway.config import PeerSettings
+from gateway.errors import DatabaseUnavailableError, SpoolNotDurableError
+from gateway.events import Event, log_event
+from gateway.receive.dimse_status import INTERNAL, SPOOL_FAILED, SUCCESS, Answer
+from gateway.receive.storage_scp import StorageScp, StoreRequest
+from gateway.store.audit_log import AuditLog
+from gateway.store.receipts import Receipts
+
+_REJECT_PERMANENT_CALLING: Final = (0x01, 0x01, 0x03)
+_REJECT_TRANSIENT_CONGESTION: Final = (0x02, 0x03, 0x01)
+"""PS3.8 9.3.4: result, source, reason."""
+
+
+class Handlers:
+    """Bound to one server. `may_accept` says no while draining or when the disk is nearly full."""
+
+    def __init__(
+        self,
+        *,
+        scp: StorageScp,
+        receipts: Receipts,
+        audit: AuditLog,
+        peers: tuple[PeerSettings, ...],
+        may_accept: Callable[[], bool],
+        on_fatal: Callable[[], None],
+    ) -> None:
+        self._scp = scp
+        self._receipts = receipts
+        self._audit = audit
+        self._peers = peers
+        self._may_accept = may_accept
+        self._on_fatal = on_fatal
+        self._associations: dict[Association, str] = {}
+        self._lock = threading.Lock()
+
+    def bindings(self) -> list[tuple[Any, ...]]:
+        return [
+            (evt.EVT_REQUESTED, self.requested),
+            (evt.EVT_ACCEPTED, self.accepted),
+            (evt.EVT_REJECTED, self.rejected),
+            (evt.EVT_RELEASED, self.ended, ["released"]),
+            (evt.EVT_ABORTED, self.ended, ["aborted"]),
+            (evt.EVT_CONN_CLOSE, self.ended, ["closed"]),
+            (evt.EVT_C_ECHO, self.echo),
+            (evt.EVT_C_STORE, self.store),
+        ]
+
+    def requested(self, event: Any) -> None:
+        """Rejects before any negotiation: transient while full or draining, permanent for a sender that is not listed."""
+        if not self._may_accept():
+            self._reject(event.assoc, _REJECT_TRANSIENT_CONGESTION, "congestion")
+        elif self._peers and not self._is_listed(event.assoc):
+            self._reject(event.assoc, _REJECT_PERMANENT_CALLING, "peer_not_listed")
+
+    def _is_listed(self, assoc: Association) -> bool:
+        title = str(assoc.requestor.primitive.calling_ae_title).strip()
+        address = str(assoc.requestor.address)
+        return any(peer.ae_title == title and peer.allows(address) for peer in self._peers)
+
+    def _reject(self, assoc: Association, rejection: tuple[int, int, int], reason: str) -> None:
+        self._record_rejection(assoc, reason)
+        assoc.acse.send_reject(*rejection)
+        assoc.kill()
+
+    def rejected(self, event: Any) -> None:
+        """pynetdicom rejected it: AE title or number of associations."""
+        self._record_rejection(event.assoc, "ae_title_or_limit")
+
+    def _record_rejection(self, assoc: Association, reason: str) -> None:
+        primitive = assoc.requestor.primitive
+        identifiers = {
+            "calling_ae_title": str(primitive.calling_ae_title).strip(),
+            "called_ae_title": str(primitive.called_ae_title).strip(),
+            "peer_address": str(assoc.requestor.address),
+            "reason": reason,
+        }
+        log_event(Event.ASSOCIATION_REJECTED, level="warning", **identifiers)
+        self._try_audit(Event.ASSOCIATION_REJECTED, **identifiers)
+
+    def accepted(self, event: Any) -> None:
+        assoc = event.assoc
+        try:
+            association_id = self._receipts.open_association(
+                calling_ae_title=str(assoc.requestor.ae_title).strip(),
+                called_ae_title=str(assoc.requestor.primitive.called_ae_title).strip(),
+                peer_address=str(assoc.requestor.address),
+                way="c_store",
+            )
+        except DatabaseUnavailableError as error:
+            # each C-STORE of it will be answered A700
+            log_event(Event.ASSOCIATION_ACCEPTED, level="error", error_class=type(error).__name__)
+            return
+        with self._lock:
+            self._associations[assoc] = association_id
+
+    def ended(self, event: Any, ending: str) -> None:
+        with self._lock:
+            association_id = self._associations.pop(event.assoc, None)
+        if association_id is None:
+            return
+        try:
+            self._receipts.end_association(association_id, ending)
+        except DatabaseUnavailableError as error:
+            log_event(Event.ASSOCIATION_ABORTED, level="error", association_id=association_id, error_class=type(error).__name__)
+
+    def echo(self, event: Any) -> int:
+        log_event(Event.ECHO_ANSWERED, calling_ae_title=str(event.assoc.requestor.ae_title).strip())
+        return SUCCESS
+
+    def store(self, event: Any) -> Dataset:
+        request = event.request
+        with self._lock:
+            association_id = self._associations.get(event.assoc)
+        try:
+            answer = self._scp.answer(
+                StoreRequest(
+                    affected_sop_class_uid=str(request.AffectedSOPClassUID or ""),
+                    affected_sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
+                    negotiated_sop_class_uid=str(event.context.abstract_syntax),
+                    transfer_syntax_uid=str(event.context.transfer_syntax),
+                    content=request.DataSet or BytesIO(),
+                    association_id=association_id,
+                )
+            )
+        except SpoolNotDurableError as error:
+            log_event(Event.INSTANCE_REFUSED, level="error", error_class=type(error).__name__)
+            self._on_fatal()
+            answer = SPOOL_FAILED
+        except Exception as error:  # noqa: BLE001  the DIMSE edge: a bug costs this instance, not the association
+            log_event(Event.INSTANCE_REFUSED, level="error", error_class=type(error).__name__)
+            answer = INTERNAL
+        log_event(
+            Event.INSTANCE_STORED if answer.status == SUCCESS else Event.INSTANCE_REFUSED,
+            association_id=association_id,
+            dimse_status=f"{answer.status:04X}",
+            reason=answer.reason,
+        )
+        return _status_dataset(answer)
+
+    def _try_audit(self, event: Event, **identifiers: object) -> None:
+        try:
+            self._audit.record(event, **identifiers)
+        except DatabaseUnavailableError as error:
+            log_event(event, level="error", error_class=type(error).__name__)
+
+
+def _status_dataset(answer: Answer) -> Dataset:
+    dataset = Dataset()
+    dataset.Status = answer.status
+    if answer.comment:
+        dataset.ErrorComment = answer.comment
+    return dataset

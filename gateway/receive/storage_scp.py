@@ -1,0 +1,104 @@
+"""The promise of C-STORE: success means that file, receipt, instance, job and audit event are durable."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+
+from gateway.dicom.attributes import read_description
+from gateway.dicom.part10 import file_head, read_received
+from gateway.domain.attributes import InstanceIdentity
+from gateway.domain.identifiers import new_id
+from gateway.errors import DatabaseUnavailableError, GatewayError, SpoolNotDurableError
+from gateway.receive.dimse_status import CLASS_NOT_NEGOTIATED, SUCCESS, UID_MISMATCH, Answer, answer_for
+from gateway.store.receipts import Acceptance, Receipts, ReceivedInstance, digest_of
+from gateway.store.spool import Spool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRequest:
+    """A C-STORE request: what the command says, what was negotiated, and the encoded data set."""
+
+    affected_sop_class_uid: str
+    affected_sop_instance_uid: str
+    negotiated_sop_class_uid: str
+    transfer_syntax_uid: str
+    content: BytesIO
+    association_id: str | None
+
+
+class StorageScp:
+    """Takes one request at a time, from any thread."""
+
+    def __init__(self, receipts: Receipts, spool: Spool) -> None:
+        self._receipts = receipts
+        self._spool = spool
+
+    def answer(self, request: StoreRequest) -> Answer:
+        """What to answer; on SUCCESS everything is durable already. A refusal gets a receipt too.
+
+        SpoolNotDurableError is the caller's to handle: answer A700 and stop the receiver.
+        """
+        try:
+            answer = self._accept(request)
+            if answer.status != SUCCESS:
+                self._record_refusal(request, answer)
+        except SpoolNotDurableError:
+            raise
+        except DatabaseUnavailableError as error:
+            return answer_for(error)
+        except GatewayError as error:
+            answer = answer_for(error)
+            self._record_refusal(request, answer)
+        return answer
+
+    def _accept(self, request: StoreRequest) -> Answer:
+        if request.affected_sop_class_uid != request.negotiated_sop_class_uid:
+            return CLASS_NOT_NEGOTIATED
+        header = read_received(request.content, request.transfer_syntax_uid)
+        if not _agrees(header.identity, request):
+            return UID_MISMATCH
+        content = request.content.getbuffer()
+        received = ReceivedInstance(
+            identity=header.identity,
+            description=read_description(header.dataset),
+            transfer_syntax_uid=request.transfer_syntax_uid,
+            dataset_digest=digest_of(content),
+            size=len(content),
+        )
+        acceptance = self._receipts.known(received.identity, received.dataset_digest)
+        if acceptance is None:
+            acceptance = self._keep(received, content, request.association_id)
+        else:
+            acceptance = self._receipts.commit(received, instance_id=new_id(), file=None, association_id=request.association_id)
+        return Answer(SUCCESS, "", acceptance.value)
+
+    def _record_refusal(self, request: StoreRequest, answer: Answer) -> None:
+        """The refusal is answered in any case; a database that is down costs its receipt, never the answer."""
+        with suppress(DatabaseUnavailableError):
+            self._receipts.refuse(
+                sop_class_uid=request.affected_sop_class_uid,
+                sop_instance_uid=request.affected_sop_instance_uid,
+                transfer_syntax_uid=request.transfer_syntax_uid,
+                dimse_status=answer.status,
+                reason=answer.reason,
+                association_id=request.association_id,
+            )
+
+    def _keep(self, received: ReceivedInstance, content: memoryview, association_id: str | None) -> Acceptance:
+        """File first, row second: a file without a row is adopted at the next start, a row without a file would be a lie."""
+        instance_id = new_id()
+        name = self._spool.write("instance", instance_id, (file_head(received.identity, received.transfer_syntax_uid), content))
+        try:
+            acceptance = self._receipts.commit(received, instance_id=instance_id, file=name, association_id=association_id)
+        except GatewayError:
+            self._spool.remove(name)
+            raise
+        if acceptance is not Acceptance.STORED:
+            self._spool.remove(name)
+        return acceptance
+
+
+def _agrees(identity: InstanceIdentity, request: StoreRequest) -> bool:
+    return identity.sop_instance_uid == request.affected_sop_instance_uid and identity.sop_class_uid == request.affected_sop_class_uid

@@ -1,0 +1,117 @@
+"""What a study's result will show, in order: images, knees and their names. SR and pages are made from the same plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from gateway.config import ResultSettings
+from gateway.dicom.characters import text
+from gateway.domain.finding import KneeFinding, Laterality, NotAssessed, StudyReport
+from gateway.results import wording
+from gateway.results.evidence import SourceInstance, normalised
+from gateway.results.moment import Moment, moment_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedKnee:
+    """number: 1-based over the report. name: as readers see it. code_suffix: R, L, or a number when the side is not known."""
+
+    number: int
+    name: str
+    code_suffix: str
+    finding: KneeFinding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportedImage:
+    """An assessed image with its knees. number: 1-based, also of its overlay. header: normalised."""
+
+    number: int
+    title: str
+    header: Dataset
+    presentation: npt.NDArray[np.uint8] | None
+    knees: tuple[ReportedKnee, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """headers: normalised headers of what the result rests on, the first one gives patient and study."""
+
+    report: StudyReport
+    settings: ResultSettings
+    moment: Moment
+    headers: tuple[Dataset, ...]
+    images: tuple[ReportedImage, ...]
+    knees: tuple[ReportedKnee, ...]
+    not_assessed: tuple[tuple[str, NotAssessed], ...]
+
+    @property
+    def summary(self) -> str:
+        return wording.summary(self.report, tuple(knee.name for knee in self.knees))
+
+
+def plan_of(report: StudyReport, sources: Mapping[str, SourceInstance], settings: ResultSettings) -> Plan:
+    """`sources` by SOP Instance UID: every assessed image, and at least one image when nothing was assessed."""
+    knees = _named(report)
+    uids = tuple(dict.fromkeys(knee.sop_instance_uid for knee in report.knees))
+    if not uids:
+        uids = tuple(item.sop_instance_uid for item in report.not_assessed if item.sop_instance_uid in sources) or tuple(sources)[:1]
+    missing = [uid for uid in uids if uid not in sources]
+    if missing or not uids:
+        raise ValueError(f"a result needs the headers of its sources; missing: {missing or 'all'}")
+    headers = {uid: normalised(sources[uid].dataset) for uid in uids}
+    return Plan(
+        report=report,
+        settings=settings,
+        moment=moment_of(report.started_at, zone=settings.timezone, source=headers[uids[0]]),
+        headers=tuple(headers.values()),
+        images=_images(knees, sources, headers),
+        knees=knees,
+        not_assessed=tuple((_image_name(item.sop_instance_uid, sources), item) for item in report.not_assessed),
+    )
+
+
+def _named(report: StudyReport) -> tuple[ReportedKnee, ...]:
+    """Knees of unknown side are numbered from the image's left; over several images, in the report's order."""
+    unknown = [knee for knee in report.knees if knee.laterality is Laterality.UNKNOWN]
+    several_images = len({knee.sop_instance_uid for knee in unknown}) > 1
+    images = list(dict.fromkeys(knee.sop_instance_uid for knee in report.knees))
+    sides = [knee.laterality for knee in report.knees]
+    named = []
+    for number, knee in enumerate(report.knees, 1):
+        known = knee.laterality is not Laterality.UNKNOWN
+        own_number = 1 + next(i for i, other in enumerate(unknown) if other is knee) if several_images and not known else knee.position
+        name = wording.side(knee, own_number)
+        if known and sides.count(knee.laterality) > 1:
+            name += f" (image {images.index(knee.sop_instance_uid) + 1})"
+        suffix = knee.laterality.value if known else str(own_number)
+        named.append(ReportedKnee(number=number, name=name, code_suffix=suffix, finding=knee))
+    return tuple(named)
+
+
+def _images(
+    knees: tuple[ReportedKnee, ...], sources: Mapping[str, SourceInstance], headers: Mapping[str, Dataset]
+) -> tuple[ReportedImage, ...]:
+    uids = dict.fromkeys(knee.finding.sop_instance_uid for knee in knees)
+    return tuple(
+        ReportedImage(
+            number=number,
+            title=f"Image {number}: {_image_name(uid, sources)}",
+            header=headers[uid],
+            presentation=sources[uid].presentation,
+            knees=tuple(knee for knee in knees if knee.finding.sop_instance_uid == uid),
+        )
+        for number, uid in enumerate(uids, 1)
+    )
+
+
+def _image_name(uid: str, sources: Mapping[str, SourceInstance]) -> str:
+    """The numbers a viewer shows, else the end of the UID."""
+    header = sources[uid].dataset if uid in sources else Dataset()
+    numbers = [(what, text(header, keyword)) for what, keyword in (("series", "SeriesNumber"), ("image", "InstanceNumber"))]
+    return ", ".join(f"{what} {number}" for what, number in numbers if number) or f"instance ...{uid[-12:]}"

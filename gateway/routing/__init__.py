@@ -1,0 +1,1 @@
+"""Attributes and rules -> a decision with its reason. Pure: no I/O."""

@@ -1,0 +1,39 @@
+"""Which route takes an instance, and what the header alone decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.config import RouteSettings, Settings
+from gateway.domain.attributes import InstanceAttributes
+from gateway.domain.outcome import InstanceOutcome
+from gateway.routing.eligibility import check
+from gateway.routing.rules import Condition, Lookup, compile_condition
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """outcome is None when the instance is eligible as far as its header tells. reason: a rule's or attribute's name."""
+
+    route: str | None
+    outcome: InstanceOutcome | None
+    reason: str
+
+
+class Router:
+    """Routes in their order; the first whose condition holds takes the instance. ConfigurationError for a wrong condition."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._eligibility = settings.eligibility
+        self._routes: tuple[tuple[RouteSettings, Condition], ...] = tuple(
+            (route, compile_condition(route.when, f"routes.{route.name}.when")) for route in settings.routes
+        )
+
+    def decide(self, attributes: InstanceAttributes, lookup: Lookup) -> Decision:
+        route = next((route for route, condition in self._routes if condition.holds(lookup)), None)
+        if route is None:
+            return Decision(None, InstanceOutcome.INELIGIBLE_ROUTE, "no route matched")
+        refusal = check(attributes, self._eligibility)
+        if refusal is not None:
+            return Decision(route.name, refusal.outcome, refusal.reason)
+        return Decision(route.name, None, "eligible")

@@ -1,0 +1,106 @@
+"""Connections and transactions on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session
+
+from gateway.errors import ConfigurationError, DatabaseUnavailableError
+
+_READING = "strnet_reading"
+
+
+class Database:
+    """One engine. `transaction()` writes, `reading()` reads; both end before they return to the caller's package."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+
+    @property
+    def engine(self) -> Engine:
+        return self._engine
+
+    @property
+    def dialect(self) -> str:
+        return self._engine.dialect.name
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A write transaction, committed at the end of the block and durable then. DatabaseUnavailableError when it is not."""
+        with _translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A read-only view; takes no write lock on SQLite."""
+        with _translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+            session.connection(execution_options={_READING: True})
+            yield session
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise DatabaseUnavailableError(type(error.orig).__name__) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseUnavailableError(type(error.orig).__name__) from error
+        raise
+
+
+def _engine(url: str) -> Engine:
+    dialect = make_url(url).get_backend_name()
+    if dialect == "sqlite":
+        return _sqlite(url)
+    if dialect == "postgresql":
+        return _postgresql(url)
+    raise ConfigurationError(f"database.url: {dialect} is not supported; use sqlite:/// or postgresql+psycopg://")
+
+
+def _sqlite(url: str) -> Engine:
+    file = make_url(url).database
+    if file:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": 10, "check_same_thread": False})
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    """WAL with FULL: a commit is on the disk when it returns. recursive_triggers: INSERT OR REPLACE cannot pass the audit's triggers."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "busy_timeout=10000",
+        "foreign_keys=ON",
+        "recursive_triggers=ON",
+        "wal_autocheckpoint=1000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """A write transaction takes its lock at once: a deferred one that reads first fails with `database is locked`."""
+    reading = connection.get_execution_options().get(_READING, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _postgresql(url: str) -> Engine:
+    options = "-c synchronous_commit=on -c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
+    return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args={"options": options, "connect_timeout": 10})

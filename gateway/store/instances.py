@@ -1,0 +1,241 @@
+"""Instances and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from gateway.domain.assessment import Analysis, Assessment, StoredInstance
+from gateway.domain.finding import Laterality, LateralitySource, Region
+from gateway.domain.identifiers import new_id
+from gateway.domain.job import Claim, JobKind
+from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision
+from gateway.errors import NotFoundError
+from gateway.events import Event
+from gateway.store.audit_log import record
+from gateway.store.database import Database
+from gateway.store.job_queue import enqueue, fail, finish, open_jobs
+from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow
+
+_EVENTS: Final = {
+    InstanceState.ASSESSED: Event.INSTANCE_ASSESSED,
+    InstanceState.NOT_ASSESSED: Event.INSTANCE_NOT_ASSESSED,
+    InstanceState.FAILED: Event.INSTANCE_FAILED,
+    InstanceState.VARIANT: Event.INSTANCE_VARIANT,
+    InstanceState.CONFLICT: Event.INSTANCE_CONFLICT,
+    InstanceState.LOST: Event.INSTANCE_LOST,
+    InstanceState.CORRUPT: Event.INSTANCE_LOST,
+}
+_IN_A_REPORT: Final = (InstanceState.ASSESSED, InstanceState.NOT_ASSESSED, InstanceState.FAILED)
+
+
+class Instances:
+    """Reads instances; ends their analysis in one transaction with the job."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, instance_id: str) -> StoredInstance:
+        with self._database.reading() as session:
+            row = session.get(InstanceRow, instance_id)
+            if row is None:
+                raise NotFoundError(instance_id)
+            return _stored(row)
+
+    def same_sop_instance(self, instance: StoredInstance) -> tuple[StoredInstance, ...]:
+        """Other data sets that came under the same SOP Instance UID."""
+        with self._database.reading() as session:
+            rows = session.scalars(
+                select(InstanceRow).where(InstanceRow.sop_instance_uid == instance.sop_instance_uid, InstanceRow.id != instance.instance_id)
+            )
+            return tuple(_stored(row) for row in rows)
+
+    def of_study(self, study_instance_uid: str) -> tuple[StoredInstance, ...]:
+        """The instances that a report of the study speaks of, in the order of their SOP Instance UIDs."""
+        with self._database.reading() as session:
+            rows = session.scalars(
+                select(InstanceRow)
+                .where(InstanceRow.study_instance_uid == study_instance_uid, InstanceRow.state.in_(_IN_A_REPORT))
+                .order_by(InstanceRow.sop_instance_uid, InstanceRow.id)
+            )
+            return tuple(_stored(row) for row in rows)
+
+    def assessments(self, instance_id: str, *, bundle_hash: str, shaping_hash: str) -> tuple[Assessment, ...]:
+        """An instance's assessments by one bundle under one set of settings, by position."""
+        with self._database.reading() as session:
+            rows = session.scalars(
+                select(AssessmentRow)
+                .where(
+                    AssessmentRow.instance_id == instance_id,
+                    AssessmentRow.bundle_hash == bundle_hash,
+                    AssessmentRow.shaping_hash == shaping_hash,
+                )
+                .order_by(AssessmentRow.position)
+            )
+            return tuple(_assessment(row) for row in rows)
+
+    def analysis_is_open(self, study_instance_uid: str) -> bool:
+        """True while an analysis of the study waits or runs."""
+        with self._database.reading() as session:
+            return open_jobs(session, JobKind.ANALYZE_INSTANCE, study_instance_uid) > 0
+
+    def may_bring_more(self, study_instance_uid: str, *, settle: timedelta) -> bool:
+        """True while the association that brought the study's last instance is open, for `settle` at most."""
+        with self._database.reading() as session:
+            last = session.execute(
+                select(InstanceRow.received_at, AssociationRow.ended_at)
+                .join(AssociationRow, AssociationRow.id == InstanceRow.first_association_id)
+                .where(InstanceRow.study_instance_uid == study_instance_uid)
+                .order_by(InstanceRow.received_at.desc())
+                .limit(1)
+            ).one_or_none()
+        if last is None or last.ended_at is not None:
+            return False
+        received_at: datetime = last.received_at
+        return datetime.now(UTC) - received_at < settle
+
+    def analyze_again(self, claim: Claim, instances: Sequence[StoredInstance]) -> None:
+        """Ends a report job by queueing analyses that the current bundle and settings do not have yet; they bring it back."""
+        with self._database.transaction() as session:
+            finish(session, claim, code="analyze_again", actor=claim.owner)
+            for instance in instances:
+                enqueue(session, JobKind.ANALYZE_INSTANCE, instance.instance_id, claim.study_instance_uid, actor=claim.owner)
+
+    def finish(self, claim: Claim, analysis: Analysis) -> None:
+        """One transaction: outcome, assessments, the job's end, and the study's report job."""
+        with self._database.transaction() as session:
+            finish(session, claim, code=analysis.outcome.value, actor=claim.owner)
+            self._decide(session, claim, analysis)
+
+    def give_up(self, claim: Claim, analysis: Analysis) -> None:
+        """As `finish`, with a dead job: an operator may release it once the cause is gone."""
+        with self._database.transaction() as session:
+            fail(session, claim, code=analysis.outcome.value, retry_in_seconds=None)
+            self._decide(session, claim, analysis)
+
+    def _decide(self, session: Session, claim: Claim, analysis: Analysis) -> None:
+        row = session.scalar(select(InstanceRow).where(InstanceRow.id == analysis.instance_id).with_for_update())
+        if row is None:
+            raise NotFoundError(analysis.instance_id)
+        state = analysis.outcome.state
+        row.state, row.outcome, row.outcome_reason = state, analysis.outcome, analysis.reason
+        row.route, row.decided_at = analysis.route, datetime.now(UTC)
+        row.pixel_digest = analysis.pixel_digest or row.pixel_digest
+        for assessment in analysis.assessments:
+            session.add(_assessment_row(row, assessment))
+        record(
+            session,
+            _EVENTS[state],
+            actor=claim.owner,
+            instance_id=row.id,
+            study_instance_uid=row.study_instance_uid,
+            sop_instance_uid=row.sop_instance_uid,
+            code=analysis.outcome.value,
+            reason=analysis.reason,
+            route=analysis.route,
+        )
+        if state in _IN_A_REPORT:
+            enqueue(session, JobKind.REPORT_STUDY, row.study_instance_uid, row.study_instance_uid, actor=claim.owner)
+
+    def mark_lost(self, instance_id: str, *, actor: str) -> None:
+        """A row whose file is gone."""
+        with self._database.transaction() as session:
+            session.execute(
+                update(InstanceRow)
+                .where(InstanceRow.id == instance_id)
+                .values(state=InstanceState.LOST, outcome=InstanceOutcome.LOST, decided_at=datetime.now(UTC))
+            )
+            record(session, Event.INSTANCE_LOST, actor=actor, instance_id=instance_id, code="lost")
+
+    def files(self) -> dict[str, str]:
+        """Every kept instance's file name in the spool, by instance id; lost ones are left out."""
+        with self._database.reading() as session:
+            rows = session.execute(select(InstanceRow.id, InstanceRow.file).where(InstanceRow.state != InstanceState.LOST))
+            return {row.id: row.file for row in rows}
+
+
+def _stored(row: InstanceRow) -> StoredInstance:
+    return StoredInstance(
+        instance_id=row.id,
+        sop_class_uid=row.sop_class_uid,
+        sop_instance_uid=row.sop_instance_uid,
+        series_instance_uid=row.series_instance_uid,
+        study_instance_uid=row.study_instance_uid,
+        patient_id=row.patient_id,
+        issuer_of_patient_id=row.issuer_of_patient_id,
+        file=row.file,
+        size=row.size,
+        dataset_digest=row.dataset_digest,
+        pixel_digest=row.pixel_digest,
+        state=row.state,
+        outcome=row.outcome,
+        route=row.route,
+        received_at=row.received_at,
+    )
+
+
+def _assessment_row(instance: InstanceRow, assessment: Assessment) -> AssessmentRow:
+    return AssessmentRow(
+        id=new_id(),
+        instance_id=instance.id,
+        study_instance_uid=instance.study_instance_uid,
+        position=assessment.position,
+        laterality=assessment.laterality,
+        laterality_source=assessment.laterality_source,
+        decision=assessment.decision,
+        logit=assessment.logit,
+        score=assessment.score,
+        threshold=assessment.threshold,
+        severity_logit=assessment.severity_logit,
+        severity_score=assessment.severity_score,
+        t_score=assessment.t_score,
+        age_years=assessment.age_years,
+        sex=assessment.sex,
+        covariate_source=assessment.covariate_source,
+        region_left=assessment.region.left,
+        region_top=assessment.region.top,
+        region_right=assessment.region.right,
+        region_bottom=assessment.region.bottom,
+        quality_flags=list(assessment.quality_flags),
+        saliency_file=assessment.saliency_file,
+        saliency_digest=assessment.saliency_digest,
+        preprocessed_digest=assessment.preprocessed_digest,
+        pixel_digest=assessment.pixel_digest,
+        engine_profile=assessment.engine_profile,
+        bundle_hash=assessment.bundle_hash,
+        shaping_hash=assessment.shaping_hash,
+        started_at=assessment.started_at,
+        created_at=datetime.now(UTC),
+    )
+
+
+def _assessment(row: AssessmentRow) -> Assessment:
+    return Assessment(
+        position=row.position,
+        laterality=Laterality(row.laterality),
+        laterality_source=LateralitySource(row.laterality_source),
+        decision=KneeDecision(row.decision),
+        logit=row.logit,
+        score=row.score,
+        threshold=row.threshold,
+        severity_logit=row.severity_logit,
+        severity_score=row.severity_score,
+        t_score=row.t_score,
+        age_years=row.age_years,
+        sex=row.sex,
+        covariate_source=row.covariate_source,
+        region=Region(left=row.region_left, top=row.region_top, right=row.region_right, bottom=row.region_bottom),
+        quality_flags=tuple(row.quality_flags),
+        saliency_file=row.saliency_file,
+        saliency_digest=row.saliency_digest,
+        preprocessed_digest=row.preprocessed_digest,
+        pixel_digest=row.pixel_digest,
+        engine_profile=row.engine_profile,
+        bundle_hash=row.bundle_hash,
+        shaping_hash=row.shaping_hash,
+        started_at=row.started_at,
+    )

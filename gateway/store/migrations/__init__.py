@@ -1,0 +1,1 @@
+"""Alembic migrations, numbered from the first table on."""

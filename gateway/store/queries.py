@@ -1,0 +1,243 @@
+"""The questions that the audit store answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.orm import Session
+
+from gateway.domain.job import OPEN, JobKind, JobState
+from gateway.domain.outcome import InstanceState
+from gateway.domain.story import (
+    DeliveryStory,
+    Explanation,
+    InstanceStory,
+    JobStory,
+    KneeStory,
+    Ledger,
+    ReceiptStory,
+    ResultStory,
+    Status,
+    TimelineEntry,
+)
+from gateway.errors import NotFoundError
+from gateway.store.database import Database
+from gateway.store.tables import AssessmentRow, AssociationRow, AuditEventRow, DeliveryRow, InstanceRow, JobRow, ReceiptRow, ResultRow
+
+
+class Queries:
+    """Reads only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def status(self) -> Status:
+        with self._database.reading() as session:
+            oldest = session.scalar(select(func.min(JobRow.created_at)).where(JobRow.state.in_(OPEN)))
+            return Status(
+                ledgers=(_receipts_ledger(session), _instances_ledger(session), _knees_ledger(session)),
+                jobs=_counts(session, JobRow.kind, JobRow.state),
+                deliveries=_counts(session, DeliveryRow.destination, DeliveryRow.state),
+                results=_counts(session, ResultRow.kind, ResultRow.release),
+                oldest_waiting_seconds=None if oldest is None else round((datetime.now(UTC) - oldest).total_seconds(), 1),
+            )
+
+    def explain(self, key: str) -> Explanation:
+        """All about an accession number, a SOP, series or study instance UID, or one of our ids. NotFoundError for a stranger."""
+        with self._database.reading() as session:
+            studies = _studies(session, key)
+            instances = session.scalars(
+                select(InstanceRow).where(_names_instance(key)).order_by(InstanceRow.received_at, InstanceRow.id)
+            ).all()
+            refusals = session.execute(_receipts_query().where(ReceiptRow.sop_instance_uid == key, ReceiptRow.instance_id.is_(None))).all()
+            results = session.scalars(
+                select(ResultRow).where(ResultRow.study_instance_uid.in_(studies)).order_by(ResultRow.revision, ResultRow.kind)
+            ).all()
+            if not instances and not refusals and not results:
+                raise NotFoundError(key)
+            jobs = session.scalars(
+                select(JobRow).where(JobRow.study_instance_uid.in_(studies), JobRow.kind == JobKind.REPORT_STUDY).order_by(JobRow.id)
+            ).all()
+            return Explanation(
+                key=key,
+                instances=tuple(_instance_story(session, row) for row in instances),
+                refusals=tuple(_receipt_story(row[0], row[1]) for row in refusals),
+                results=tuple(_result_story(session, row) for row in results),
+                study_jobs=tuple(_job_story(row) for row in jobs),
+            )
+
+    def jobs(self, state: str) -> tuple[JobStory, ...]:
+        """Jobs of one state, or all that are not done, oldest first, at most 500."""
+        wanted = JobRow.state == state if state else JobRow.state != JobState.DONE
+        with self._database.reading() as session:
+            rows = session.scalars(select(JobRow).where(wanted).order_by(JobRow.id).limit(500))
+            return tuple(_job_story(row) for row in rows)
+
+    def timeline(self, key: str) -> tuple[TimelineEntry, ...]:
+        """Every audit event of the studies and instances under a key, in order. NotFoundError for a stranger."""
+        with self._database.reading() as session:
+            studies = _studies(session, key)
+            ids = session.scalars(select(InstanceRow.id).where(_names_instance(key))).all()
+            if not studies and not ids:
+                raise NotFoundError(key)
+            rows = session.scalars(
+                select(AuditEventRow)
+                .where(or_(AuditEventRow.study_instance_uid.in_(studies), AuditEventRow.instance_id.in_(ids)))
+                .order_by(AuditEventRow.seq)
+            )
+            return tuple(
+                TimelineEntry(
+                    seq=row.seq,
+                    at=row.at,
+                    actor=row.actor,
+                    event=row.event,
+                    detail={**row.detail, **({"instance_id": row.instance_id} if row.instance_id else {})},
+                )
+                for row in rows
+            )
+
+
+def _counts(session: Session, *columns: Any) -> dict[str, int]:
+    rows = session.execute(select(*columns, func.count()).group_by(*columns).order_by(*columns))
+    return {" ".join(str(value) for value in row[:-1]): row[-1] for row in rows}
+
+
+def _receipts_ledger(session: Session) -> Ledger:
+    """Every C-STORE answered with success has its instance, or was one of our own results."""
+    unexplained = session.scalar(
+        select(func.count())
+        .select_from(ReceiptRow)
+        .where(ReceiptRow.dimse_status == 0, ReceiptRow.instance_id.is_(None), ReceiptRow.reason != "own_result")
+    )
+    return _ledger("receipts", _counts(session, ReceiptRow.reason), unexplained)
+
+
+def _instances_ledger(session: Session) -> Ledger:
+    """Every instance has an outcome, or an open job that will give it one."""
+    open_job = exists().where(
+        and_(JobRow.kind == JobKind.ANALYZE_INSTANCE, JobRow.subject == InstanceRow.id, JobRow.state.in_((*OPEN, "held")))
+    )
+    unexplained = session.scalar(select(func.count()).select_from(InstanceRow).where(InstanceRow.outcome.is_(None), ~open_job))
+    counts = {("open" if code == "None" else code): count for code, count in _counts(session, InstanceRow.outcome).items()}
+    return _ledger("instances", counts, unexplained)
+
+
+def _knees_ledger(session: Session) -> Ledger:
+    """Every assessed instance has its knees' decisions."""
+    assessed = exists().where(AssessmentRow.instance_id == InstanceRow.id)
+    unexplained = session.scalar(
+        select(func.count()).select_from(InstanceRow).where(InstanceRow.state == InstanceState.ASSESSED, ~assessed)
+    )
+    return _ledger("knees", _counts(session, AssessmentRow.decision), unexplained)
+
+
+def _ledger(name: str, counts: dict[str, int], unexplained: int | None) -> Ledger:
+    return Ledger(name=name, total=sum(counts.values()), counts=counts, unexplained=unexplained or 0)
+
+
+def _names_instance(key: str) -> Any:
+    return or_(
+        InstanceRow.accession_number == key,
+        InstanceRow.sop_instance_uid == key,
+        InstanceRow.series_instance_uid == key,
+        InstanceRow.study_instance_uid == key,
+        InstanceRow.id == key,
+    )
+
+
+def _studies(session: Session, key: str) -> Sequence[str]:
+    of_instances = session.scalars(select(InstanceRow.study_instance_uid).where(_names_instance(key)).distinct()).all()
+    of_results = session.scalars(select(ResultRow.study_instance_uid).where(ResultRow.sop_instance_uid == key)).all()
+    return [*of_instances, *of_results]
+
+
+def _receipts_query() -> Any:
+    return (
+        select(ReceiptRow, AssociationRow)
+        .join(AssociationRow, AssociationRow.id == ReceiptRow.association_id, isouter=True)
+        .order_by(ReceiptRow.received_at)
+    )
+
+
+def _instance_story(session: Session, row: InstanceRow) -> InstanceStory:
+    receipts = session.execute(_receipts_query().where(ReceiptRow.instance_id == row.id)).all()
+    knees = session.scalars(select(AssessmentRow).where(AssessmentRow.instance_id == row.id).order_by(AssessmentRow.position))
+    jobs = session.scalars(select(JobRow).where(JobRow.subject == row.id).order_by(JobRow.id))
+    return InstanceStory(
+        instance_id=row.id,
+        sop_instance_uid=row.sop_instance_uid,
+        study_instance_uid=row.study_instance_uid,
+        modality=row.modality,
+        state=row.state,
+        outcome=row.outcome,
+        reason=row.outcome_reason,
+        route=row.route,
+        received_at=row.received_at,
+        decided_at=row.decided_at,
+        receipts=tuple(_receipt_story(receipt[0], receipt[1]) for receipt in receipts),
+        knees=tuple(_knee_story(knee) for knee in knees),
+        jobs=tuple(_job_story(job) for job in jobs),
+    )
+
+
+def _receipt_story(receipt: ReceiptRow, association: AssociationRow | None) -> ReceiptStory:
+    return ReceiptStory(
+        received_at=receipt.received_at,
+        calling_ae_title=association.calling_ae_title if association else "",
+        peer_address=association.peer_address if association else "",
+        way=association.way if association else "",
+        transfer_syntax_uid=receipt.transfer_syntax_uid,
+        dimse_status=f"{receipt.dimse_status:04X}",
+        reason=receipt.reason,
+    )
+
+
+def _knee_story(row: AssessmentRow) -> KneeStory:
+    return KneeStory(
+        position=row.position,
+        laterality=row.laterality,
+        decision=row.decision,
+        score=round(row.score, 2),
+        threshold=row.threshold,
+        quality_flags=tuple(row.quality_flags),
+        engine_profile=row.engine_profile,
+    )
+
+
+def _job_story(row: JobRow) -> JobStory:
+    return JobStory(
+        job_id=row.id,
+        kind=row.kind,
+        state=row.state,
+        attempts=row.attempts,
+        lease_expiries=row.lease_expiries,
+        last_code=row.last_code,
+    )
+
+
+def _result_story(session: Session, row: ResultRow) -> ResultStory:
+    deliveries = session.scalars(select(DeliveryRow).where(DeliveryRow.result_id == row.id).order_by(DeliveryRow.destination))
+    return ResultStory(
+        kind=row.kind,
+        sop_instance_uid=row.sop_instance_uid,
+        study_instance_uid=row.study_instance_uid,
+        revision=row.revision,
+        release=row.release,
+        flagged=row.flagged,
+        predecessor_uid=row.predecessor_uid,
+        created_at=row.created_at,
+        deliveries=tuple(
+            DeliveryStory(
+                destination=delivery.destination,
+                state=delivery.state,
+                attempts=delivery.attempts,
+                last_status=None if delivery.last_status is None else f"{delivery.last_status:04X}",
+                last_code=delivery.last_code,
+                sent_at=delivery.sent_at,
+            )
+            for delivery in deliveries
+        ),
+    )

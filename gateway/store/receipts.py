@@ -1,0 +1,236 @@
+"""The intake ledger: associations, and one receipt for every C-STORE that was answered."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from gateway.dicom.uids import is_legal
+from gateway.domain.attributes import InstanceDescription, InstanceIdentity
+from gateway.domain.identifiers import new_id
+from gateway.domain.job import JobKind
+from gateway.domain.outcome import InstanceState
+from gateway.events import Event
+from gateway.store.audit_log import record
+from gateway.store.database import Database
+from gateway.store.job_queue import enqueue
+from gateway.store.tables import AssociationRow, InstanceRow, ReceiptRow, ResultRow
+
+
+class Acceptance(StrEnum):
+    """What a received instance was; all of them are answered with success."""
+
+    STORED = "stored"
+    RECEIVED_AGAIN = "received_again"
+    OWN_RESULT = "own_result"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedInstance:
+    """An instance as received: its identity, what describes it, and the digest (SHA-256) of its data set without file meta."""
+
+    identity: InstanceIdentity
+    description: InstanceDescription
+    transfer_syntax_uid: str
+    dataset_digest: str
+    size: int
+
+
+def digest_of(dataset: memoryview) -> str:
+    return hashlib.sha256(dataset).hexdigest()
+
+
+class Receipts:
+    """Writes the receiver's side of the store; each call one transaction."""
+
+    def __init__(self, database: Database, actor: str) -> None:
+        self._database = database
+        self._actor = actor
+
+    def open_association(self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str) -> str:
+        """A new association's id."""
+        row = AssociationRow(
+            id=new_id(),
+            calling_ae_title=calling_ae_title,
+            called_ae_title=called_ae_title,
+            peer_address=peer_address,
+            way=way,
+            opened_at=datetime.now(UTC),
+        )
+        with self._database.transaction() as session:
+            session.add(row)
+            record(
+                session,
+                Event.ASSOCIATION_ACCEPTED,
+                actor=self._actor,
+                association_id=row.id,
+                calling_ae_title=calling_ae_title,
+                called_ae_title=called_ae_title,
+                peer_address=peer_address,
+            )
+        return row.id
+
+    def end_association(self, association_id: str, ending: str) -> None:
+        event = Event.ASSOCIATION_RELEASED if ending == "released" else Event.ASSOCIATION_ABORTED
+        with self._database.transaction() as session:
+            row = session.get(AssociationRow, association_id)
+            if row is not None and row.ended_at is None:
+                row.ended_at, row.ending = datetime.now(UTC), ending
+                record(session, event, actor=self._actor, association_id=association_id, calling_ae_title=row.calling_ae_title)
+
+    def known(self, identity: InstanceIdentity, dataset_digest: str) -> Acceptance | None:
+        """What an instance is if it need not be kept: one of our results, or one that is in the spool already."""
+        with self._database.reading() as session:
+            if _is_own_result(session, identity):
+                return Acceptance.OWN_RESULT
+            row = _same(session, identity, dataset_digest)
+            return Acceptance.RECEIVED_AGAIN if row is not None and row.state != InstanceState.LOST else None
+
+    def commit(self, received: ReceivedInstance, *, instance_id: str, file: str | None, association_id: str | None) -> Acceptance:
+        """One transaction: receipt, and for a new instance its row, its job and its audit event. Durable when it returns.
+
+        file: the name in the spool of the bytes kept under instance_id; None when `known` said that they need not be.
+        """
+        try:
+            return self._commit(received, instance_id, file, association_id)
+        except IntegrityError:
+            # the same instance came over two associations at once and the other one was first
+            return self._commit(received, instance_id, file, association_id)
+
+    def _commit(self, received: ReceivedInstance, instance_id: str, file: str | None, association_id: str | None) -> Acceptance:
+        with self._database.transaction() as session:
+            if _is_own_result(session, received.identity):
+                self._receipt(session, received, None, Acceptance.OWN_RESULT, association_id)
+                record(session, Event.INSTANCE_OWN_RESULT, actor=self._actor, sop_instance_uid=received.identity.sop_instance_uid)
+                return Acceptance.OWN_RESULT
+            row = _same(session, received.identity, received.dataset_digest)
+            if row is not None and row.state != InstanceState.LOST:
+                self._receipt(session, received, row.id, Acceptance.RECEIVED_AGAIN, association_id)
+                self._event(session, Event.INSTANCE_RECEIVED_AGAIN, row, association_id)
+                return Acceptance.RECEIVED_AGAIN
+            if file is None:
+                raise ValueError("a new instance without a file")
+            row = self._restore(row, file) if row is not None else self._insert(session, received, instance_id, file, association_id)
+            session.flush()
+            self._receipt(session, received, row.id, Acceptance.STORED, association_id)
+            self._event(session, Event.INSTANCE_STORED, row, association_id)
+            enqueue(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, actor=self._actor)
+            return Acceptance.STORED
+
+    @staticmethod
+    def _restore(row: InstanceRow, file: str) -> InstanceRow:
+        """An instance whose file was lost came again."""
+        row.file, row.state, row.outcome, row.outcome_reason, row.decided_at = file, InstanceState.STORED, None, None, None
+        return row
+
+    @staticmethod
+    def _insert(session: Session, received: ReceivedInstance, instance_id: str, file: str, association_id: str | None) -> InstanceRow:
+        identity, description = received.identity, received.description
+        row = InstanceRow(
+            id=instance_id,
+            sop_class_uid=identity.sop_class_uid,
+            sop_instance_uid=identity.sop_instance_uid,
+            series_instance_uid=identity.series_instance_uid,
+            study_instance_uid=identity.study_instance_uid,
+            accession_number=description.accession_number,
+            patient_id=description.patient_id,
+            issuer_of_patient_id=description.issuer_of_patient_id,
+            modality=description.modality,
+            manufacturer=description.manufacturer,
+            model=description.model,
+            station=description.station,
+            study_date=description.study_date,
+            transfer_syntax_uid=received.transfer_syntax_uid,
+            dataset_digest=received.dataset_digest,
+            size=received.size,
+            file=file,
+            first_association_id=association_id,
+            received_at=datetime.now(UTC),
+            state=InstanceState.STORED,
+        )
+        session.add(row)
+        return row
+
+    def _receipt(
+        self, session: Session, received: ReceivedInstance, instance_id: str | None, acceptance: Acceptance, association_id: str | None
+    ) -> None:
+        session.add(
+            ReceiptRow(
+                id=new_id(),
+                association_id=association_id,
+                instance_id=instance_id,
+                sop_class_uid=received.identity.sop_class_uid,
+                sop_instance_uid=received.identity.sop_instance_uid,
+                transfer_syntax_uid=received.transfer_syntax_uid,
+                received_at=datetime.now(UTC),
+                dimse_status=0x0000,
+                reason=acceptance.value,
+            )
+        )
+
+    def _event(self, session: Session, event: Event, row: InstanceRow, association_id: str | None) -> None:
+        record(
+            session,
+            event,
+            actor=self._actor,
+            instance_id=row.id,
+            study_instance_uid=row.study_instance_uid,
+            sop_instance_uid=row.sop_instance_uid,
+            association_id=association_id,
+        )
+
+    def refuse(
+        self,
+        *,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        transfer_syntax_uid: str,
+        dimse_status: int,
+        reason: str,
+        association_id: str | None,
+    ) -> None:
+        """A receipt for a C-STORE that was answered with a failure. UIDs are the peer's words: kept only if they are legal."""
+        with self._database.transaction() as session:
+            session.add(
+                ReceiptRow(
+                    id=new_id(),
+                    association_id=association_id,
+                    instance_id=None,
+                    sop_class_uid=_harmless(sop_class_uid),
+                    sop_instance_uid=_harmless(sop_instance_uid),
+                    transfer_syntax_uid=_harmless(transfer_syntax_uid),
+                    received_at=datetime.now(UTC),
+                    dimse_status=dimse_status,
+                    reason=reason,
+                )
+            )
+            record(
+                session,
+                Event.INSTANCE_REFUSED,
+                actor=self._actor,
+                sop_instance_uid=_harmless(sop_instance_uid),
+                dimse_status=f"{dimse_status:04X}",
+                reason=reason,
+                association_id=association_id,
+            )
+
+
+def _harmless(uid: str) -> str:
+    """A refused UID as the ledger may show it: anything that is no UID could be a name."""
+    return uid if is_legal(uid) else "illegal"
+
+
+def _is_own_result(session: Session, identity: InstanceIdentity) -> bool:
+    return session.scalar(select(ResultRow.id).where(ResultRow.sop_instance_uid == identity.sop_instance_uid)) is not None
+
+
+def _same(session: Session, identity: InstanceIdentity, dataset_digest: str) -> InstanceRow | None:
+    return session.scalar(
+        select(InstanceRow).where(InstanceRow.sop_instance_uid == identity.sop_instance_uid, InstanceRow.dataset_digest == dataset_digest)
+    )

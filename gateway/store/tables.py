@@ -1,0 +1,274 @@
+"""The records of the audit store (docs/architecture.md, "Records") as typed tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+_Id = String(32)
+_Uid = String(64)
+_Digest = String(64)
+_Code = String(48)
+_Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in code; `timestamptz` on PostgreSQL, naive UTC on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: JSON(), list[str]: JSON()}  # noqa: RUF012  SQLAlchemy's own
+
+
+class AssociationRow(Base):
+    __tablename__ = "association"
+
+    id: Mapped[str] = mapped_column(_Id, primary_key=True)
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    called_ae_title: Mapped[str] = mapped_column(String(16))
+    peer_address: Mapped[str] = mapped_column(String(64))
+    way: Mapped[str] = mapped_column(String(16))
+    """`c_store` or `ingest`."""
+    opened_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ending: Mapped[str | None] = mapped_column(String(16))
+
+
+class InstanceRow(Base):
+    __tablename__ = "instance"
+    __table_args__ = (
+        UniqueConstraint("sop_instance_uid", "dataset_digest"),
+        Index("ix_instance_study_instance_uid", "study_instance_uid"),
+        Index("ix_instance_accession_number", "accession_number"),
+        Index("ix_instance_state", "state", postgresql_where=text("state = 'stored'"), sqlite_where=text("state = 'stored'")),
+    )
+
+    id: Mapped[str] = mapped_column(_Id, primary_key=True)
+    sop_class_uid: Mapped[str] = mapped_column(_Uid)
+    sop_instance_uid: Mapped[str] = mapped_column(_Uid)
+    series_instance_uid: Mapped[str] = mapped_column(_Uid, index=True)
+    study_instance_uid: Mapped[str] = mapped_column(_Uid)
+    accession_number: Mapped[str] = mapped_column(Text)
+    patient_id: Mapped[str] = mapped_column(Text)
+    issuer_of_patient_id: Mapped[str] = mapped_column(Text)
+    modality: Mapped[str] = mapped_column(Text)
+    manufacturer: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    station: Mapped[str] = mapped_column(Text)
+    study_date: Mapped[str] = mapped_column(Text)
+    transfer_syntax_uid: Mapped[str] = mapped_column(_Uid)
+    dataset_digest: Mapped[str] = mapped_column(_Digest)
+    pixel_digest: Mapped[str | None] = mapped_column(_Digest, index=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    file: Mapped[str] = mapped_column(String(128))
+    first_association_id: Mapped[str | None] = mapped_column(_Id, ForeignKey("association.id"))
+    received_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(16))
+    outcome: Mapped[str | None] = mapped_column(_Code)
+    outcome_reason: Mapped[str | None] = mapped_column(Text)
+    route: Mapped[str | None] = mapped_column(String(64))
+    decided_at: Mapped[datetime | None]
+
+
+class ReceiptRow(Base):
+    __tablename__ = "receipt"
+    __table_args__ = (Index("ix_receipt_sop_instance_uid", "sop_instance_uid"),)
+
+    id: Mapped[str] = mapped_column(_Id, primary_key=True)
+    association_id: Mapped[str | None] = mapped_column(_Id, ForeignKey("association.id"))
+    instance_id: Mapped[str | None] = mapped_column(_Id, ForeignKey("instance.id"), index=True)
+    sop_class_uid: Mapped[str] = mapped_column(Text)
+    sop_instance_uid: Mapped[str] = mapped_column(Text)
+    transfer_syntax_uid: Mapped[str] = mapped_column(_Uid)
+    received_at: Mapped[datetime]
+    dimse_status: Mapped[int]
+    reason: Mapped[str] = mapped_column(_Code)
+    """`stored`, `received_again`, `own_result`, or why it was refused."""
+
+
+class JobRow(Base):
+    __tablename__ = "job"
+    __table_args__ = (
+        Index(
+            "ix_job_claimable",
+            "kind",
+            "next_at",
+            "id",
+            postgresql_where=text("state IN ('queued', 'retry')"),
+            sqlite_where=text("state IN ('queued', 'retry')"),
+        ),
+        Index(
+            "uq_job_waiting",
+            "kind",
+            "subject",
+            unique=True,
+            postgresql_where=text("state IN ('queued', 'retry')"),
+            sqlite_where=text("state IN ('queued', 'retry')"),
+        ),
+        Index("ix_job_running", "lease_until", postgresql_where=text("state = 'running'"), sqlite_where=text("state = 'running'")),
+        Index("ix_job_study_instance_uid", "study_instance_uid"),
+        Index("ix_job_subject", "subject"),
+    )
+
+    id: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(24))
+    subject: Mapped[str] = mapped_column(_Uid)
+    """analyze_instance: instance id; report_study: study instance UID; deliver_result: delivery id."""
+    study_instance_uid: Mapped[str] = mapped_column(_Uid)
+    bundle_hash: Mapped[str | None] = mapped_column(_Digest)
+    state: Mapped[str] = mapped_column(String(12))
+    attempts: Mapped[int] = mapped_column(default=0)
+    lease_expiries: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    next_at: Mapped[datetime]
+    lease_owner: Mapped[str | None] = mapped_column(String(160))
+    lease_until: Mapped[datetime | None]
+    first_claimed_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    last_code: Mapped[str | None] = mapped_column(_Code)
+
+
+class AssessmentRow(Base):
+    __tablename__ = "assessment"
+    __table_args__ = (UniqueConstraint("instance_id", "position", "bundle_hash", "shaping_hash"),)
+
+    id: Mapped[str] = mapped_column(_Id, primary_key=True)
+    instance_id: Mapped[str] = mapped_column(_Id, ForeignKey("instance.id"))
+    study_instance_uid: Mapped[str] = mapped_column(_Uid, index=True)
+    position: Mapped[int]
+    laterality: Mapped[str] = mapped_column(String(1))
+    laterality_source: Mapped[str] = mapped_column(String(16))
+    decision: Mapped[str] = mapped_column(_Code)
+    logit: Mapped[float]
+    score: Mapped[float]
+    threshold: Mapped[float]
+    severity_logit: Mapped[float | None]
+    severity_score: Mapped[float | None]
+    t_score: Mapped[float | None]
+    age_years: Mapped[int | None]
+    sex: Mapped[str | None] = mapped_column(String(1))
+    covariate_source: Mapped[str] = mapped_column(String(16))
+    region_left: Mapped[int]
+    region_top: Mapped[int]
+    region_right: Mapped[int]
+    region_bottom: Mapped[int]
+    quality_flags: Mapped[list[str]]
+    saliency_file: Mapped[str] = mapped_column(String(128))
+    saliency_digest: Mapped[str] = mapped_column(_Digest)
+    preprocessed_digest: Mapped[str] = mapped_column(_Digest)
+    pixel_digest: Mapped[str] = mapped_column(_Digest)
+    engine_profile: Mapped[str] = mapped_column(String(64))
+    bundle_hash: Mapped[str] = mapped_column(_Digest)
+    shaping_hash: Mapped[str] = mapped_column(_Digest)
+    started_at: Mapped[datetime]
+    """First claim of the analysis job: the time that results show."""
+    created_at: Mapped[datetime]
+
+
+class ResultRow(Base):
+    __tablename__ = "result"
+    __table_args__ = (UniqueConstraint("sop_instance_uid"), Index("ix_result_study_instance_uid", "study_instance_uid"))
+
+    id: Mapped[str] = mapped_column(_Id, primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(_Uid)
+    assessment_set: Mapped[str] = mapped_column(_Digest, index=True)
+    """SHA-256 over everything the result's UIDs are derived from, without the kind."""
+    kind: Mapped[str] = mapped_column(String(32))
+    sop_class_uid: Mapped[str] = mapped_column(_Uid)
+    sop_instance_uid: Mapped[str] = mapped_column(_Uid)
+    series_instance_uid: Mapped[str] = mapped_column(_Uid)
+    file: Mapped[str] = mapped_column(String(128))
+    sha256: Mapped[str] = mapped_column(_Digest)
+    release: Mapped[str] = mapped_column(_Code)
+    route: Mapped[str] = mapped_column(String(64))
+    flagged: Mapped[bool]
+    revision: Mapped[int]
+    predecessor_uid: Mapped[str | None] = mapped_column(_Uid)
+    bundle_hash: Mapped[str] = mapped_column(_Digest)
+    config_hash: Mapped[str] = mapped_column(_Digest)
+    created_at: Mapped[datetime]
+
+
+class DeliveryRow(Base):
+    __tablename__ = "delivery"
+    __table_args__ = (UniqueConstraint("result_id", "destination"),)
+
+    id: Mapped[str] = mapped_column(_Id, primary_key=True)
+    result_id: Mapped[str] = mapped_column(_Id, ForeignKey("result.id"))
+    destination: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_status: Mapped[int | None]
+    last_code: Mapped[str | None] = mapped_column(_Code)
+    created_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    committed_at: Mapped[datetime | None]
+    transaction_uid: Mapped[str | None] = mapped_column(_Uid)
+
+
+class ConfigVersionRow(Base):
+    __tablename__ = "config_version"
+
+    config_hash: Mapped[str] = mapped_column(_Digest, primary_key=True)
+    content: Mapped[dict[str, Any]]
+    first_used_at: Mapped[datetime]
+
+
+class BundleVersionRow(Base):
+    __tablename__ = "bundle_version"
+
+    bundle_hash: Mapped[str] = mapped_column(_Digest, primary_key=True)
+    weights_sha256: Mapped[str] = mapped_column(_Digest)
+    name: Mapped[str] = mapped_column(Text)
+    version: Mapped[str] = mapped_column(String(64))
+    intended_use: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(12))
+    """draft, shadow, live or retired."""
+    first_used_at: Mapped[datetime]
+
+
+class AuditEventRow(Base):
+    """Append-only: triggers of the first migration refuse UPDATE and DELETE."""
+
+    __tablename__ = "audit_event"
+    __table_args__ = (
+        Index("ix_audit_event_study_instance_uid", "study_instance_uid"),
+        Index("ix_audit_event_instance_id", "instance_id"),
+    )
+
+    seq: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(160))
+    event: Mapped[str] = mapped_column(_Code)
+    instance_id: Mapped[str | None] = mapped_column(_Id)
+    study_instance_uid: Mapped[str | None] = mapped_column(_Uid)
+    detail: Mapped[dict[str, Any]]

@@ -1,0 +1,150 @@
+"""The one error tree. A class's docstring is its message and its remedy; `code` is what a store or a log keeps."""
+
+from __future__ import annotations
+
+
+class StrnetError(Exception):
+    """The research core could not do what was asked. Read the detail in brackets."""
+
+    code: str = "strnet"
+
+    def __init__(self, detail: str = "") -> None:
+        remedy = " ".join((type(self).__doc__ or "").split())
+        super().__init__(f"{remedy} [{detail}]" if detail else remedy)
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[StrnetError], tuple[str]]:
+        """Errors cross from the decoding child to its parent: rebuild from the detail, not from the finished message."""
+        return type(self), (self.detail,)
+
+
+class DecodeError(StrnetError):
+    """The pixels could not be decoded. Look at the file in another viewer; if that fails too, the file is damaged."""
+
+    code = "decode"
+
+
+class UnreadableFileError(DecodeError):
+    """The file is neither a DICOM part 10 file nor a readable image. Export it again from its source."""
+
+    code = "unreadable"
+
+
+class MissingAttributeError(DecodeError):
+    """An attribute that the pixels cannot be understood without is missing or malformed. Export the file again."""
+
+    code = "missing_attribute"
+
+
+class TruncatedPixelsError(DecodeError):
+    """There are fewer pixel bytes than the header declares. Send the file again from its source."""
+
+    code = "truncated"
+
+
+class TooLargeError(DecodeError):
+    """The header declares more rows, columns or frames than allowed. Raise `ReadLimits` if the image is genuine."""
+
+    code = "too_large"
+
+
+class EmptyImageError(DecodeError):
+    """The image has no rows or no columns, or padding and shutter leave nothing of it. Export it again."""
+
+    code = "empty"
+
+
+class ColourError(DecodeError):
+    """The image is not one grey sample per pixel, so it is a screenshot or a report page. Send the original radiograph."""
+
+    code = "colour"
+
+
+class MultiFrameError(DecodeError):
+    """The object has several frames, so it is not a projection radiograph. Send the single radiograph."""
+
+    code = "multi_frame"
+
+
+class ForProcessingError(DecodeError):
+    """The image is For Processing (raw detector data). Send the For Presentation image of the same exposure."""
+
+    code = "for_processing"
+
+
+class UnsupportedTransferSyntaxError(DecodeError):
+    """The transfer syntax is not one that is decoded here. Ask the sender for Explicit VR Little Endian."""
+
+    code = "transfer_syntax"
+
+
+class UnsupportedEncodingError(DecodeError):
+    """The bits of the pixels are laid out in a way that cannot be read without guessing. Convert the image at its source."""
+
+    code = "encoding"
+
+
+class BundleError(StrnetError):
+    """The model bundle cannot be used. Take a fresh copy, or make one with `strnet bundle create-demo FOLDER`."""
+
+    code = "bundle"
+
+
+class BundleMissingError(BundleError):
+    """A file of the bundle is missing or cannot be read. Check the folder, then copy the whole bundle again."""
+
+    code = "bundle_missing"
+
+
+class BundleSchemaError(BundleError):
+    """bundle.json is not as this release expects it. Correct the key that is named, or use the release that wrote it."""
+
+    code = "bundle_schema"
+
+
+class WeightsDamagedError(BundleError):
+    """weights.safetensors is not the file that bundle.json names. Copy the bundle again; never edit the weights in place."""
+
+    code = "bundle_weights"
+
+
+class ThresholdUnboundError(BundleError):
+    """The thresholds were chosen for other weights, so they mean nothing here. Choose them again for these weights."""
+
+    code = "bundle_threshold"
+
+
+class PickleInBundleError(BundleError):
+    """The folder holds a pickled file, which can run code when loaded. Remove it; weights come as safetensors only."""
+
+    code = "bundle_pickle"
+
+
+class BundleExistsError(BundleError):
+    """The folder already holds a bundle, and a bundle never changes. Write to an empty folder."""
+
+    code = "bundle_exists"
+
+
+class ArchitectureError(BundleError):
+    """The weights do not fit the architecture. Use the bundle with the release that it was made for."""
+
+    code = "bundle_architecture"
+
+
+class GoldenMismatchError(BundleError):
+    """A golden vector came out differently, so results would too. Do not use this bundle here before it is explained."""
+
+    code = "golden_mismatch"
+
+
+class DeviceUnavailableError(StrnetError):
+    """The device that was asked for is not there. Use `device="auto"`, or install the driver."""
+
+    code = "device"
+
+
+class ImplausibleOutputError(StrnetError):
+    """The network returned a value that is not a finite number. Make no result; run `strnet bundle verify` on the bundle."""
+
+    code = "implausible"

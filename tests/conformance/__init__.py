@@ -1,0 +1,1 @@
+"""Results against the public validators: `python -m tests.conformance`."""

@@ -1,0 +1,66 @@
+"""Fixtures that several rings share: input, databases, the demonstration bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom import config as pydicom_config
+
+from gateway.store import schema
+from gateway.store.database import Database
+from tests.peers.postgresql import PostgresCluster, find_binaries
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+CASES = SHARED / "cases"
+
+# a mistyped keyword must fail here, not pass as a private attribute of an object
+pydicom_config.INVALID_KEYWORD_BEHAVIOR = "RAISE"
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    if not CASES.is_dir():
+        pytest.skip("the real DICOM cases are not beside the project")
+    return CASES
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresCluster]:
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL's server is not installed (make test PEERS=install)")
+    cluster = PostgresCluster(binaries)
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    cluster: PostgresCluster = request.getfixturevalue("postgres")
+    return cluster.new_database()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A database of each kind with the schema."""
+    found = Database(database_url)
+    schema.ensure(found)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def demonstration_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The full architecture with seeded random weights, made once."""
+    from strnet_core.engines.demonstration import create_demonstration_bundle
+
+    folder = tmp_path_factory.mktemp("bundle") / "demonstration"
+    create_demonstration_bundle(folder)
+    return folder

@@ -1,0 +1,59 @@
+"""A receiver over a fresh store, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Settings, parse_settings
+from gateway.dicom.part10 import set_tolerant_reading
+from gateway.receive.server import ReceiverServer
+from gateway.store.audit_log import AuditLog
+from gateway.store.database import Database
+from gateway.store.receipts import Receipts
+from gateway.store.spool import Spool
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """A listening receiver and what it writes to."""
+
+    port: int
+    server: ReceiverServer
+    database: Database
+    spool: Spool
+    folder: Path
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    found = Spool(tmp_path / "spool")
+    found.prepare()
+    return found
+
+
+@pytest.fixture
+def receivers(database: Database, spool: Spool, tmp_path: Path) -> Iterator[Callable[..., Receiver]]:
+    """Starts receivers with the settings that a test gives."""
+    set_tolerant_reading()
+    started: list[ReceiverServer] = []
+
+    def start(**sections: object) -> Receiver:
+        base: dict[str, object] = {"serve": {"development": True}, "receiver": {"port": 0}, "spool": {"reserve_mb": 0}}
+        settings: Settings = parse_settings({**base, **sections})
+        server = ReceiverServer(settings, receipts=Receipts(database, "test"), audit=AuditLog(database, "test"), spool=spool)
+        port = server.start()
+        started.append(server)
+        return Receiver(port, server, database, spool, tmp_path / "spool")
+
+    yield start
+    for server in started:
+        server.drain(5)
+
+
+@pytest.fixture
+def receiver(receivers: Callable[..., Receiver]) -> Receiver:
+    return receivers()

@@ -1,0 +1,367 @@
+"""The store's promises, the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+
+from gateway.domain.assessment import Analysis
+from gateway.domain.delivery import Verdict
+from gateway.domain.identifiers import new_id
+from gateway.domain.job import Claim, JobKind, JobState
+from gateway.domain.outcome import InstanceOutcome, Release
+from gateway.errors import LeaseLostError, NotFoundError, SchemaMismatchError
+from gateway.events import Event
+from gateway.store import schema
+from gateway.store.audit_log import AuditLog
+from gateway.store.database import Database
+from gateway.store.deliveries import Attempt, Deliveries
+from gateway.store.instances import Instances
+from gateway.store.job_queue import JobQueue
+from gateway.store.queries import Queries
+from gateway.store.receipts import Acceptance, Receipts
+from gateway.store.results import NewResult, NewResultSet, Results
+from gateway.store.tables import AuditEventRow, Base, InstanceRow, JobRow, ReceiptRow
+from gateway.store.versions import record_bundle, record_config
+from tests.integration.store_samples import BUNDLE, SHAPING, assessment, received
+
+ALL_KINDS = tuple(JobKind)
+
+
+def queue_of(database: Database, *, lease: float = 60, expiries: int = 3) -> JobQueue:
+    return JobQueue(database, lease_seconds=lease, max_lease_expiries=expiries)
+
+
+def count(database: Database, row: type[Base]) -> int:
+    with database.reading() as session:
+        return session.scalar(select(func.count()).select_from(row)) or 0
+
+
+def take(database: Database, number: int = 1, **options: str) -> tuple[Acceptance, str]:
+    instance_id = new_id()
+    acceptance = Receipts(database, "test").commit(
+        received(number, **options), instance_id=instance_id, file=f"instance/aa/{instance_id}.dcm", association_id=None
+    )
+    return acceptance, instance_id
+
+
+def claim_one(database: Database, kind: JobKind, queue: JobQueue | None = None) -> Claim:
+    (claim,) = (queue or queue_of(database)).claim((kind,), "host:worker:1")
+    return claim
+
+
+def record_test_bundle(database: Database, intended_use: str = "demonstration") -> None:
+    record_bundle(database, bundle_hash=BUNDLE, weights_sha256="a" * 64, name="n", version="1", intended_use=intended_use, actor="test")
+
+
+def test_migrations_and_tables_are_the_same_schema(database: Database) -> None:
+    with database.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_schema_of_another_release_is_refused_with_the_remedy(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaMismatchError, match="db migrate"):
+        schema.ensure(database)
+
+
+def test_new_instance_has_receipt_row_job_and_audit_event_together(database: Database) -> None:
+    acceptance, instance_id = take(database)
+    assert acceptance is Acceptance.STORED
+    assert (count(database, InstanceRow), count(database, ReceiptRow), count(database, JobRow)) == (1, 1, 1)
+    events = [entry.event for entry in Queries(database).timeline(instance_id)]
+    assert events == ["instance:stored", "job:queued"] or set(events) == {"instance:stored", "job:queued"}
+
+
+def test_same_instance_again_is_one_more_receipt_and_nothing_else(database: Database) -> None:
+    take(database)
+    acceptance, _ = take(database)
+    assert acceptance is Acceptance.RECEIVED_AGAIN
+    assert (count(database, InstanceRow), count(database, ReceiptRow), count(database, JobRow)) == (1, 2, 1)
+
+
+def test_other_data_set_under_the_same_uid_is_kept_beside_the_first(database: Database) -> None:
+    take(database, content="one")
+    acceptance, _ = take(database, content="two")
+    assert acceptance is Acceptance.STORED
+    assert count(database, InstanceRow) == 2
+
+
+def test_same_instance_over_many_associations_at_once_gives_one_job(database: Database) -> None:
+    found: list[Acceptance] = []
+    threads = [threading.Thread(target=lambda: found.append(take(database)[0])) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == ["received_again"] * 7 + ["stored"]
+    assert (count(database, InstanceRow), count(database, ReceiptRow), count(database, JobRow)) == (1, 8, 1)
+
+
+def test_lost_instance_that_comes_again_is_queued_again(database: Database) -> None:
+    _, instance_id = take(database)
+    claim = claim_one(database, JobKind.ANALYZE_INSTANCE)
+    Instances(database).give_up(claim, Analysis(instance_id=instance_id, outcome=InstanceOutcome.LOST, reason="gone"))
+    acceptance, _ = take(database)
+    assert acceptance is Acceptance.STORED
+    assert claim_one(database, JobKind.ANALYZE_INSTANCE).subject == instance_id
+
+
+def test_job_is_claimed_once_however_many_workers_ask(database: Database) -> None:
+    for number in range(6):
+        take(database, number)
+    taken: list[int] = []
+
+    def work() -> None:
+        taken.extend(claim.job_id for _ in range(6) for claim in queue_of(database).claim(ALL_KINDS, "w"))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(taken) == len(set(taken)) == 6
+
+
+def test_late_writer_is_rejected_by_its_fence(database: Database) -> None:
+    _, instance_id = take(database)
+    queue = queue_of(database, lease=0.01)
+    late = claim_one(database, JobKind.ANALYZE_INSTANCE, queue)
+    assert queue.expire_leases(owner="host:worker:1") == 1
+    current = claim_one(database, JobKind.ANALYZE_INSTANCE, queue)
+    analysis = Analysis(instance_id=instance_id, outcome=InstanceOutcome.ASSESSED, reason="eligible", assessments=(assessment(),))
+    with pytest.raises(LeaseLostError):
+        Instances(database).finish(late, analysis)
+    Instances(database).finish(current, analysis)
+    assert len(Instances(database).assessments(instance_id, bundle_hash=BUNDLE, shaping_hash=SHAPING)) == 1
+
+
+def test_expired_lease_goes_back_without_counting_as_an_attempt_and_ends_in_held(database: Database) -> None:
+    take(database)
+    queue = queue_of(database, expiries=2)
+    for expected in (JobState.QUEUED, JobState.QUEUED, JobState.HELD):
+        claim_one(database, JobKind.ANALYZE_INSTANCE, queue)
+        queue.expire_leases(owner="host:worker:1")
+        (job,) = Queries(database).jobs("")
+        assert (job.state, job.attempts) == (expected, 0)
+    queue.release(job.job_id, actor="operator:test")
+    assert claim_one(database, JobKind.ANALYZE_INSTANCE, queue).attempts == 0
+
+
+def test_lease_that_still_runs_is_left_alone(database: Database) -> None:
+    take(database)
+    queue = queue_of(database)
+    claim_one(database, JobKind.ANALYZE_INSTANCE, queue)
+    assert queue.expire_leases() == 0
+    assert queue.expire_leases(owner="host:worker:2") == 0
+
+
+def test_failed_attempt_waits_and_dead_job_can_be_released(database: Database) -> None:
+    take(database)
+    queue = queue_of(database)
+    queue.fail(claim_one(database, JobKind.ANALYZE_INSTANCE, queue), code="failed_timeout", retry_in_seconds=60)
+    assert queue.claim(ALL_KINDS, "w") == ()
+    (job,) = Queries(database).jobs("retry")
+    assert (job.attempts, job.last_code) == (1, "failed_timeout")
+    queue.hold(job.job_id, actor="operator:test")
+    queue.release(job.job_id, actor="operator:test")
+    queue.fail(claim_one(database, JobKind.ANALYZE_INSTANCE, queue), code="failed_decode", retry_in_seconds=None)
+    assert [job.state for job in Queries(database).jobs("dead")] == ["dead"]
+
+
+def test_end_of_an_analysis_queues_the_study_report_once(database: Database) -> None:
+    for number in (1, 2):
+        _, instance_id = take(database, number)
+        claim = claim_one(database, JobKind.ANALYZE_INSTANCE)
+        Instances(database).finish(
+            claim, Analysis(instance_id=instance_id, outcome=InstanceOutcome.INELIGIBLE_AGE, reason="PatientAge", route="default")
+        )
+    report = claim_one(database, JobKind.REPORT_STUDY)
+    assert report.subject == "1.2.100"
+    assert queue_of(database).claim(ALL_KINDS, "w") == ()
+
+
+def test_report_waits_for_its_open_association_and_for_open_analyses(database: Database) -> None:
+    receipts, instances = Receipts(database, "test"), Instances(database)
+    association = receipts.open_association(calling_ae_title="A", called_ae_title="B", peer_address="127.0.0.1", way="c_store")
+    receipts.commit(received(), instance_id=new_id(), file="instance/aa/x.dcm", association_id=association)
+    assert instances.analysis_is_open("1.2.100")
+    assert instances.may_bring_more("1.2.100", settle=timedelta(seconds=60))
+    assert not instances.may_bring_more("1.2.100", settle=timedelta(seconds=0))
+    receipts.end_association(association, "released")
+    assert not instances.may_bring_more("1.2.100", settle=timedelta(seconds=60))
+
+
+def finished_report(database: Database, *, release: Release = Release.SENT, assessment_set: str = "f" * 64) -> tuple[Claim, NewResultSet]:
+    record_test_bundle(database)
+    _, instance_id = take(database)
+    claim = claim_one(database, JobKind.ANALYZE_INSTANCE)
+    Instances(database).finish(
+        claim,
+        Analysis(instance_id=instance_id, outcome=InstanceOutcome.ASSESSED, reason="eligible", route="r", assessments=(assessment(),)),
+    )
+    results = tuple(
+        NewResult(
+            result_id=new_id(),
+            kind=kind,
+            sop_class_uid="1.2.840.10008.5.1.4.1.1.88.33",
+            sop_instance_uid=f"2.25.{number}",
+            series_instance_uid="2.25.99",
+            file="result/aa/x.dcm",
+            sha256="a" * 64,
+        )
+        for number, kind in enumerate(("sr", "sc_report_page"), start=1)
+    )
+    new = NewResultSet(
+        study_instance_uid="1.2.100",
+        assessment_set=assessment_set,
+        results=results,
+        release=release,
+        route="r",
+        flagged=True,
+        revision=1,
+        predecessor_uid=None,
+        bundle_hash=BUNDLE,
+        config_hash="h" * 64,
+        destinations=("pacs",),
+    )
+    return claim_one(database, JobKind.REPORT_STUDY), new
+
+
+def test_results_and_deliveries_are_committed_with_the_end_of_the_job(database: Database) -> None:
+    claim, new = finished_report(database)
+    assert Results(database).commit(claim, new)
+    assert Results(database).exists("f" * 64)
+    deliveries = queue_of(database).claim((JobKind.DELIVER_RESULT,), "s", limit=10)
+    assert len(deliveries) == 2
+    assert Deliveries(database).get(deliveries[0].subject).intended_use == "demonstration"
+
+
+def test_the_same_results_cannot_be_committed_twice(database: Database) -> None:
+    claim, new = finished_report(database)
+    assert Results(database).commit(claim, new)
+    with database.transaction() as session:
+        session.execute(text("UPDATE job SET state = 'running' WHERE kind = 'report_study'"))
+    assert not Results(database).commit(claim, new)
+    assert len(Results(database).of_study("1.2.100")) == 2
+
+
+@pytest.mark.parametrize("release", [Release.WITHHELD_SHADOW, Release.WITHHELD_LATE])
+def test_withheld_result_is_kept_and_never_queued_for_delivery(database: Database, release: Release) -> None:
+    claim, new = finished_report(database, release=release)
+    assert Results(database).commit(claim, new)
+    assert queue_of(database).claim((JobKind.DELIVER_RESULT,), "s") == ()
+    assert {result.release for result in Queries(database).explain("1.2.100").results} == {release.value}
+
+
+def test_delivery_keeps_the_peers_status_of_every_attempt(database: Database) -> None:
+    claim, new = finished_report(database)
+    Results(database).commit(claim, new)
+    deliveries, queue = Deliveries(database), queue_of(database)
+    first = claim_one(database, JobKind.DELIVER_RESULT, queue)
+    deliveries.record(first, Attempt(verdict=Verdict.RETRY, code="peer_out_of_resources", dimse_status=0xA700, retry_in_seconds=0))
+    (again,) = [c for c in queue.claim((JobKind.DELIVER_RESULT,), "s", limit=5) if c.job_id == first.job_id]
+    deliveries.record(again, Attempt(verdict=Verdict.SENT, code="success", dimse_status=0))
+    stories = [d for result in Queries(database).explain("1.2.100").results for d in result.deliveries]
+    assert sorted((s.state, s.attempts, s.last_status) for s in stories) == [("pending", 0, None), ("sent", 2, "0000")]
+    statuses = [
+        e.detail["dimse_status"]
+        for e in Queries(database).timeline("1.2.100")
+        if e.event.startswith("delivery:") and "dimse_status" in e.detail
+    ]
+    assert statuses == ["A700", "0000"]
+
+
+def test_audit_events_can_neither_be_changed_nor_deleted(database: Database) -> None:
+    AuditLog(database, "test").record(Event.GATEWAY_STARTED)
+    for statement in ("UPDATE audit_event SET actor = 'x'", "DELETE FROM audit_event"):
+        with pytest.raises(DBAPIError, match="append-only"), database.transaction() as session:
+            session.execute(text(statement))
+    assert count(database, AuditEventRow) == 1
+
+
+def test_truncating_or_replacing_does_not_get_past_the_audit(database: Database) -> None:
+    AuditLog(database, "test").record(Event.GATEWAY_STARTED)
+    statement = (
+        "TRUNCATE audit_event" if database.dialect == "postgresql" else "INSERT OR REPLACE INTO audit_event SELECT * FROM audit_event"
+    )
+    with pytest.raises(DBAPIError, match="append-only"), database.transaction() as session:
+        session.execute(text(statement))
+
+
+def test_failed_transaction_leaves_neither_job_nor_event(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.transaction() as session:
+        session.add(
+            JobRow(
+                kind="report_study",
+                subject="1.2",
+                study_instance_uid="1.2",
+                state="queued",
+                created_at=datetime.now(UTC),
+                next_at=datetime.now(UTC),
+            )
+        )
+        session.flush()
+        raise ZeroDivisionError
+    assert count(database, JobRow) == 0
+
+
+def test_ledgers_close_and_name_what_does_not(database: Database) -> None:
+    take(database)
+    assert all(ledger.closed for ledger in Queries(database).status().ledgers)
+    with database.transaction() as session:
+        session.execute(text("DELETE FROM job"))
+    open_ledgers = [ledger.name for ledger in Queries(database).status().ledgers if not ledger.closed]
+    assert open_ledgers == ["instances"]
+
+
+@pytest.mark.parametrize("key", ["ACC1", "1.2.3.1", "1.2.200", "1.2.100"])
+def test_explain_finds_an_instance_by_every_key_an_operator_has(database: Database, key: str) -> None:
+    take(database)
+    (story,) = Queries(database).explain(key).instances
+    assert (story.state, story.receipts[0].dimse_status, story.jobs[0].kind) == ("stored", "0000", "analyze_instance")
+
+
+def test_explain_of_a_stranger_says_so(database: Database) -> None:
+    with pytest.raises(NotFoundError):
+        Queries(database).explain("9.9.9")
+
+
+def test_refused_instance_is_explained_by_its_uid(database: Database) -> None:
+    Receipts(database, "test").refuse(
+        sop_class_uid="1.2",
+        sop_instance_uid="1.2.77",
+        transfer_syntax_uid="1.2",
+        dimse_status=0xC005,
+        reason="pixel_data_truncated",
+        association_id=None,
+    )
+    (refusal,) = Queries(database).explain("1.2.77").refusals
+    assert (refusal.dimse_status, refusal.reason) == ("C005", "pixel_data_truncated")
+
+
+def test_what_is_no_uid_is_not_kept_of_a_refused_instance(database: Database) -> None:
+    Receipts(database, "test").refuse(
+        sop_class_uid="1.2",
+        sop_instance_uid="CANARY^NAME",
+        transfer_syntax_uid="1.2",
+        dimse_status=0xC003,
+        reason="uid_illegal",
+        association_id=None,
+    )
+    with database.reading() as session:
+        assert session.scalar(select(ReceiptRow.sop_instance_uid)) == "illegal"
+
+
+def test_configuration_content_is_kept_once_by_its_hash(database: Database) -> None:
+    for _ in range(2):
+        record_config(database, "h" * 64, {"receiver": {"port": 1}}, actor="test")
+    with database.reading() as session:
+        assert session.scalar(text("SELECT count(*) FROM config_version")) == 1

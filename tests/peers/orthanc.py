@@ -1,0 +1,84 @@
+"""Orthanc as the PACS: its own folder, free ports, gone with the tests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.peers.postgresql import free_port
+
+BINARY = Path("/usr/sbin/Orthanc")
+
+
+class Orthanc:
+    """A running Orthanc that accepts everything."""
+
+    def __init__(self, *, lua: Path | None = None, modalities: dict[str, list[object]] | None = None) -> None:
+        if not BINARY.exists():
+            pytest.skip("Orthanc is not installed (make test PEERS=install)")
+        self.folder = Path(tempfile.mkdtemp(prefix="strnet-orthanc-"))
+        self.dicom_port, self.http_port = free_port(), free_port()
+        self._config = {
+            "Name": "strnet-test",
+            "StorageDirectory": str(self.folder / "storage"),
+            "IndexDirectory": str(self.folder / "storage"),
+            "DicomAet": "PACS",
+            "DicomPort": self.dicom_port,
+            "HttpPort": self.http_port,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+            "DicomAlwaysAllowStore": True,
+            "DicomModalities": modalities or {},
+            "LuaScripts": [str(lua)] if lua else [],
+            "OverwriteInstances": False,
+            "Plugins": [],
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        config = self.folder / "orthanc.json"
+        config.write_text(json.dumps(self._config))
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen([str(BINARY), str(config)], stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.get("/system")
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+            self._process = None
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def file(self, instance: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/instances/{instance}/file", timeout=10) as answer:
+            return bytes(answer.read())
+
+    def instances(self) -> dict[str, dict[str, str]]:
+        """Main attributes of everything it holds, by SOP Instance UID."""
+        found = {}
+        for instance in self.get("/instances"):
+            tags = self.get(f"/instances/{instance}/simplified-tags")
+            found[tags["SOPInstanceUID"]] = {**{key: value for key, value in tags.items() if isinstance(value, str)}, "orthanc": instance}
+        return found
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")

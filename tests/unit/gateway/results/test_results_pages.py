@@ -1,0 +1,100 @@
+"""Pixels: the map lies where the knee is, an empty map is said in words, and nothing is green."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gateway.domain.finding import NotAssessed
+from gateway.results import wording
+from gateway.results.overlay import blend, normalised_map, overlay_page, page_texts
+from gateway.results.plan import plan_of
+from gateway.results.report_page import page_texts as report_page_texts
+from gateway.results.report_page import report_page
+from tests.conformance.cases import case, full, hot_spot, knee, report
+from tests.conformance.sources import dx_header
+
+CASES = list(full())
+UID = str(dx_header().SOPInstanceUID)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [((0.0,) * 16,) * 16, (), ((),), ((float("nan"),) * 2,) * 2, ((float("inf"), -1.0),)],
+    ids=["zero", "none", "empty", "nan", "inf"],
+)
+def test_map_without_a_positive_finite_value_is_no_map(values: tuple[tuple[float, ...], ...]) -> None:
+    assert normalised_map(values) is None
+
+
+def test_map_is_relative_to_its_own_maximum() -> None:
+    scaled = normalised_map(hot_spot())
+    assert scaled is not None
+    assert scaled.max() == 1.0
+    assert scaled.min() == 0.0
+
+
+def test_blending_leaves_the_source_where_the_map_is_zero() -> None:
+    grey = np.arange(64 * 64, dtype=np.uint32).reshape(64, 64).astype(np.uint8)
+    saliency = np.zeros((16, 16), dtype=np.float32)
+    saliency[2, 2] = 1.0
+    blended = blend(grey, saliency)
+    assert (blended[32:, 32:] == grey[32:, 32:, None]).all()
+    assert (blended[8:12, 8:12, 0] != blended[8:12, 8:12, 2]).any()
+
+
+def test_empty_map_is_said_in_words() -> None:
+    one = case("empty", [dx_header()], report(knee(UID, score=80, saliency=((0.0,) * 16,) * 16)))
+    plan = plan_of(one.report, one.sources, one.settings)
+    assert any(wording.NO_POSITIVE_EVIDENCE_MEANING in text for text in page_texts(plan, plan.images[0]))
+    assert overlay_page(plan, plan.images[0]).dtype == np.uint8
+
+
+def test_every_overlay_says_that_the_map_is_coarse() -> None:
+    one = CASES[0]
+    plan = plan_of(one.report, one.sources, one.settings)
+    assert any("1 cell = 1/16 of the crop; not a localisation" in text for text in page_texts(plan, plan.images[0]))
+
+
+@pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
+def test_no_pixel_of_any_page_is_green(one: object) -> None:
+    plan = plan_of(one.report, one.sources, one.settings)  # type: ignore[attr-defined]
+    for page in (report_page(plan), *(overlay_page(plan, image) for image in plan.images)):
+        red, green, blue = (page[..., channel].astype(np.int16) for channel in range(3))
+        assert not ((green > red + 12) & (green > blue + 12)).any()
+
+
+@pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
+def test_pages_are_as_wide_as_they_say_and_end_where_the_text_ends(one: object) -> None:
+    plan = plan_of(one.report, one.sources, one.settings)  # type: ignore[attr-defined]
+    page = report_page(plan)
+    assert page.shape[1:] == (1024, 3)
+    assert 400 < page.shape[0] < 1600
+
+
+def test_many_findings_make_a_longer_page_not_a_cut_one() -> None:
+    header = dx_header()
+    flags = tuple(f"quality_note_{n}" for n in range(30))
+    one = case("many", [header], report(knee(UID, score=80, flags=flags)))
+    plan = plan_of(one.report, one.sources, one.settings)
+    short = report_page(plan_of(report(knee(UID, score=80)), one.sources, one.settings))
+    assert report_page(plan).shape[0] > short.shape[0] + 500
+
+
+def test_clinical_pages_carry_no_stamp() -> None:
+    one = CASES[0]
+    clinical = replace(one.report, model=replace(one.report.model, intended_use="clinical"))
+    plan = plan_of(clinical, one.sources, one.settings)
+    assert wording.label(clinical.model) == ""
+    assert report_page(plan).shape[0] < report_page(plan_of(one.report, one.sources, one.settings)).shape[0]
+
+
+def test_hundreds_of_images_that_were_not_assessed_do_not_push_the_limits_off_the_page() -> None:
+    header = dx_header()
+    missed = tuple(NotAssessed(sop_instance_uid=f"2.25.7.{n}", sop_class_uid="1.2", outcome="ineligible_modality") for n in range(400))
+    one = case("misrouted", [header], report(knee(UID, score=80), not_assessed=missed))
+    plan = plan_of(one.report, one.sources, one.settings)
+    assert any("and 396 more: not a radiograph" in text for text in report_page_texts(plan))
+    assert report_page(plan).shape[0] < 1200

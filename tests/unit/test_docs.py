@@ -1,0 +1,93 @@
+"""What the documentation says must be there: every configuration key, every target, every link."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel
+
+from gateway.config import Settings
+from gateway.domain.delivery import DeliveryState
+from gateway.domain.outcome import KneeDecision, Policy, Release
+from gateway.store.tables import Base
+from tests.conftest import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
+TARGETS = ("help", "demo", "test", "check", "conformance")
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    """(heading, model) of every section: `[name]`, or `[[name]]` where it may stand several times."""
+    for name, field in Settings.model_fields.items():
+        inner = [kind for kind in get_args(field.annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if inner:
+            yield f"[[{name}]]", inner[0]
+        else:
+            assert isinstance(field.annotation, type)
+            assert issubclass(field.annotation, BaseModel)
+            yield f"[{name}]", field.annotation
+
+
+def keys() -> list[tuple[str, str]]:
+    return [(heading, field.alias or name) for heading, model in sections() for name, field in model.model_fields.items()]
+
+
+@pytest.mark.parametrize(("heading", "key"), keys())
+def test_configuration_key_stands_in_its_section_of_the_documentation(heading: str, key: str) -> None:
+    parts = dict(re.findall(r"^## (\[[^\n]*\])\n(.*?)(?=^## |\Z)", read("docs/configuration.md"), flags=re.MULTILINE | re.DOTALL))
+    assert f"| `{key}` |" in parts[heading]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_target_exists_and_is_named_in_the_readme(target: str) -> None:
+    assert re.search(rf"^{target}:", read("Makefile"), flags=re.MULTILINE)
+    if target != "help":
+        assert f"make {target}" in read("README.md")
+
+
+@pytest.mark.parametrize("code", [*KneeDecision, *Release, *DeliveryState])
+def test_code_is_documented(code: str) -> None:
+    assert f"| `{code}` |" in read("docs/outcomes.md")
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+def test_policy_is_documented(policy: Policy) -> None:
+    assert f"| `{policy}` |" in read("docs/routing.md")
+
+
+@pytest.mark.parametrize("table", sorted(Base.metadata.tables))
+def test_table_of_the_audit_store_is_documented(table: str) -> None:
+    assert f"| `{table}` |" in read("docs/architecture.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_resolve(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    broken = []
+    for target in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", target):
+            continue
+        file = (page.parent / path) if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Headings as a forge turns them into anchors."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_names_no_absolute_path_of_a_development_machine(page: Path) -> None:
+    assert not re.search(r"(?<![\w.])/(work|root|home)/", page.read_text(encoding="utf-8"))
