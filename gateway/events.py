@@ -38,6 +38,7 @@ class Event(StrEnum):
     INSTANCE_VARIANT = "instance:variant"
     INSTANCE_CONFLICT = "instance:conflict"
     INSTANCE_LOST = "instance:lost"
+    INSTANCE_CORRUPT = "instance:corrupt"
     INSTANCE_ADOPTED = "instance:adopted"
     SPOOL_SWEPT = "spool:swept"
     JOB_QUEUED = "job:queued"

@@ -132,26 +132,29 @@ def bench(
 
     with _remedy_instead_of_traceback():
         subject = Bench.open(folder, _device(device), threads)
-    times = {
-        name: _median_ms(run, runs, subject.synchronize, name)
-        for name, run in (("forward", subject.forward), ("with_saliency", subject.with_saliency), ("engine", subject.predict))
+    passes: dict[str, Callable[[], object]] = {
+        "forward": subject.forward,
+        "with_saliency": subject.with_saliency,
+        "saliency_ms": subject.saliency_only,
+        "engine": subject.predict,
     }
-    times["saliency_ms"] = _median_ms(subject.saliency_only, runs, subject.synchronize, "saliency alone")
+    times = _median_ms(passes, runs, subject.synchronize)
     for name, value in times.items():
         _out.print(f"{name:>16}: {value:8.2f} ms", markup=False)
     sys.stdout.write(json.dumps({"profile": subject.profile, "threads": subject.threads, "runs": runs, **times}) + "\n")
 
 
-def _median_ms(run: Callable[[], object], runs: int, synchronize: Callable[[], None], what: str) -> float:
-    run()
-    synchronize()
-    samples: list[float] = []
-    for _ in track(range(runs), what, console=_progress, transient=True):
-        start = time.perf_counter()
-        run()
-        synchronize()
-        samples.append((time.perf_counter() - start) * _MILLISECONDS)
-    return statistics.median(samples)
+def _median_ms(passes: dict[str, Callable[[], object]], runs: int, synchronize: Callable[[], None]) -> dict[str, float]:
+    """Median of each pass. They take turns, so that whatever else the machine does falls on all of them alike."""
+    samples: dict[str, list[float]] = {name: [] for name in passes}
+    for number in track(range(runs + 1), "running", console=_progress, transient=True):
+        for name, run in passes.items():
+            start = time.perf_counter()
+            run()
+            synchronize()
+            if number > 0:  # the first turn warms up
+                samples[name].append((time.perf_counter() - start) * _MILLISECONDS)
+    return {name: statistics.median(values) for name, values in samples.items()}
 
 
 def _knees_row(path: Path) -> dict[str, str | int | bool | None]:

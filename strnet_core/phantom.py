@@ -205,7 +205,8 @@ def _leg(anatomy: _Anatomy, joint: float, size: float, widths: tuple[tuple[float
     for share, amount in ((1.0, 0.30), (0.86, 0.16)):
         left = np.stack((-half_widths * share, heights), axis=1)
         right = np.stack((half_widths * share, heights), axis=1)
-        anatomy.add_soft(np.concatenate((left, right[::-1])), amount, 0.16 * share)
+        outline: Outline = np.concatenate((left, right[::-1])).astype(np.float64)
+        anatomy.add_soft(outline, amount, 0.16 * share)
 
 
 def _chest(shape: tuple[int, int], random: np.random.Generator) -> Field:

@@ -172,7 +172,7 @@ def _loop(settings: Settings, queue: JobQueue, role: Role, handlers: dict[JobKin
 
 def _started(audit: AuditLog, role: Role, **identifiers: Any) -> None:
     audit.record(Event.ROLE_STARTED, role=role.value, **identifiers)
-    log_event(Event.ROLE_STARTED, role=role.value, **identifiers)
+    log_event(Event.ROLE_STARTED, role=role.value, pid=os.getpid(), **identifiers)
 
 
 _RUNNERS: Final[dict[Role, Callable[[Settings, Database, threading.Event], int]]] = {

@@ -126,6 +126,7 @@ class Supervisor:
             if slot.process.exitcode is None:
                 slot.process.kill()
                 slot.process.join()
+                self._exit_code = self._exit_code or 1
                 log_event(Event.ROLE_DIED, level="error", role=slot.role.value, reason="grace period over")
             self._take_back(queue, slot.role, slot.process.pid)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 from pynetdicom import AE, _config
@@ -62,7 +64,7 @@ class ReceiverServer:
             time.sleep(0.05)
         left = self._open_associations()
         for association in left:
-            association.abort()
+            _cut_off(association)
         if self._server is not None:
             self._server.shutdown()
             self._server = None
@@ -77,6 +79,15 @@ class ReceiverServer:
 
     def _fatal(self) -> None:
         self.failed.set()
+
+
+def _cut_off(association: Any) -> None:
+    """Ends a connection whose peer stalls: pynetdicom's own abort would wait for that peer."""
+    transport = association.dul.socket
+    connection = transport.socket if transport is not None else None
+    if connection is not None:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def _application_entity(settings: Settings) -> AE:

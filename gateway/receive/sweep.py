@@ -34,13 +34,18 @@ def sweep(spool: Spool, instances: Instances, receipts: Receipts, *, actor: str,
     partial = _settled(spool.partial_files(), settled_seconds)
     for path in partial:
         path.unlink(missing_ok=True)
-    present = {path.stem: path for path in _settled(spool.instance_files(), settled_seconds)}
+    present = {_name(path): path for path in _settled(spool.instance_files(), settled_seconds)}
     known = instances.files()
-    adopted = sum(_adopt(path, spool, receipts) for instance_id, path in present.items() if instance_id not in known)
+    orphans = present.keys() - set(known.values())
+    adopted = sum(_adopt(name, present[name], spool, receipts) for name in sorted(orphans))
     missing = [instance_id for instance_id, name in known.items() if not spool.path(name).exists()]
     for instance_id in missing:
         instances.mark_lost(instance_id, actor=actor)
     return Swept(partial=len(partial), adopted=adopted, lost=len(missing))
+
+
+def _name(path: Path) -> str:
+    return f"instance/{path.parent.name}/{path.name}"
 
 
 def _settled(paths: Iterable[Path], seconds: float) -> list[Path]:
@@ -48,8 +53,7 @@ def _settled(paths: Iterable[Path], seconds: float) -> list[Path]:
     return [path for path in paths if path.exists() and path.stat().st_mtime <= before]
 
 
-def _adopt(path: Path, spool: Spool, receipts: Receipts) -> bool:
-    name = f"instance/{path.parent.name}/{path.name}"
+def _adopt(name: str, path: Path, spool: Spool, receipts: Receipts) -> bool:
     try:
         transfer_syntax_uid, content = split_file(path, max_bytes=_NO_LIMIT)
         header = read_received(content, transfer_syntax_uid)
@@ -63,8 +67,7 @@ def _adopt(path: Path, spool: Spool, receipts: Receipts) -> bool:
         dataset_digest=digest_of(view),
         size=len(view),
     )
-    acceptance = receipts.commit(received, instance_id=path.stem, file=name, association_id=None)
-    if acceptance.value != "stored":
+    adopted = receipts.adopt(received, instance_id=path.stem, file=name)
+    if not adopted:
         spool.remove(name)
-        return False
-    return True
+    return adopted

@@ -28,7 +28,7 @@ _EVENTS: Final = {
     InstanceState.VARIANT: Event.INSTANCE_VARIANT,
     InstanceState.CONFLICT: Event.INSTANCE_CONFLICT,
     InstanceState.LOST: Event.INSTANCE_LOST,
-    InstanceState.CORRUPT: Event.INSTANCE_LOST,
+    InstanceState.CORRUPT: Event.INSTANCE_CORRUPT,
 }
 _IN_A_REPORT: Final = (InstanceState.ASSESSED, InstanceState.NOT_ASSESSED, InstanceState.FAILED)
 

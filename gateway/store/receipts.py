@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -21,6 +22,9 @@ from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue
 from gateway.store.tables import AssociationRow, InstanceRow, ReceiptRow, ResultRow
+
+_GONE: Final = (InstanceState.LOST, InstanceState.CORRUPT)
+"""The row stands, the bytes do not: the same instance is welcome again."""
 
 
 class Acceptance(StrEnum):
@@ -90,7 +94,7 @@ class Receipts:
             if _is_own_result(session, identity):
                 return Acceptance.OWN_RESULT
             row = _same(session, identity, dataset_digest)
-            return Acceptance.RECEIVED_AGAIN if row is not None and row.state != InstanceState.LOST else None
+            return Acceptance.RECEIVED_AGAIN if row is not None and row.state not in _GONE else None
 
     def commit(self, received: ReceivedInstance, *, instance_id: str, file: str | None, association_id: str | None) -> Acceptance:
         """One transaction: receipt, and for a new instance its row, its job and its audit event. Durable when it returns.
@@ -103,25 +107,44 @@ class Receipts:
             # the same instance came over two associations at once and the other one was first
             return self._commit(received, instance_id, file, association_id)
 
+    def adopt(self, received: ReceivedInstance, *, instance_id: str, file: str) -> bool:
+        """A whole file that a crash left without a row: kept and queued, without a receipt, since no C-STORE was answered.
+
+        False when the instance is here already (its sender came again): the file is not needed.
+        """
+        with self._database.transaction() as session:
+            known = _same(session, received.identity, received.dataset_digest)
+            if _is_own_result(session, received.identity) or (known is not None and known.state not in _GONE):
+                return False
+            row = self._keep(session, received, instance_id, file, None)
+            self._event(session, Event.INSTANCE_ADOPTED, row, None)
+            return True
+
     def _commit(self, received: ReceivedInstance, instance_id: str, file: str | None, association_id: str | None) -> Acceptance:
         with self._database.transaction() as session:
             if _is_own_result(session, received.identity):
                 self._receipt(session, received, None, Acceptance.OWN_RESULT, association_id)
                 record(session, Event.INSTANCE_OWN_RESULT, actor=self._actor, sop_instance_uid=received.identity.sop_instance_uid)
                 return Acceptance.OWN_RESULT
-            row = _same(session, received.identity, received.dataset_digest)
-            if row is not None and row.state != InstanceState.LOST:
-                self._receipt(session, received, row.id, Acceptance.RECEIVED_AGAIN, association_id)
-                self._event(session, Event.INSTANCE_RECEIVED_AGAIN, row, association_id)
+            known = _same(session, received.identity, received.dataset_digest)
+            if known is not None and known.state not in _GONE:
+                self._receipt(session, received, known.id, Acceptance.RECEIVED_AGAIN, association_id)
+                self._event(session, Event.INSTANCE_RECEIVED_AGAIN, known, association_id)
                 return Acceptance.RECEIVED_AGAIN
             if file is None:
                 raise ValueError("a new instance without a file")
-            row = self._restore(row, file) if row is not None else self._insert(session, received, instance_id, file, association_id)
-            session.flush()
+            row = self._keep(session, received, instance_id, file, association_id)
             self._receipt(session, received, row.id, Acceptance.STORED, association_id)
             self._event(session, Event.INSTANCE_STORED, row, association_id)
-            enqueue(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, actor=self._actor)
             return Acceptance.STORED
+
+    def _keep(self, session: Session, received: ReceivedInstance, instance_id: str, file: str, association_id: str | None) -> InstanceRow:
+        """The row and its job. An instance whose file was gone gets its row back with the new file."""
+        known = _same(session, received.identity, received.dataset_digest)
+        row = self._restore(known, file) if known is not None else self._insert(session, received, instance_id, file, association_id)
+        session.flush()
+        enqueue(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, actor=self._actor)
+        return row
 
     @staticmethod
     def _restore(row: InstanceRow, file: str) -> InstanceRow:

@@ -141,6 +141,9 @@ class AnalyzeInstance:
 def _image_refusal(prepared: Prepared) -> tuple[InstanceOutcome, str] | None:
     if prepared.blank:
         return InstanceOutcome.QUALITY_BLANK, "pixels"
+    if "polarity_suspect" in prepared.flags:
+        # bright air around a dark leg: the network would score a negative
+        return InstanceOutcome.QUALITY_POLARITY_SUSPECT, "pixels"
     if prepared.knees > 1:
         return InstanceOutcome.INELIGIBLE_BILATERAL, "pixels"
     return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from strnet_core.bundle.settings import PreprocessingSettings
 
-BUNDLE_NAME = "STR-Net architecture"
+BUNDLE_NAME = "STR-Net"
 ARCHITECTURE = "strnet-resnet50-released"
 LABELS = ("normal", "osteopenia", "osteoporosis")
 _DEVICE_NAMESPACE = uuid.UUID("6f1c0b0e-6a7e-5d0b-9d53-0f6f5a6f2f5e")

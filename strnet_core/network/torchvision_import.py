@@ -27,7 +27,7 @@ def torchvision_models() -> Any:
 
     # a library object takes its declarations with it when it is collected: keep it as long as the module
     if library is not None:
-        vars(models)["strnet_declared_schemas"] = library
+        setattr(models, "strnet_declared_schemas", library)  # noqa: B010
     return models
 
 

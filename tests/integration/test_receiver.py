@@ -154,7 +154,7 @@ def test_full_disk_is_answered_a700_and_recovers(receiver: Receiver, monkeypatch
     real_write = os.write
 
     def write(descriptor: int, content: Any) -> int:
-        if "/spool/instance/" in os.readlink(f"/proc/self/fd/{descriptor}"):
+        if "/spool/instance/" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
             raise OSError(errno.ENOSPC, "No space left on device")
         return real_write(descriptor, content)
 
@@ -260,7 +260,13 @@ def test_sweep_removes_partial_files_adopts_orphans_and_marks_the_lost(receiver:
     with receiver.database.reading() as session:
         states = {row.id: row.state for row in session.scalars(select(InstanceRow))}
     assert states == {lost.stem: "lost", orphan.stem: "stored"}
+    assert reasons(receiver) == [(0, "stored")]
     assert store(receiver, dx("1.2.3.1"), "1.2.3.1")[0] == 0
+    # the instance that came again has its old row and a new file: another sweep must leave it alone
+    before = files(receiver)
+    swept = sweep(receiver.spool, Instances(receiver.database), Receipts(receiver.database, "test"), actor="test", settled_seconds=0)
+    assert (swept.partial, swept.adopted, swept.lost) == (0, 0, 0)
+    assert files(receiver) == before
 
 
 def test_sweep_leaves_a_write_that_is_under_way(receiver: Receiver) -> None:

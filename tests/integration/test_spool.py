@@ -18,7 +18,7 @@ def test_file_is_synced_before_it_is_renamed_and_its_folder_after(spool: Spool, 
     real_fsync, real_rename = os.fsync, os.rename
 
     def fsync(descriptor: int) -> None:
-        calls.append("fsync folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "fsync file")
+        calls.append("fsync folder" if Path(f"/proc/self/fd/{descriptor}").is_dir() else "fsync file")
         real_fsync(descriptor)
 
     def rename(source: Path, target: Path) -> None:

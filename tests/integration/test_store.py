@@ -105,10 +105,11 @@ def test_same_instance_over_many_associations_at_once_gives_one_job(database: Da
     assert (count(database, InstanceRow), count(database, ReceiptRow), count(database, JobRow)) == (1, 8, 1)
 
 
-def test_lost_instance_that_comes_again_is_queued_again(database: Database) -> None:
+@pytest.mark.parametrize("outcome", [InstanceOutcome.LOST, InstanceOutcome.CORRUPT])
+def test_lost_instance_that_comes_again_is_queued_again(database: Database, outcome: InstanceOutcome) -> None:
     _, instance_id = take(database)
     claim = claim_one(database, JobKind.ANALYZE_INSTANCE)
-    Instances(database).give_up(claim, Analysis(instance_id=instance_id, outcome=InstanceOutcome.LOST, reason="gone"))
+    Instances(database).give_up(claim, Analysis(instance_id=instance_id, outcome=outcome, reason="gone"))
     acceptance, _ = take(database)
     assert acceptance is Acceptance.STORED
     assert claim_one(database, JobKind.ANALYZE_INSTANCE).subject == instance_id

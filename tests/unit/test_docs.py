@@ -1,4 +1,4 @@
-"""What the documentation says must be there: every configuration key, every target, every link."""
+"""The documentation against the code: configuration keys, codes, statuses, classes, tables, targets; and its links."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from typing import get_args
 
 import pytest
 from pydantic import BaseModel
+from pydicom.sr.coding import Code
 
 from gateway.config import Settings
+from gateway.dicom.part10 import Defect, DefectiveDatasetError
+from gateway.dicom.uids import (
+    ACCEPTED_SOP_CLASSES,
+    ACCEPTED_TRANSFER_SYNTAXES,
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+)
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.outcome import KneeDecision, Policy, Release
+from gateway.receive import dimse_status
+from gateway.receive.dimse_status import Answer, answer_for
+from gateway.results import codes
 from gateway.store.tables import Base
 from tests.conftest import ROOT
 
@@ -61,6 +72,41 @@ def test_code_is_documented(code: str) -> None:
 @pytest.mark.parametrize("policy", list(Policy))
 def test_policy_is_documented(policy: Policy) -> None:
     assert f"| `{policy}` |" in read("docs/routing.md")
+
+
+@pytest.mark.parametrize("uid", [*ACCEPTED_SOP_CLASSES, *ACCEPTED_TRANSFER_SYNTAXES])
+def test_accepted_class_or_syntax_stands_in_the_conformance_statement(uid: str) -> None:
+    assert f"| {uid} |" in read("docs/conformance.md")
+
+
+def test_transfer_syntaxes_stand_in_the_order_in_which_they_are_preferred() -> None:
+    text = read("docs/conformance.md")
+    places = [text.index(f"| {uid} |") for uid in ACCEPTED_TRANSFER_SYNTAXES]
+    assert places == sorted(places)
+
+
+ANSWERS = [
+    *(answer_for(DefectiveDatasetError(defect)) for defect in Defect),
+    *(value for value in vars(dimse_status).values() if isinstance(value, Answer)),
+]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.reason)
+def test_answer_to_c_store_is_documented(answer: Answer) -> None:
+    assert f"| {answer.status:04X} | {answer.comment} |" in read("docs/conformance.md")
+    assert f"`{answer.reason}`" in read("docs/outcomes.md")
+
+
+@pytest.mark.parametrize(
+    "code", [code for code in vars(codes).values() if isinstance(code, Code) and code.scheme_designator == codes.PRIVATE_SCHEME]
+)
+def test_private_code_stands_in_the_conformance_statement(code: Code) -> None:
+    assert f"| {code.value} | {code.meaning} |" in read("docs/conformance.md")
+
+
+def test_names_of_this_implementation_stand_in_the_conformance_statement() -> None:
+    for name in (IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME):
+        assert f"| {name} |" in read("docs/conformance.md")
 
 
 @pytest.mark.parametrize("table", sorted(Base.metadata.tables))

@@ -9,6 +9,7 @@ import pynetdicom
 from pynetdicom import _config
 from pynetdicom.acse import ACSE
 from pynetdicom.association import Association
+from pynetdicom.transport import AssociationSocket
 
 
 def test_pinned_release_is_installed() -> None:
@@ -23,6 +24,12 @@ def test_configuration_names_exist() -> None:
 def test_association_can_be_rejected_before_negotiation() -> None:
     assert list(inspect.signature(ACSE.send_reject).parameters)[1:] == ["result", "source", "diagnostic"]
     assert "is_rejected" in inspect.getsource(Association.run_reactor)
+
+
+def test_connection_of_a_stalled_peer_can_be_reached() -> None:
+    association = Association(pynetdicom.AE(), "requestor")
+    assert association.dul.socket is None
+    assert "self.socket" in inspect.getsource(AssociationSocket.__init__)
 
 
 def test_active_associations_are_threads_that_tell_their_state() -> None:
