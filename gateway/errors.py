@@ -30,6 +30,10 @@ class SchemaMismatchError(GatewayError):
     """The database has another schema than this release. Run `strnet-gateway db migrate` or install the release that wrote it."""
 
 
+class PortTakenError(GatewayError):
+    """The receiver cannot listen on its address. End what uses the port, or set `receiver.host` and `receiver.port`."""
+
+
 class SpoolError(GatewayError):
     """A file could not be made durable in the spool. Check the disk and the permissions of `spool.folder`."""
 

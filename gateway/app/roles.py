@@ -7,15 +7,16 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.config import Settings
 from gateway.dicom.part10 import set_tolerant_reading
 from gateway.domain.identifiers import owner_name
 from gateway.domain.job import JobKind
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, PortTakenError
 from gateway.events import Event, log_event
 from gateway.ops.logging import configure_logging
 from gateway.store.audit_log import AuditLog
@@ -28,6 +29,9 @@ from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.retry import Backoff
 from gateway.workers.worker import JobHandler, WorkerLoop
+
+if TYPE_CHECKING:
+    from gateway.receive.server import ReceiverServer
 
 EXIT_DISK: Final = 74
 """sysexits EX_IOERR: an fsync failed; starting again would promise what the disk does not keep."""
@@ -87,11 +91,9 @@ def _run_receiver(settings: Settings, database: Database, stop: threading.Event)
     swept = sweep(spool, Instances(database), receipts, actor=actor)
     log_event(Event.SPOOL_SWEPT, count=swept.partial + swept.adopted + swept.lost, reason=f"{swept.partial} {swept.adopted} {swept.lost}")
     server = ReceiverServer(settings, receipts=receipts, audit=audit, spool=spool)
-    try:
-        port = server.start()
-    except OSError:
-        log_event(Event.ROLE_DIED, level="error", role=Role.RECEIVER.value, port=settings.receiver.port, reason="port in use")
-        return EXIT_CONFIGURATION
+    port = _listen(server, settings, stop)
+    if port is None:
+        return 0
     _started(audit, Role.RECEIVER, port=port)
     while not stop.wait(0.2):
         if server.failed.is_set():
@@ -99,6 +101,20 @@ def _run_receiver(settings: Settings, database: Database, stop: threading.Event)
             return EXIT_DISK
     server.drain(settings.serve.grace_seconds * 0.8)
     return 0
+
+
+def _listen(server: ReceiverServer, settings: Settings, stop: threading.Event) -> int | None:
+    """The port, None when stopped before. A taken one is waited for: the receiver of a killed supervisor drains before it lets go."""
+    deadline = time.monotonic() + settings.serve.grace_seconds
+    while not stop.is_set():
+        try:
+            return server.start()
+        except OSError as error:
+            log_event(Event.ROLE_DIED, level="warning", role=Role.RECEIVER.value, port=settings.receiver.port, reason="port in use")
+            if time.monotonic() > deadline:
+                raise PortTakenError(f"{settings.receiver.host}:{settings.receiver.port}, {error.strerror}") from error
+            stop.wait(0.5)
+    return None
 
 
 def _run_worker(settings: Settings, database: Database, stop: threading.Event) -> int:

@@ -47,7 +47,8 @@ def _answer(request: dict[str, Any], preprocessing: PreprocessingSettings) -> tu
     except MemoryError:
         return {"error": "oom"}, None
     except StrnetError as error:
-        return {"error": error.code}, None
+        # a decoder library may have met the limit first and been translated to a plain decode error
+        return {"error": "oom" if isinstance(error.__cause__, MemoryError) else error.code}, None
     except Exception as error:  # noqa: BLE001  decoders raise anything; the class's name is the code, never the message
         return {"error": type(error).__name__}, None
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gateway.domain.job import CLAIMABLE, OPEN, Claim, JobAction, JobKind, JobState, after
@@ -28,8 +29,12 @@ def enqueue(session: Session, kind: JobKind, subject: str, study_instance_uid: s
     row = JobRow(
         kind=kind, subject=subject, study_instance_uid=study_instance_uid, state=JobState.QUEUED, created_at=now, next_at=next_at or now
     )
-    session.add(row)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        # another worker has just queued the same job; the index on waiting jobs keeps them one
+        return
     record(session, Event.JOB_QUEUED, actor=actor, study_instance_uid=study_instance_uid, job_id=row.id, job_kind=kind)
 
 

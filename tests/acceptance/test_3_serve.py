@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -154,8 +155,6 @@ def test_operator_sees_status_explain_and_timeline_as_json_and_as_tables(shadow:
 
 
 def test_sigterm_drains_and_exits_with_zero_even_with_a_stalled_peer(tmp_path: Path, demonstration_bundle: Path) -> None:
-    import socket
-
     config = write_config(tmp_path, bundle=demonstration_bundle)
     config.write_text(config.read_text().replace("grace_seconds = 20", "grace_seconds = 8"))
     gateway = Serving(config).start()
@@ -236,3 +235,15 @@ def test_routes_test_stores_nothing(tmp_path: Path, cases: Path) -> None:
     assert done.returncode == 0
     assert '"eligible (header)"' in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+
+
+def test_port_that_stays_taken_ends_serve_with_the_remedy(tmp_path: Path, demonstration_bundle: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config = write_config(tmp_path, bundle=demonstration_bundle)
+        text = config.read_text().replace("port = 0", f"port = {taken.getsockname()[1]}", 1)
+        config.write_text(text.replace("grace_seconds = 20", "grace_seconds = 1"))
+        done = strnet_gateway("serve", "--config", str(config))
+    assert done.returncode == 78
+    assert "End what uses the port" in done.stderr

@@ -1,0 +1,123 @@
+"""The limited child that decodes pixels: what it survives, and what its caller is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gateway.config import WorkerSettings
+from gateway.errors import DecodeError, DecodeMemoryError, DecodeTimeoutError
+from gateway.inference.decoder import Decoder
+from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
+from strnet_core.bundle import PreprocessingSettings
+
+STUDY = PhantomStudy(
+    seed=1,
+    number=1,
+    patient_name="A^B",
+    patient_id="1",
+    birth_date="19500101",
+    sex="F",
+    taken_at=datetime(2026, 1, 1, tzinfo=UTC),
+    accession_number="1",
+)
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("phantom") / "knee.dcm"
+    instance = phantom_instance(STUDY, phantom_parameters(rows=600, columns=500), instance_number=1)
+    instance.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.fixture
+def decoders() -> Iterator[Callable[..., Decoder]]:
+    made: list[Decoder] = []
+
+    def make(**limits: object) -> Decoder:
+        made.append(Decoder(WorkerSettings(**limits), PreprocessingSettings()))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for decoder in made:
+        decoder.close()
+
+
+def child_of(decoder: Decoder) -> int:
+    assert decoder._process is not None
+    assert decoder._process.pid is not None
+    return decoder._process.pid
+
+
+def test_child_is_reused_and_gives_the_networks_input_and_the_presentation(decoders: Callable[..., Decoder], phantom: Path) -> None:
+    decoder = decoders()
+    prepared = decoder.prepare(phantom)
+    first = child_of(decoder)
+    again, shown = decoder.prepare(phantom), decoder.present(phantom)
+    assert child_of(decoder) == first
+    assert (prepared.image.shape, prepared.image.dtype, prepared.knees, prepared.blank) == ((512, 512), np.uint8, 1, False)
+    assert np.array_equal(prepared.image, again.image)
+    assert shown.shape == (prepared.rows, prepared.columns) == (600, 500)
+
+
+def test_file_that_cannot_be_decoded_costs_itself_alone(decoders: Callable[..., Decoder], phantom: Path, tmp_path: Path) -> None:
+    decoder = decoders()
+    decoder.prepare(phantom)
+    child = child_of(decoder)
+    damaged = tmp_path / "damaged.dcm"
+    damaged.write_bytes(phantom.read_bytes()[:-1000])
+    with pytest.raises(DecodeError, match="truncated"):
+        decoder.prepare(damaged)
+    assert decoder.prepare(phantom).knees == 1
+    assert child_of(decoder) == child
+
+
+def test_child_that_dies_is_told_and_replaced(decoders: Callable[..., Decoder], phantom: Path) -> None:
+    decoder = decoders()
+    decoder.prepare(phantom)
+    first = child_of(decoder)
+    os.kill(first, signal.SIGSTOP)
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(DecodeMemoryError):
+        decoder.prepare(phantom)
+    assert decoder.prepare(phantom).knees == 1
+    assert child_of(decoder) != first
+
+
+def test_child_that_hangs_is_stopped_at_the_time_limit_and_replaced(decoders: Callable[..., Decoder], phantom: Path) -> None:
+    decoder = decoders(decode_seconds=20)
+    decoder.prepare(phantom)
+    first = child_of(decoder)
+    decoder._settings = decoder._settings.model_copy(update={"decode_seconds": 0.3})
+    os.kill(first, signal.SIGSTOP)
+    with pytest.raises(DecodeTimeoutError):
+        decoder.prepare(phantom)
+    decoder._settings = decoder._settings.model_copy(update={"decode_seconds": 20})
+    assert decoder.prepare(phantom).knees == 1
+    assert child_of(decoder) != first
+
+
+def test_image_that_needs_more_memory_than_allowed_is_refused_and_the_child_goes_on(
+    decoders: Callable[..., Decoder], phantom: Path, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.dcm"
+    instance = phantom_instance(STUDY, phantom_parameters(rows=128, columns=128), instance_number=2)
+    instance.Rows = instance.Columns = 8000
+    instance.PixelData = bytes(2 * 8000 * 8000)
+    instance.save_as(large, enforce_file_format=True)
+    decoder = decoders(decode_memory_mb=1024)
+    with pytest.raises(DecodeMemoryError):
+        decoder.prepare(large)
+    assert decoder.prepare(phantom).knees == 1
+
+
+def test_matrix_over_the_limit_is_refused_from_the_header(decoders: Callable[..., Decoder], phantom: Path) -> None:
+    with pytest.raises(DecodeError, match="too_large"):
+        decoders(max_rows=599).prepare(phantom)

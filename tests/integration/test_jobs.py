@@ -1,0 +1,424 @@
+"""Analysis and report jobs over a real store and spool; the network and the decoder are doubles with known answers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from gateway.config import Settings, parse_settings
+from gateway.demo.rendering import _lines
+from gateway.dicom.part10 import split_file
+from gateway.domain.finding import ModelIdentity
+from gateway.domain.job import JobKind
+from gateway.domain.outcome import KneeDecision
+from gateway.domain.story import Explanation
+from gateway.errors import DecodeError, DecodeTimeoutError, ImplausibleOutputError
+from gateway.inference.analyzer import Reading
+from gateway.inference.decoder import Prepared
+from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
+from gateway.receive.storage_scp import StorageScp, StoreRequest
+from gateway.routing.router import Router
+from gateway.store.database import Database
+from gateway.store.instances import Instances
+from gateway.store.job_queue import JobQueue
+from gateway.store.queries import Queries
+from gateway.store.receipts import Receipts
+from gateway.store.results import Results
+from gateway.store.spool import Spool
+from gateway.workers.analyze_instance import AnalyzeInstance
+from gateway.workers.report_study import ReportStudy
+from gateway.workers.retry import Backoff
+from gateway.workers.worker import WorkerLoop
+from tests.integration.test_store import record_test_bundle
+
+EXPLICIT = "1.2.840.10008.1.2.1"
+MODEL = ModelIdentity(
+    name="STR-Net",
+    version="test",
+    weights_sha256="a" * 64,
+    bundle_hash="b" * 64,
+    intended_use="demonstration",
+    screening_threshold=0.44,
+    manufacturer="test",
+    device_uid="2.25.1",
+    evidence="",
+)
+
+
+@dataclass
+class DecoderDouble:
+    """Answers by the file's pixel digest; raises what a test tells it to."""
+
+    error: Exception | None = None
+    knees: int = 1
+    blank: bool = False
+    flags: tuple[str, ...] = ()
+
+    def prepare(self, path: Path) -> Prepared:
+        if self.error is not None:
+            raise self.error
+        stored = dcmread(path)
+        return Prepared(
+            image=np.zeros((512, 512), np.uint8),
+            image_sha256="e" * 64,
+            pixel_digest=hashlib.sha256(stored.PixelData).hexdigest(),
+            rows=stored.Rows,
+            columns=stored.Columns,
+            left=10,
+            top=10,
+            right=200,
+            bottom=250,
+            knees=self.knees,
+            blank=self.blank,
+            flags=self.flags,
+        )
+
+    def present(self, path: Path) -> Any:
+        return (dcmread(path).pixel_array >> 4).astype(np.uint8)
+
+
+@dataclass
+class AnalyzerDouble:
+    """Flags the images whose covariates or order a test names."""
+
+    profile: str = "double"
+    flagged: list[bool] = field(default_factory=lambda: [True])
+    error: Exception | None = None
+
+    def read(self, _prepared: Prepared, _covariates: object) -> Reading:
+        if self.error is not None:
+            raise self.error
+        flag = self.flagged.pop(0) if len(self.flagged) > 1 else self.flagged[0]
+        return Reading(
+            decision=KneeDecision.FLAGGED if flag else KneeDecision.NOT_FLAGGED,
+            logit=1.0 if flag else -1.0,
+            score=73.1 if flag else 26.9,
+            threshold=0.44,
+            severity_logit=0.0,
+            severity_score=50.0 if flag else None,
+            t_score=None,
+            saliency=np.ones((16, 16), np.float32),
+        )
+
+
+@dataclass
+class Bench:
+    """A gateway without processes and sockets."""
+
+    database: Database
+    spool: Spool
+    settings: Settings
+    decoder: DecoderDouble
+    analyzer: AnalyzerDouble
+
+    def receive(self, number: int = 1, *, study: int = 1, association: str | None = None, **changes: object) -> str:
+        side = "R" if number % 2 else "L"
+        description = PhantomStudy(
+            seed=3,
+            number=study,
+            patient_name="A^B",
+            patient_id=f"P{study}",
+            birth_date="19500101",
+            sex="F",
+            taken_at=datetime(2026, 1, 1, tzinfo=UTC),
+            accession_number=f"ACC{study}",
+        )
+        instance = phantom_instance(description, phantom_parameters(side=side, rows=300, columns=220), instance_number=number)
+        for keyword, value in changes.items():
+            setattr(instance, keyword, value)
+        buffer = BytesIO()
+        instance.save_as(buffer, enforce_file_format=False)
+        content = buffer.getvalue()
+        answer = StorageScp(Receipts(self.database, "test"), self.spool).answer(
+            StoreRequest(
+                affected_sop_class_uid=str(instance.SOPClassUID),
+                affected_sop_instance_uid=str(instance.SOPInstanceUID),
+                negotiated_sop_class_uid=str(instance.SOPClassUID),
+                transfer_syntax_uid=EXPLICIT,
+                content=BytesIO(content[content.index(b"\x08\x00\x05\x00") :]),
+                association_id=association,
+            )
+        )
+        assert answer.status == 0
+        return str(instance.SOPInstanceUID)
+
+    def work(self, *, rounds: int = 30) -> None:
+        """Runs every due job of the worker role."""
+        queue = JobQueue(self.database, lease_seconds=60, max_lease_expiries=3)
+        instances, results = Instances(self.database), Results(self.database)
+        analyze = AnalyzeInstance(
+            instances=instances,
+            spool=self.spool,
+            router=Router(self.settings),
+            decoder=self.decoder,  # type: ignore[arg-type]
+            analyzer=self.analyzer,  # type: ignore[arg-type]
+            bundle_hash=MODEL.bundle_hash,
+            shaping_hash=self.settings.shaping_hash,
+        )
+        report = ReportStudy(
+            instances=instances,
+            results=results,
+            queue=queue,
+            spool=self.spool,
+            decoder=self.decoder,  # type: ignore[arg-type]
+            model=MODEL,
+            settings=self.settings,
+        )
+        loop = WorkerLoop(
+            queue=queue,
+            handlers={JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report},
+            owner="test:worker:1",
+            poll_seconds=0.01,
+            max_attempts=3,
+            backoff=Backoff(first_seconds=0.001, max_seconds=0.001),
+        )
+        for _ in range(rounds):
+            for claim in queue.claim(tuple(loop.handlers), loop.owner):
+                loop.run_one(claim)
+
+    def story(self, key: str) -> Explanation:
+        return Queries(self.database).explain(key)
+
+    def outcome(self, key: str) -> str | None:
+        return self.story(key).instances[0].outcome
+
+    def report_texts(self, key: str) -> str:
+        files = [r.file for r in Results(self.database).of_study(self.story(key).instances[0].study_instance_uid) if r.kind == "sr"]
+        return "\n".join(line for name in files for line in _lines(dcmread(self.spool.path(name)), 0))
+
+
+@pytest.fixture
+def bench(database: Database, spool: Spool) -> Callable[..., Bench]:
+    record_test_bundle(database)
+
+    def make(policy: str = "all", **sections: Any) -> Bench:
+        results = {"late_after_hours": 0, **sections.pop("results", {})}
+        settings = parse_settings(
+            {
+                "routes": [{"name": "r", "policy": policy, "destinations": ["pacs"]}],
+                "destinations": [{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 1, "class": "test"}],
+                "results": results,
+                **sections,
+            }
+        )
+        return Bench(database, spool, settings, DecoderDouble(), AnalyzerDouble())
+
+    return make
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+def kinds(story: Explanation) -> list[tuple[str, int, str]]:
+    return sorted((r.kind, r.revision, r.release) for r in story.results)
+
+
+def test_knee_becomes_one_report_and_its_pages(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    uid = here.receive()
+    here.work()
+    story = here.story(uid)
+    assert kinds(story) == [("sc_overlay_1", 1, "sent"), ("sc_report_page", 1, "sent"), ("sr", 1, "sent")]
+    assert {d.state for r in story.results for d in r.deliveries} == {"pending"}
+
+
+def test_right_and_left_in_any_order_end_in_one_report_that_names_both(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.receive(2)
+    uid = here.receive(1)
+    here.work()
+    assert [kind for kind, _, _ in kinds(here.story(uid))].count("sr") == 1
+    assert "Right" in here.report_texts(uid)
+    assert "Left" in here.report_texts(uid)
+
+
+def test_rebuilding_from_the_store_gives_the_same_bytes(bench: Callable[..., Bench], database: Database) -> None:
+    here = bench()
+    uid = here.receive()
+    here.work()
+    study = here.story(uid).instances[0].study_instance_uid
+    before = {r.sop_instance_uid: r.sha256 for r in Results(database).of_study(study)}
+    with database.engine.begin() as connection:
+        for statement in ("DELETE FROM delivery", "DELETE FROM result", "UPDATE job SET state = 'queued' WHERE kind = 'report_study'"):
+            connection.exec_driver_sql(statement)
+    here.work()
+    assert {r.sop_instance_uid: r.sha256 for r in Results(database).of_study(study)} == before
+
+
+def test_report_job_that_runs_again_builds_nothing_new(bench: Callable[..., Bench], database: Database) -> None:
+    here = bench()
+    uid = here.receive()
+    here.work()
+    before = kinds(here.story(uid))
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE job SET state = 'queued' WHERE kind = 'report_study'")
+    here.work()
+    assert kinds(here.story(uid)) == before
+    assert here.story(uid).study_jobs[-1].last_code == "exists"
+
+
+def test_same_pixels_under_another_uid_of_the_study_give_no_second_result(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    uid = here.receive(1)
+    here.work()
+    here.receive(1, SOPInstanceUID="1.2.3.4.5")
+    here.work()
+    assert [revision for kind, revision, _ in kinds(here.story(uid)) if kind == "sr"] == [1]
+
+
+def test_positive_only_names_the_flagged_knee_and_says_nothing_of_the_other(bench: Callable[..., Bench]) -> None:
+    here = bench("positive_only")
+    here.analyzer.flagged = [True, False]
+    uid = here.receive(1)
+    here.receive(2)
+    here.work()
+    text = here.report_texts(uid)
+    assert "Right" in text
+    assert "Left" not in text
+    assert "Not flagged" not in text
+
+
+@pytest.mark.parametrize(
+    ("policy", "flagged", "release"),
+    [
+        ("shadow", True, "withheld_shadow"),
+        ("silent", True, "withheld_silent"),
+        ("positive_only", False, "withheld_not_flagged"),
+        ("all", False, "sent"),
+    ],
+)
+def test_policy_decides_what_is_released(bench: Callable[..., Bench], policy: str, flagged: bool, release: str) -> None:
+    here = bench(policy)
+    here.analyzer.flagged = [flagged]
+    uid = here.receive()
+    here.work()
+    story = here.story(uid)
+    assert {result.release for result in story.results} == {release}
+    assert bool([d for r in story.results for d in r.deliveries]) == (release == "sent")
+
+
+def test_old_study_is_withheld_as_late(bench: Callable[..., Bench]) -> None:
+    here = bench(results={"late_after_hours": 24})
+    uid = here.receive(StudyDate="20240101", PatientBirthDate="19500101")
+    here.work()
+    assert {result.release for result in here.story(uid).results} == {"withheld_late"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"knees": 2}, "ineligible_bilateral"),
+        ({"blank": True}, "quality_blank"),
+        ({"flags": ("polarity_suspect",)}, "quality_polarity_suspect"),
+    ],
+)
+def test_image_that_does_not_qualify_gets_its_code_and_no_result(
+    bench: Callable[..., Bench], changes: dict[str, Any], outcome: str
+) -> None:
+    here = bench()
+    here.decoder = DecoderDouble(**changes)
+    uid = here.receive()
+    here.work()
+    assert here.outcome(uid) == outcome
+    assert here.story(uid).results == ()
+
+
+def test_not_assessed_knee_is_reported_when_the_policy_asks_and_a_chest_is_not(bench: Callable[..., Bench]) -> None:
+    here = bench(results={"report_not_assessed": True})
+    lateral = here.receive(1, study=1, ViewCodeSequence=[], ViewPosition="LL")
+    chest = here.receive(1, study=2, AnatomicRegionSequence=[], BodyPartExamined="CHEST")
+    here.work()
+    assert [kind for kind, _, _ in kinds(here.story(lateral))] == ["sc_report_page", "sr"]
+    assert "NOT PROCESSED" in here.report_texts(lateral).upper()
+    assert here.story(chest).results == ()
+
+
+def test_damaged_image_is_dead_with_its_code_and_its_neighbour_is_assessed(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.decoder.error = DecodeError("broken")
+    poison = here.receive(1, study=1)
+    here.work()
+    here.decoder.error = None
+    good = here.receive(1, study=2)
+    here.work()
+    assert (here.outcome(poison), here.outcome(good)) == ("failed_decode", "assessed")
+    assert here.story(poison).instances[0].jobs[0].state == "dead"
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "attempts"),
+    [(DecodeTimeoutError(), "failed_timeout", 3), (KeyError("CANARY"), "failed_internal", 3), (RecursionError(), "failed_internal", 3)],
+)
+def test_passing_trouble_is_tried_again_and_ends_with_its_code(
+    bench: Callable[..., Bench], error: Exception, outcome: str, attempts: int
+) -> None:
+    here = bench()
+    here.decoder.error = error
+    uid = here.receive()
+    here.work()
+    (job,) = here.story(uid).instances[0].jobs
+    assert (here.outcome(uid), job.state, job.attempts) == (outcome, "dead", attempts)
+
+
+def test_output_that_is_not_a_number_gives_no_result(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.analyzer.error = ImplausibleOutputError("not finite")
+    uid = here.receive()
+    here.work()
+    assert here.outcome(uid) == "failed_implausible"
+    assert here.story(uid).results == ()
+
+
+@pytest.mark.parametrize(("damage", "outcome"), [("remove", "lost"), ("flip", "corrupt")])
+def test_file_that_changed_in_the_spool_gives_no_result(bench: Callable[..., Bench], spool: Spool, damage: str, outcome: str) -> None:
+    here = bench()
+    uid = here.receive()
+    (path,) = spool.instance_files()
+    if damage == "remove":
+        path.unlink()
+    else:
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    here.work()
+    assert here.outcome(uid) == outcome
+    assert here.story(uid).results == ()
+
+
+def test_our_own_result_that_comes_back_is_not_ingested(bench: Callable[..., Bench], database: Database, spool: Spool) -> None:
+    here = bench()
+    uid = here.receive()
+    here.work()
+    page = next(r for r in Results(database).of_study(here.story(uid).instances[0].study_instance_uid) if r.kind == "sc_report_page")
+    syntax, content = split_file(spool.path(page.file), max_bytes=1 << 30)
+    answer = StorageScp(Receipts(database, "test"), spool).answer(
+        StoreRequest(
+            affected_sop_class_uid=page.sop_class_uid,
+            affected_sop_instance_uid=page.sop_instance_uid,
+            negotiated_sop_class_uid=page.sop_class_uid,
+            transfer_syntax_uid=syntax,
+            content=content,
+            association_id=None,
+        )
+    )
+    assert (answer.status, answer.reason) == (0, "own_result")
+    assert len(list(spool.instance_files())) == 1
+
+
+def test_failed_sibling_is_named_in_the_report_of_the_assessed_knee(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    uid = here.receive(1)
+    here.receive(2, ViewCodeSequence=[], ViewPosition="LL")
+    here.work()
+    assert "ineligible_view_lateral" in here.report_texts(uid)
