@@ -25,7 +25,7 @@ $(STAMP_DEV): $(RUN)/python pyproject.toml
 	@touch $@ $(STAMP)
 
 demo: $(STAMP) ## the main job on this machine: embedded PACS, gateway, synthetic knees (INPUT=folder for your own DICOM files)
-	$(RUN)/strnet-gateway demo $(if $(INPUT),--input $(INPUT))
+	$(RUN)/strnet-gateway demo $(if $(INPUT),--input "$(INPUT)")
 
 peers:
 	@if [ "$(PEERS)" = install ]; then bash tests/peers/install.sh; fi

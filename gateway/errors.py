@@ -7,6 +7,9 @@ class GatewayError(Exception):
     """The gateway could not do what was asked. See the audit store for the event that names it."""
 
     retryable: bool = False
+    """A later attempt may succeed."""
+    environmental: bool = False
+    """The cause lies in the surroundings (disk, database), not in the job: attempts are not counted against it."""
     code: str = "failed_internal"
 
     def __init__(self, detail: str = "") -> None:
@@ -16,14 +19,19 @@ class GatewayError(Exception):
 
 
 class ConfigurationError(GatewayError):
-    """The configuration is not usable. Correct the key that is named, then run `strnet-gateway config check`."""
+    """The configuration is not usable. Correct what is named here."""
 
 
 class DatabaseUnavailableError(GatewayError):
     """The audit store cannot be reached. Check `database.url` and its server; nothing is acknowledged meanwhile."""
 
     retryable = True
+    environmental = True
     code = "failed_database"
+
+
+class StoreEmptyError(GatewayError):
+    """There is no audit store yet. Run `strnet-gateway serve` first, or give the configuration that it runs with (--config)."""
 
 
 class SchemaMismatchError(GatewayError):
@@ -38,11 +46,20 @@ class SpoolError(GatewayError):
     """A file could not be made durable in the spool. Check the disk and the permissions of `spool.folder`."""
 
     retryable = True
+    environmental = True
     code = "failed_store"
 
 
 class SpoolNotDurableError(SpoolError):
     """An fsync failed: the kernel may have dropped the data. The receiver stops; check the disk before starting it again."""
+
+
+class SpoolMissingError(GatewayError):
+    """The database knows instances, but `spool.folder` is not the spool that holds them. Mount it, or correct the setting."""
+
+
+class JobActionError(GatewayError):
+    """The job is in a state in which this cannot be done. `strnet-gateway jobs list` shows its state."""
 
 
 class SpoolFileLostError(GatewayError):
@@ -105,6 +122,18 @@ class PatientConflictError(GatewayError):
     code = "conflict_patient"
 
 
+class SideConflictError(GatewayError):
+    """One image is in the study with two sides. No result is made; correct the side at its source, then release the job."""
+
+    code = "conflict_laterality"
+
+
+class OpenConflictError(GatewayError):
+    """An instance of the study is in conflict with another of the same UID. No result is made until a person has decided."""
+
+    code = "conflict_open"
+
+
 class OutboundGateError(GatewayError):
     """A result failed the check before sending and was held back. Report it with the study's `explain` output."""
 
@@ -113,6 +142,10 @@ class OutboundGateError(GatewayError):
 
 class LeaseLostError(GatewayError):
     """Another worker took the job over; this one's work is dropped. Raise `worker.lease_seconds` if it happens often."""
+
+
+class JobNotFoundError(GatewayError):
+    """No job has that number. `strnet-gateway jobs list` shows the numbers."""
 
 
 class NotFoundError(GatewayError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.app.dry_run import MAX_FILE_BYTES
+from gateway.app.preflight import prepare_spool
 from gateway.config import Settings
 from gateway.dicom.characters import text
 from gateway.dicom.part10 import read_header, set_tolerant_reading, split_file
@@ -16,7 +17,6 @@ from gateway.errors import UnreadableInstanceError
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.store.database import Database
 from gateway.store.receipts import Receipts
-from gateway.store.spool import Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,8 @@ class FileAnswer:
 
 def ingest_files(settings: Settings, database: Database, files: Sequence[Path]) -> Iterator[FileAnswer]:
     set_tolerant_reading()
-    spool = Spool(settings.spool.folder)
-    spool.prepare()
-    receipts = Receipts(database, owner_name("ingest"))
+    spool = prepare_spool(settings, database)
+    receipts = Receipts(database, owner_name("ingest"), spool)
     scp = StorageScp(receipts, spool)
     association_id = receipts.open_association(
         calling_ae_title="INGEST", called_ae_title=settings.receiver.ae_title, peer_address="local", way="ingest"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from gateway.config import Settings, check_may_serve, destinations_above
-from gateway.errors import BundleError, IntendedUseError
+from gateway.errors import BundleError, IntendedUseError, SpoolMissingError
 from gateway.events import Event, log_event
 from gateway.inference.analyzer import Bundle, create_demonstration_bundle, open_bundle
 from gateway.routing.router import Router
 from gateway.store import schema
 from gateway.store.database import Database
+from gateway.store.instances import Instances
 from gateway.store.spool import Spool
 from gateway.store.versions import record_bundle, record_config
 
@@ -19,10 +23,10 @@ def prepare(settings: Settings, *, actor: str) -> None:
     """Checks configuration, routes, spool, schema and bundle, and records the versions in use. GatewayError refuses."""
     check_may_serve(settings)
     Router(settings)
-    Spool(settings.spool.folder).prepare()
     database = Database(settings.database.url)
     try:
         schema.ensure(database)
+        prepare_spool(settings, database)
         bundle = _bundle(settings)
         _check_intended_use(settings, bundle)
         model = bundle.identity
@@ -40,13 +44,36 @@ def prepare(settings: Settings, *, actor: str) -> None:
         database.close()
 
 
+@contextmanager
+def without_interrupt() -> Iterator[None]:
+    """A process started within ignores Ctrl-C from its first moment: the supervisor drains it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def prepare_spool(settings: Settings, database: Database) -> Spool:
+    """The spool, ready to be written. SpoolMissingError when it is not the one whose instances the database knows.
+
+    Without this check a mount that is missing at one start would make every instance look lost.
+    """
+    spool = Spool(settings.spool.folder)
+    if not spool.is_marked() and Instances(database).any():
+        raise SpoolMissingError(str(settings.spool.folder))
+    spool.prepare()
+    return spool
+
+
 def _bundle(settings: Settings) -> Bundle:
     folder = settings.model.bundle
     if not folder.exists() and settings.serve.development:
         log_event(Event.BUNDLE_CREATED, reason="development")
         # in a process of its own: the supervisor shall not carry the network library in its memory
         process = multiprocessing.get_context("spawn").Process(target=create_demonstration_bundle, args=(folder,))
-        process.start()
+        with without_interrupt():
+            process.start()
         process.join()
         if process.exitcode:
             raise BundleError("the demonstration bundle could not be made")

@@ -16,9 +16,17 @@ from gateway.config import Settings
 from gateway.dicom.part10 import set_tolerant_reading
 from gateway.domain.identifiers import owner_name
 from gateway.domain.job import JobKind
-from gateway.errors import GatewayError, PortTakenError
+from gateway.errors import (
+    BundleError,
+    ConfigurationError,
+    GatewayError,
+    IntendedUseError,
+    PortTakenError,
+    SchemaMismatchError,
+    SpoolMissingError,
+)
 from gateway.events import Event, log_event
-from gateway.ops.logging import configure_logging
+from gateway.ops.logging import configure_logging, log_uncaught
 from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
@@ -37,6 +45,11 @@ EXIT_DISK: Final = 74
 """sysexits EX_IOERR: an fsync failed; starting again would promise what the disk does not keep."""
 EXIT_CONFIGURATION: Final = 78
 """sysexits EX_CONFIG: the role cannot start as it is configured."""
+
+
+_NO_LIMIT: Final = sys.maxsize
+_NOT_STARTABLE: Final = (BundleError, ConfigurationError, IntendedUseError, PortTakenError, SchemaMismatchError, SpoolMissingError)
+"""What starting the role again cannot cure."""
 
 
 class Role(StrEnum):
@@ -61,7 +74,10 @@ def run_role(role: Role, settings: Settings) -> None:
         log_event(Event.ROLE_DIED, level="error", role=role.value, error_class=type(error).__name__, code=error.code)
         # no patient is known yet at this point: the whole text, with its remedy, may be shown
         print(f"strnet-gateway {role.value}: {error}", file=sys.stderr)  # noqa: T201
-        code = EXIT_CONFIGURATION if not error.retryable else 1
+        code = EXIT_CONFIGURATION if isinstance(error, _NOT_STARTABLE) else 1
+    except Exception as error:  # noqa: BLE001  a role's edge: multiprocessing would print the text, and it may quote a header
+        log_uncaught(error)
+        code = 1
     finally:
         database.close()
     sys.stdout.flush()
@@ -87,7 +103,8 @@ def _run_receiver(settings: Settings, database: Database, stop: threading.Event)
     from gateway.receive.sweep import sweep
 
     actor = owner_name(Role.RECEIVER)
-    spool, receipts, audit = Spool(settings.spool.folder), Receipts(database, actor), AuditLog(database, actor)
+    spool, audit = Spool(settings.spool.folder), AuditLog(database, actor)
+    receipts = Receipts(database, actor, spool)
     swept = sweep(spool, Instances(database), receipts, actor=actor)
     log_event(Event.SPOOL_SWEPT, count=swept.partial + swept.adopted + swept.lost, reason=f"{swept.partial} {swept.adopted} {swept.lost}")
     server = ReceiverServer(settings, receipts=receipts, audit=audit, spool=spool)
@@ -110,7 +127,7 @@ def _listen(server: ReceiverServer, settings: Settings, stop: threading.Event) -
         try:
             return server.start()
         except OSError as error:
-            log_event(Event.ROLE_DIED, level="warning", role=Role.RECEIVER.value, port=settings.receiver.port, reason="port in use")
+            log_event(Event.ROLE_POSTPONED, level="warning", role=Role.RECEIVER.value, port=settings.receiver.port, reason="port in use")
             if time.monotonic() > deadline:
                 raise PortTakenError(f"{settings.receiver.host}:{settings.receiver.port}, {error.strerror}") from error
             stop.wait(0.5)
@@ -148,7 +165,7 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
             model=bundle.identity,
             settings=settings,
         )
-        timers = start_timers(queue)
+        timers = start_timers(queue, owner_name(Role.WORKER), settings.worker.lease_seconds)
         _started(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
         _loop(settings, queue, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})(stop)
         timers.shutdown(wait=False)
@@ -157,6 +174,7 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
 
 def _run_sender(settings: Settings, database: Database, stop: threading.Event) -> int:
     from gateway.delivery.storage_scu import StorageScu
+    from gateway.ops.schedule import start_timers
     from gateway.workers.deliver_result import DeliverResult
 
     queue = _queue(settings, database)
@@ -166,8 +184,10 @@ def _run_sender(settings: Settings, database: Database, stop: threading.Event) -
         scu=StorageScu(settings.delivery),
         settings=settings,
     )
+    timers = start_timers(queue, owner_name(Role.SENDER), settings.worker.lease_seconds)
     _started(AuditLog(database, owner_name(Role.SENDER)), Role.SENDER)
     _loop(settings, queue, Role.SENDER, {JobKind.DELIVER_RESULT: deliver})(stop)
+    timers.shutdown(wait=False)
     return 0
 
 
@@ -176,13 +196,24 @@ def _queue(settings: Settings, database: Database) -> JobQueue:
 
 
 def _loop(settings: Settings, queue: JobQueue, role: Role, handlers: dict[JobKind, JobHandler]) -> Callable[[threading.Event], None]:
+    if role is Role.SENDER:
+        # a delivery is tried for days, whatever the number of attempts; deliver_result knows when it has been too long
+        attempts, backoff = (
+            _NO_LIMIT,
+            Backoff(first_seconds=settings.delivery.retry_first_seconds, max_seconds=settings.delivery.retry_max_seconds),
+        )
+    else:
+        attempts, backoff = (
+            settings.worker.max_attempts,
+            Backoff(first_seconds=settings.worker.retry_first_seconds, max_seconds=settings.worker.retry_max_seconds),
+        )
     return WorkerLoop(
         queue=queue,
         handlers=handlers,
         owner=owner_name(role),
         poll_seconds=settings.worker.poll_seconds,
-        max_attempts=settings.worker.max_attempts,
-        backoff=Backoff(first_seconds=settings.worker.retry_first_seconds, max_seconds=settings.worker.retry_max_seconds),
+        max_attempts=attempts,
+        backoff=backoff,
     ).run
 
 

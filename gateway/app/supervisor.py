@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
-from gateway.app.preflight import prepare
+from gateway.app.preflight import prepare, without_interrupt
 from gateway.app.roles import EXIT_CONFIGURATION, EXIT_DISK, Role, run_role
 from gateway.config import Settings
 from gateway.domain.identifiers import owner_name
@@ -77,7 +77,8 @@ class Supervisor:
         for slot in self._slots:
             if slot.process is None and time.monotonic() >= slot.start_at:
                 slot.process = self._context.Process(target=run_role, args=(slot.role, self._settings), name=slot.role.value)
-                slot.process.start()
+                with without_interrupt():
+                    slot.process.start()
                 slot.started_at = time.monotonic()
 
     def _wait(self) -> None:

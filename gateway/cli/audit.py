@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, short
 from gateway.config import load_settings
 from gateway.store.queries import Queries
+
+_OWN_IDS: Final = ("instance_id", "association_id", "result_id", "delivery_id")
+"""Left out of the table; `--json` has them."""
 
 app = typer.Typer(no_args_is_help=True, help="Questions to the audit store.")
 
@@ -31,5 +34,6 @@ def timeline(
     if json:
         print_json(entries)
         return
-    rows = [(e.seq, e.at, e.actor, e.event, ", ".join(f"{name}={value}" for name, value in e.detail.items())) for e in entries]
-    print_table("Timeline", ("seq", "at (UTC)", "actor", "event", "detail"), rows)
+    for entry in entries:
+        detail = " ".join(f"{name}={short(str(value))}" for name, value in entry.detail.items() if name not in _OWN_IDS)
+        print(f"{entry.seq:>6} {entry.at:%F %T} {entry.event:<24} {detail}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import typer
 
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 from gateway.config import Settings, check_may_serve, load_settings, without_password
+from gateway.domain.outcome import Policy
 from gateway.routing.router import Router
 
 app = typer.Typer(no_args_is_help=True, help="The configuration: check, show, schema.")
@@ -20,6 +22,20 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
     check_may_serve(settings)
     Router(settings)
     print(f"{config}: good, configuration {settings.config_hash[:12]}")
+    for note in _notes(settings):
+        print(f"note: {note}")
+
+
+def _notes(settings: Settings) -> Iterator[str]:
+    """What is legal and perhaps not meant."""
+    if not settings.model.bundle.exists():
+        made = "serve will make a demonstration bundle" if settings.serve.development else "serve will refuse to start"
+        yield f"there is no bundle at {settings.model.bundle}: {made}"
+    for route in settings.routes:
+        if route.policy in (Policy.ALL, Policy.POSITIVE_ONLY) and not route.destinations:
+            yield f"route {route.name} has policy {route.policy} and no destinations: its results go nowhere"
+    if settings.results.late_after_hours and any(route.destinations for route in settings.routes):
+        yield f"results are withheld {settings.results.late_after_hours:g} h after their study's time (results.late_after_hours)"
 
 
 @app.command()

@@ -41,11 +41,12 @@ def demo(
 def _print(report: DemoReport, folder: Path) -> None:
     print_table(
         "What came in, what was decided, what went back",
-        ("sent", "answer", "outcome", "because", "back in the PACS", "seconds"),
-        [(row.sent, row.answer, row.outcome, row.because, row.returned, row.seconds) for row in report.rows],
+        ("study", "sent", "answer", "outcome", "because", "study's results", "seconds"),
+        [(row.study, row.sent, row.answer, row.outcome, row.because, row.returned, row.seconds) for row in report.rows],
+        whole=("study", "answer", "outcome", "study's results"),
     )
     print("where to look:")
     for path in report.rendered:
         print(f"  {path}")
-    print(f"  audit store: {report.database}   (strnet-gateway status --config {folder / 'config.toml'})")
+    print(f"  audit store: {report.database}   ({Path(sys.argv[0])} status --config {folder / 'config.toml'})")
     print(f"  log: {report.log}")

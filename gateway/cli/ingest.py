@@ -24,7 +24,7 @@ def ingest(
     settings = load_settings(config)
     files = [file for path in paths for file in files_under(path)]
     answers: list[FileAnswer] = []
-    with open_database(settings) as database, typer.progressbar(length=len(files), label="files", file=sys.stderr) as progress:
+    with open_database(settings, create=True) as database, typer.progressbar(length=len(files), label="files", file=sys.stderr) as progress:
         for answer in ingest_files(settings, database, files):
             answers.append(answer)
             progress.update(1)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
+from gateway import __version__
 from gateway.cli import audit, config, db, demo, ingest, jobs, routes, serve, status
 from gateway.errors import ConfigurationError, GatewayError
+from gateway.ops.logging import place_of
 
 app = typer.Typer(
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Knee radiographs in by C-STORE, Structured Reports and Grad-CAM overlays out. Research software, not for clinical decisions.",
@@ -28,6 +32,13 @@ app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
 
 
+@app.callback()
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        print(f"strnet-gateway {__version__}")
+        raise typer.Exit
+
+
 def main() -> None:
     """Errors that have a remedy are shown as one line; anything else is a defect and shows its class only."""
     warnings.simplefilter("ignore")
@@ -36,6 +47,9 @@ def main() -> None:
     except GatewayError as error:
         print(f"strnet-gateway: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+    except Exception as error:  # noqa: BLE001  the command line's edge
+        print(f"strnet-gateway: a defect: {type(error).__name__} at {place_of(error)}; please report it", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

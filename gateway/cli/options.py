@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.config import Settings
+from gateway.errors import StoreEmptyError
 from gateway.store import schema
 from gateway.store.database import Database
 
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+_SHORT_UID = 16
 DEFAULT_CONFIG = Path("config.toml")
 
 
 @contextmanager
-def open_database(settings: Settings) -> Iterator[Database]:
-    """The audit store, with this release's schema."""
+def open_database(settings: Settings, *, create: bool = False) -> Iterator[Database]:
+    """The audit store, with this release's schema. StoreEmptyError when there is none and none is to be made."""
+    file = Path(settings.database.url.removeprefix("sqlite:///"))
+    if not create and settings.database.url.startswith("sqlite:///") and not file.exists():
+        raise StoreEmptyError(str(file))
     database = Database(settings.database.url)
     try:
         schema.ensure(database)
@@ -54,10 +59,16 @@ def _plain(value: object) -> Any:
     return value
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def short(uid: str) -> str:
+    """A UID or id as tables show it; `--json` has it whole."""
+    return uid if len(uid) <= _SHORT_UID else f"{uid[:6]}..{uid[-6:]}"
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: Sequence[str] = ()) -> None:
+    """whole: columns whose cells are never broken, so that codes can be copied."""
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*("" if cell is None else cell.strftime("%F %T") if isinstance(cell, datetime) else str(cell) for cell in row))
     Console(soft_wrap=False).print(table)

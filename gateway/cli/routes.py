@@ -37,5 +37,10 @@ def test_routes(
     if json:
         print_json(found)
     else:
-        print_table("Would-be outcomes", ("file", "route", "outcome", "because"), [(w.file, w.route, w.outcome, w.reason) for w in found])
+        print_table(
+            "Would-be outcomes",
+            ("file", "route", "outcome", "because"),
+            [(w.file, w.route, w.outcome, w.reason) for w in found],
+            whole=("outcome",),
+        )
     sys.exit(1 if any(would_be.refused for would_be in found) else 0)

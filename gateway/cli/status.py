@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table
 from gateway.config import load_settings
-from gateway.domain.story import Explanation
+from gateway.domain.story import Explanation, JobStory
 from gateway.store.queries import Queries
 
 
@@ -28,6 +28,9 @@ def status(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -
         print_table("Queue", ("what", "counts"), [(n, _counts(c)) for n, c in _sections(found.jobs, found.results, found.deliveries)])
         if found.oldest_waiting_seconds is not None:
             print(f"oldest open job: {found.oldest_waiting_seconds} s")
+        stuck = sum(count for name, count in found.jobs.items() if name.split()[1] in ("dead", "held"))
+        if stuck:
+            print(f"{stuck} job(s) need a person: strnet-gateway jobs list")
     sys.exit(0 if all(ledger.closed for ledger in found.ledgers) else 1)
 
 
@@ -55,32 +58,41 @@ def explain(
 
 
 def _print(found: Explanation) -> None:
+    """Times are UTC."""
     for refusal in found.refusals:
-        print(f"refused with {refusal.dimse_status}: {refusal.reason} (from {refusal.calling_ae_title}, {refusal.received_at:%F %T})")
+        print(f"refused {refusal.received_at:%F %T} UTC from {refusal.calling_ae_title}: {refusal.dimse_status} {refusal.reason}")
     for instance in found.instances:
-        print(f"instance {instance.sop_instance_uid} of study {instance.study_instance_uid}")
-        print(f"  {instance.state}: {instance.outcome or 'open'} ({instance.reason or 'waiting'}), route {instance.route or '-'}")
+        print(f"instance {instance.sop_instance_uid}\n  of study {instance.study_instance_uid}")
+        print(f"  {instance.outcome or 'not decided yet'} ({instance.reason or 'waiting'}), route {instance.route or '-'}")
         for receipt in instance.receipts:
-            print(f"  received {receipt.received_at:%F %T} from {receipt.calling_ae_title}: {receipt.dimse_status} {receipt.reason}")
+            print(f"  received {receipt.received_at:%F %T} UTC from {receipt.calling_ae_title}: {receipt.dimse_status} {receipt.reason}")
         for knee in instance.knees:
             flags = f", flags: {', '.join(knee.quality_flags)}" if knee.quality_flags else ""
-            threshold = 100 * knee.threshold
-            print(
-                f"  knee {knee.position} ({knee.laterality}): {knee.decision}, AI score {knee.score:.2f}, threshold {threshold:.2f}{flags}"
-            )
+            side = f"knee {knee.position} ({knee.laterality})"
+            print(f"  {side}: {knee.decision}, AI score {knee.score:.2f}, threshold {knee.threshold:.2f}{flags}")
         for job in instance.jobs:
-            print(f"  job {job.job_id} {job.kind}: {job.state}, failed attempts {job.attempts}, {job.last_code or '-'}")
+            print(f"  {_job(job)}")
     for job in found.study_jobs:
-        print(f"job {job.job_id} {job.kind}: {job.state}, {job.last_code or '-'}")
-    rows = [
-        (
-            r.kind,
-            r.revision,
-            r.release,
-            "; ".join(f"{d.destination}: {d.state} {d.last_status or ''}" for d in r.deliveries),
-            r.sop_instance_uid,
-        )
-        for r in found.results
-    ]
-    if rows:
-        print_table("Results", ("kind", "revision", "release", "deliveries", "SOP instance UID"), rows)
+        print(_job(job))
+    for result in found.results:
+        print(f"result {result.kind}, revision {result.revision}: {result.release}{_WITHHELD.get(result.release, '')}")
+        print(f"  {result.sop_instance_uid}")
+        for delivery in result.deliveries:
+            status = f", status {delivery.last_status}" if delivery.last_status else ""
+            print(
+                f"  to {delivery.destination}: {delivery.state}, {delivery.attempts} attempt(s), {delivery.last_code or 'none yet'}{status}"
+            )
+
+
+def _job(job: JobStory) -> str:
+    due = f", due {job.next_at:%F %T} UTC" if job.next_at else ""
+    return f"job {job.job_id} {job.kind}: {job.state}, failed attempts {job.attempts}, {job.last_code or '-'}{due}"
+
+
+_WITHHELD: Final = {
+    "withheld_shadow": " (the route's policy is shadow: kept here, never sent)",
+    "withheld_silent": " (the route's policy is silent)",
+    "withheld_not_flagged": " (the route's policy is positive_only and no knee is flagged)",
+    "withheld_not_assessed": " (results.report_not_assessed is off)",
+    "withheld_late": " (the study is older than results.late_after_hours)",
+}

@@ -34,12 +34,16 @@ class StorageScu:
 
     def send(self, destination: DestinationSettings, content: bytes, sop_class_uid: str) -> Answered:
         """content: a whole DICOM file in Explicit VR Little Endian."""
-        association = self._application_entity(destination).associate(
-            destination.host,
-            destination.port,
-            contexts=[build_context(sop_class_uid, ExplicitVRLittleEndian)],
-            ae_title=destination.ae_title,
-        )
+        try:
+            association = self._application_entity(destination).associate(
+                destination.host,
+                destination.port,
+                contexts=[build_context(sop_class_uid, ExplicitVRLittleEndian)],
+                ae_title=destination.ae_title,
+            )
+        except OSError:
+            # the host's name cannot be resolved, now
+            return Answered(verdict=Verdict.RETRY, code="no_association")
         if association.is_rejected:
             permanent = association.acceptor.primitive.result == _REJECTED_PERMANENT
             return Answered(

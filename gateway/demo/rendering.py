@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +11,11 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 
-def render(source: Path, folder: Path) -> Path:
-    """Writes a readable copy of a result into a folder and returns its path."""
+def render(source: Path, folder: Path, study_numbers: Mapping[str, int]) -> Path:
+    """Writes a readable copy of a result into a folder and returns its path, which names the study's number and no patient."""
     dataset = dcmread(source)
-    name = f"{dataset.get('PatientID', 'unknown')}-{dataset.Modality}-{dataset.SeriesNumber}-{dataset.InstanceNumber}"
-    safe = "".join(character if character.isalnum() or character in "-_" else "_" for character in name)
+    number = study_numbers.get(str(dataset.StudyInstanceUID), 0)
+    safe = f"study-{number}-{'report' if dataset.Modality == 'SR' else 'page'}-{int(dataset.InstanceNumber)}"
     folder.mkdir(parents=True, exist_ok=True)
     if dataset.Modality == "SR":
         path = folder / f"{safe}.txt"

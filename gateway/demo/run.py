@@ -19,7 +19,7 @@ from gateway.demo.rendering import render
 from gateway.demo.studies import DemoStudy, studies_from, synthetic_studies
 from gateway.dicom.characters import text
 from gateway.domain.story import Explanation, Status
-from gateway.errors import ConfigurationError, GatewayError, NotFoundError
+from gateway.errors import GatewayError, NotFoundError
 from gateway.store.database import Database
 from gateway.store.queries import Queries
 
@@ -27,14 +27,16 @@ _MARKER: Final = "made-by-strnet-gateway-demo"
 _START_SECONDS: Final = 120.0
 _QUIET_SECONDS: Final = 600.0
 _AE_TITLE: Final = "STRNET"
+_SUCCESS: Final = "0000"
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the demonstration's table."""
+    """One line of the demonstration's table. study: counted as sent; the rendered files carry the same number."""
 
+    study: int
     sent: str
     answer: str
     outcome: str
@@ -54,6 +56,10 @@ class DemoReport:
     status: Status
 
 
+class NothingToSendError(GatewayError):
+    """The folder holds no DICOM files. Give one that does, or none for synthetic knees."""
+
+
 class UnsafeFolderError(GatewayError):
     """The demonstration's folder holds files that it did not make. Give another one with --folder."""
 
@@ -62,7 +68,7 @@ def run_demo(folder: Path, source: Path | None, say: Say, progress: Callable[[in
     """Runs it. folder is emptied if it is an earlier demonstration's. source: a folder of DICOM files, None for phantoms."""
     studies = studies_from(source) if source else synthetic_studies(datetime.now().astimezone())
     if not studies:
-        raise ConfigurationError(f"{source} holds no DICOM files")
+        raise NothingToSendError(str(source))
     _prepare(folder)
     pacs = EmbeddedPacs(folder / "pacs", "DEMO_PACS")
     config = _write_config(folder, pacs.start())
@@ -85,7 +91,10 @@ def _prepare(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         if not (folder / _MARKER).exists():
             raise UnsafeFolderError(str(folder))
-        shutil.rmtree(folder)
+        for entry in folder.iterdir():
+            if entry.name in (_MARKER, "bundle"):
+                continue
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MARKER).touch()
 
@@ -129,7 +138,7 @@ class = "test"
 
 @contextmanager
 def _running(gateway: GatewayProcess, say: Say) -> Iterator[None]:
-    say("starting the gateway; the first start makes a bundle with seeded random weights")
+    say("starting the gateway (about 10 s, and about 20 s more to make a bundle with seeded random weights the first time)")
     gateway.start()
     try:
         for role in gateway.wait_started(_START_SECONDS):
@@ -142,6 +151,7 @@ def _running(gateway: GatewayProcess, say: Say) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    study: int
     label: str
     sop_instance_uid: str
     study_instance_uid: str
@@ -151,11 +161,12 @@ class _Answer:
 
 def _send(studies: tuple[DemoStudy, ...], port: int, say: Say) -> list[_Answer]:
     found: list[_Answer] = []
-    for study in studies:
+    for number, study in enumerate(studies, start=1):
         statuses = send_study([i for _, i in study.instances], host="127.0.0.1", port=port, called_ae_title=_AE_TITLE)
         for (label, instance), status in zip(study.instances, statuses, strict=True):
-            say(f"  C-STORE {label}: {status}")
-            found.append(_Answer(label, text(instance, "SOPInstanceUID"), text(instance, "StudyInstanceUID"), status, time.time()))
+            say(f"  C-STORE study {number}, {label}: {status}")
+            uids = text(instance, "SOPInstanceUID"), text(instance, "StudyInstanceUID")
+            found.append(_Answer(number, label, *uids, status, time.time()))
     return found
 
 
@@ -174,11 +185,10 @@ def _wait_until_quiet(queries: Queries, progress: Callable[[int, int], None]) ->
 
 def _report(folder: Path, settings: Settings, queries: Queries, answers: list[_Answer], pacs: EmbeddedPacs, status: Status) -> DemoReport:
     held = pacs.files()
-    rows = tuple(_row(queries, answer, held) for answer in answers)
-    rendered = tuple(sorted(render(path, folder / "results") for path in held.values()))
+    numbers = {answer.study_instance_uid: answer.study for answer in answers}
     return DemoReport(
-        rows=rows,
-        rendered=rendered,
+        rows=tuple(_row(queries, answer, held) for answer in answers),
+        rendered=tuple(sorted(render(path, folder / "results", numbers) for path in held.values())),
         database=Path(settings.database.url.removeprefix("sqlite:///")),
         log=folder / "gateway.log",
         status=status,
@@ -189,19 +199,19 @@ def _row(queries: Queries, answer: _Answer, held: dict[str, Path]) -> Row:
     try:
         story = queries.explain(answer.sop_instance_uid)
     except NotFoundError:
-        return Row(answer.label, answer.answer, "refused", "not accepted", "", None)
-    if not story.instances:
-        return Row(answer.label, answer.answer, "refused", story.refusals[0].reason, "", None)
+        return Row(answer.study, answer.label, answer.answer, "never came in", "", "", None)
+    if answer.answer != _SUCCESS or not story.instances:
+        reason = story.refusals[-1].reason if story.refusals else "not accepted"
+        return Row(answer.study, answer.label, answer.answer, "refused", reason, "", None)
     instance = story.instances[0]
-    knees = "; ".join(
-        f"{knee.laterality} {knee.decision} (score {knee.score:.1f}, threshold {100 * knee.threshold:.1f})" for knee in instance.knees
-    )
+    knees = "; ".join(f"{knee.laterality} {knee.decision}, score {knee.score:.1f} of {knee.threshold:.1f}" for knee in instance.knees)
     back, seconds = _returned(story, held, answer.sent_at)
-    return Row(answer.label, answer.answer, instance.outcome or "open", knees or (instance.reason or ""), back, seconds)
+    return Row(answer.study, answer.label, answer.answer, instance.outcome or "open", knees or (instance.reason or ""), back, seconds)
 
 
 def _returned(story: Explanation, held: dict[str, Path], sent_at: float) -> tuple[str, float | None]:
+    """What the PACS holds for the instance's study."""
     results = [result for result in story.results if result.sop_instance_uid in held]
     sent = [d.sent_at.timestamp() for result in results for d in result.deliveries if d.sent_at is not None]
-    kinds = [result.kind for result in results]
-    return " + ".join(("SR", f"{len(kinds) - 1} SC")) if kinds else "", round(max(sent) - sent_at, 2) if sent else None
+    pages = sum(result.kind != "sr" for result in results)
+    return f"SR + {pages} SC" if results else "", round(max(sent) - sent_at, 2) if sent else None

@@ -51,6 +51,9 @@ def read_attributes(dataset: Dataset) -> InstanceAttributes:
         frames=_integer(dataset, "NumberOfFrames", default=1),
         body_part_examined=text(dataset, "BodyPartExamined").upper(),
         region_codes=tuple(_codes(dataset, "AnatomicRegionSequence")) + tuple(_codes(dataset, "PrimaryAnatomicStructureSequence")),
+        region_modifier_codes=tuple(
+            code for region in _items(dataset, "AnatomicRegionSequence") for code in _codes(region, "AnatomicRegionModifierSequence")
+        ),
         view_position=text(dataset, "ViewPosition").upper(),
         view_codes=tuple(_codes(dataset, "ViewCodeSequence")),
         laterality=text(dataset, "Laterality").upper(),

@@ -13,12 +13,17 @@ def _snomed(*values: str) -> frozenset[Code]:
     return frozenset(Code(value, scheme) for value in values for scheme in _SNOMED_SCHEMES)
 
 
-KNEE_REGIONS: Final = _snomed("72696002", "T-D9200", "49076000", "T-15720", "6757004", "6921000119102", "762101008", "762879008")
-"""Knee, knee joint, right and left knee."""
+KNEE_REGIONS: Final = _snomed("72696002", "T-D9200", "49076000", "T-15720")
+"""Knee, knee joint."""
 
 AP_VIEWS: Final = _snomed("399348003", "R-10206")
-PA_VIEWS: Final = _snomed("272479007", "R-10214")
+PA_VIEWS: Final = _snomed("272479007", "R-10214", "R-40888")
 LATERAL_VIEWS: Final = _snomed(
-    "399067008", "R-10236", "399173006", "R-10228", "399352003", "R-10232", "399198007", "R-10242", "399188001", "R-10230"
+    "399067008", "R-102CD", "399173006", "R-10236", "399198007", "R-10232", "399352003", "R-10228", "399260004", "R-10226"
 )
-"""Lateral, left and right lateral, medio-lateral, latero-medial."""
+"""Lateral, left lateral, right lateral, latero-medial, medio-lateral."""
+
+RIGHT: Final = _snomed("24028007", "G-A100")
+LEFT: Final = _snomed("7771000", "G-A101")
+BILATERAL: Final = _snomed("51440002", "G-A102")
+"""CID 244, as modifiers of an anatomic region."""

@@ -47,6 +47,8 @@ class InstanceAttributes:
     frames: int
     body_part_examined: str
     region_codes: tuple[Code, ...]
+    region_modifier_codes: tuple[Code, ...]
+    """Modifiers of the anatomic region: the side, where a modality codes it."""
     view_position: str
     view_codes: tuple[Code, ...]
     laterality: str

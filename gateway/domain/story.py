@@ -23,7 +23,9 @@ class KneeStory:
     laterality: str
     decision: str
     score: float
+    """0..100, as in the results."""
     threshold: float
+    """0..100 too."""
     quality_flags: tuple[str, ...]
     engine_profile: str
 
@@ -32,6 +34,9 @@ class KneeStory:
 class JobStory:
     job_id: int
     kind: str
+    study_instance_uid: str
+    next_at: datetime | None
+    """When it is due; None for a job that waits for nothing."""
     state: str
     attempts: int
     lease_expiries: int

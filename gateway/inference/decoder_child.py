@@ -6,6 +6,7 @@ import json
 import resource
 import signal
 import warnings
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,13 @@ def serve(connection: Connection, memory_mb: int, preprocessing: PreprocessingSe
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection.send_bytes(b"ready")
-    while True:
-        try:
-            request = json.loads(connection.recv_bytes())
-        except EOFError:
-            return
-        header, content = _answer(request, preprocessing)
-        connection.send_bytes(json.dumps(header).encode())
-        if content is not None:
-            connection.send_bytes(content)
+    # the pipe's end, at whatever moment the worker dies, is the end
+    with suppress(EOFError, OSError):
+        while True:
+            header, content = _answer(json.loads(connection.recv_bytes()), preprocessing)
+            connection.send_bytes(json.dumps(header).encode())
+            if content is not None:
+                connection.send_bytes(content)
 
 
 def _answer(request: dict[str, Any], preprocessing: PreprocessingSettings) -> tuple[dict[str, Any], bytes | None]:

@@ -61,16 +61,21 @@ def _with_role(role: str) -> structlog.typing.Processor:
     return add
 
 
-def _log_uncaught(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
-    structlog.get_logger("strnet_gateway").error("process:failed", error_class=kind.__name__, place=_place(error))
+def log_uncaught(error: BaseException) -> None:
+    """An error that nobody expected: its class and its place, never its text."""
+    structlog.get_logger("strnet_gateway").error("process:failed", error_class=type(error).__name__, place=place_of(error))
+
+
+def _log_uncaught(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    log_uncaught(error)
 
 
 def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
-    place = _place(arguments.exc_value) if arguments.exc_value else ""
+    place = place_of(arguments.exc_value) if arguments.exc_value else ""
     structlog.get_logger("strnet_gateway").error("thread:failed", error_class=arguments.exc_type.__name__, place=place)
 
 
-def _place(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
     """The innermost line of our code or a library's, without any value."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -14,10 +14,11 @@ from gateway.store.job_queue import JobQueue
 _LEASE_CHECK_SECONDS: Final = 2
 
 
-def start_timers(queue: JobQueue) -> BackgroundScheduler:
-    """Starts the timers of the worker role. misfire_grace_time None: a late tick still runs."""
+def start_timers(queue: JobQueue, owner: str, lease_seconds: float) -> BackgroundScheduler:
+    """Starts the timers of a role that runs jobs. misfire_grace_time None: a late tick still runs."""
     scheduler = BackgroundScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}, timezone="UTC")
     scheduler.add_job(_quiet(queue.expire_leases), "interval", seconds=_LEASE_CHECK_SECONDS)
+    scheduler.add_job(_quiet(lambda: queue.renew(owner)), "interval", seconds=lease_seconds / 3)
     scheduler.start()
     return scheduler
 

@@ -12,6 +12,7 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 
 from gateway.config import PeerSettings
+from gateway.dicom.uids import is_legal
 from gateway.errors import DatabaseUnavailableError, SpoolNotDurableError
 from gateway.events import Event, log_event
 from gateway.receive.dimse_status import INTERNAL, SPOOL_FAILED, SUCCESS, Answer
@@ -76,8 +77,10 @@ class Handlers:
         assoc.kill()
 
     def rejected(self, event: Any) -> None:
-        """pynetdicom rejected it: AE title or number of associations."""
-        self._record_rejection(event.assoc, "ae_title_or_limit")
+        """pynetdicom rejected it, for the called AE title or the number of associations."""
+        called = str(event.assoc.requestor.primitive.called_ae_title).strip()
+        wrong_title = called != str(event.assoc.acceptor.ae_title).strip()
+        self._record_rejection(event.assoc, "called_ae_title" if wrong_title else "association_limit")
 
     def _record_rejection(self, assoc: Association, reason: str) -> None:
         primitive = assoc.requestor.primitive
@@ -142,9 +145,13 @@ class Handlers:
         except Exception as error:  # noqa: BLE001  the DIMSE edge: a bug costs this instance, not the association
             log_event(Event.INSTANCE_REFUSED, level="error", error_class=type(error).__name__)
             answer = INTERNAL
+        uid = str(request.AffectedSOPInstanceUID or "")
         log_event(
             Event.INSTANCE_STORED if answer.status == SUCCESS else Event.INSTANCE_REFUSED,
+            level="info" if answer.status == SUCCESS else "warning",
             association_id=association_id,
+            calling_ae_title=str(event.assoc.requestor.ae_title).strip(),
+            sop_instance_uid=uid if is_legal(uid) else "illegal",
             dimse_status=f"{answer.status:04X}",
             reason=answer.reason,
         )

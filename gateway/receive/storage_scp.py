@@ -90,11 +90,8 @@ class StorageScp:
         """File first, row second: a file without a row is adopted at the next start, a row without a file would be a lie."""
         instance_id = new_id()
         name = self._spool.write("instance", instance_id, (file_head(received.identity, received.transfer_syntax_uid), content))
-        try:
-            acceptance = self._receipts.commit(received, instance_id=instance_id, file=name, association_id=association_id)
-        except GatewayError:
-            self._spool.remove(name)
-            raise
+        # after a database error the file stays: the commit may have happened although its answer was lost; the sweep decides
+        acceptance = self._receipts.commit(received, instance_id=instance_id, file=name, association_id=association_id)
         if acceptance is not Acceptance.STORED:
             self._spool.remove(name)
         return acceptance

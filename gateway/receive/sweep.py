@@ -12,7 +12,7 @@ from gateway.dicom.attributes import read_description
 from gateway.dicom.part10 import read_received, split_file
 from gateway.errors import UnreadableInstanceError
 from gateway.store.instances import Instances
-from gateway.store.receipts import Receipts, ReceivedInstance, digest_of
+from gateway.store.receipts import Adoption, Receipts, ReceivedInstance, digest_of
 from gateway.store.spool import Spool
 
 _NO_LIMIT: Final = 1 << 40
@@ -38,6 +38,8 @@ def sweep(spool: Spool, instances: Instances, receipts: Receipts, *, actor: str,
     known = instances.files()
     orphans = present.keys() - set(known.values())
     adopted = sum(_adopt(name, present[name], spool, receipts) for name in sorted(orphans))
+    # asked again: a row may have got another file since
+    known = instances.files()
     missing = [instance_id for instance_id, name in known.items() if not spool.path(name).exists()]
     for instance_id in missing:
         instances.mark_lost(instance_id, actor=actor)
@@ -67,7 +69,7 @@ def _adopt(name: str, path: Path, spool: Spool, receipts: Receipts) -> bool:
         dataset_digest=digest_of(view),
         size=len(view),
     )
-    adopted = receipts.adopt(received, instance_id=path.stem, file=name)
-    if not adopted:
+    adoption = receipts.adopt(received, instance_id=path.stem, file=name)
+    if adoption is Adoption.NOT_NEEDED:
         spool.remove(name)
-    return adopted
+    return adoption is Adoption.ADOPTED

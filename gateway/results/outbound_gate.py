@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import Final
 
@@ -44,14 +44,20 @@ _FILLED: Final = (
 _LARGEST_FILE: Final = 64 * 1024 * 1024
 
 
-def check(built: BuiltResult) -> None:
-    """Raise OutboundGateError naming the first thing that is wrong."""
-    wrong = next(_problems(built), None)
+_IDENTITY: Final = ("StudyInstanceUID", "PatientID", "PatientName", "PatientBirthDate")
+
+
+def check(built: BuiltResult, sources: Sequence[Dataset] = ()) -> None:
+    """Raise OutboundGateError naming the first thing that is wrong.
+
+    sources: the headers that the result rests on; its patient and study have to be theirs, all of theirs where they have an id.
+    """
+    wrong = next(_problems(built, sources), None)
     if wrong is not None:
         raise OutboundGateError(f"{built.kind}: {wrong}")
 
 
-def _problems(built: BuiltResult) -> Iterator[str]:
+def _problems(built: BuiltResult, sources: Sequence[Dataset]) -> Iterator[str]:
     if len(built.content) > _LARGEST_FILE:
         yield f"larger than {_LARGEST_FILE} bytes"
     try:
@@ -60,6 +66,7 @@ def _problems(built: BuiltResult) -> Iterator[str]:
         yield "not a DICOM file"
         return
     yield from _header_problems(built, dataset)
+    yield from _identity_problems(dataset, sources)
     yield from _report_problems(dataset) if built.kind == "sr" else _capture_problems(dataset, built.kind)
 
 
@@ -77,6 +84,16 @@ def _header_problems(built: BuiltResult, dataset: Dataset) -> Iterator[str]:
         yield "file meta information names another instance"
     yield from (f"{keyword} is missing" for keyword in _PRESENT if keyword not in dataset)
     yield from (f"{keyword} is empty" for keyword in _FILLED if not dataset.get(keyword))
+
+
+def _identity_problems(dataset: Dataset, sources: Sequence[Dataset]) -> Iterator[str]:
+    for keyword in _IDENTITY:
+        theirs = {str(source.get(keyword) or "") for source in sources}
+        if theirs and str(dataset.get(keyword) or "") not in theirs:
+            yield f"{keyword} is not that of any source"
+    for keyword in ("StudyInstanceUID", "PatientID"):
+        if len({str(source.get(keyword) or "") for source in sources}) > 1:
+            yield f"the sources do not agree on {keyword}"
 
 
 def _capture_problems(dataset: Dataset, kind: str) -> Iterator[str]:

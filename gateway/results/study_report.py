@@ -42,7 +42,7 @@ def build_results(
     document = structured_report(plan, pages=captures, overlays=overlays, uid_for=uid_for)
     results = [_built("sr", document), *(_built(page.kind, capture) for page, capture in zip(pages, captures, strict=True))]
     for result in results:
-        check(result)
+        check(result, plan.headers)
     return tuple(results)
 
 

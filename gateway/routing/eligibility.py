@@ -9,9 +9,9 @@ from datetime import date, datetime
 from typing import Final
 
 from gateway.config import EligibilitySettings
-from gateway.dicom.codes import AP_VIEWS, KNEE_REGIONS, LATERAL_VIEWS, PA_VIEWS
+from gateway.dicom.codes import AP_VIEWS, BILATERAL, KNEE_REGIONS, LATERAL_VIEWS, LEFT, PA_VIEWS, RIGHT
 from gateway.dicom.uids import ASSESSABLE_SOP_CLASSES, DX_FOR_PROCESSING
-from gateway.domain.attributes import InstanceAttributes
+from gateway.domain.attributes import Code, InstanceAttributes
 from gateway.domain.finding import Laterality, LateralitySource
 from gateway.domain.outcome import InstanceOutcome
 
@@ -78,7 +78,7 @@ def _sop_class(attributes: InstanceAttributes, _settings: EligibilitySettings) -
 def _body_part(attributes: InstanceAttributes, settings: EligibilitySettings) -> Refusal | None:
     """AnatomicRegionSequence, then BodyPartExamined, then descriptions. A code or tag that names another part is not overruled by text."""
     if attributes.region_codes:
-        if any(code in KNEE_REGIONS for code in attributes.region_codes):
+        if all(code in KNEE_REGIONS for code in attributes.region_codes):
             return None
         return Refusal(InstanceOutcome.INELIGIBLE_BODY_PART, "AnatomicRegionSequence")
     if attributes.body_part_examined:
@@ -102,32 +102,54 @@ def _view(attributes: InstanceAttributes, settings: EligibilitySettings) -> Refu
 
 
 def view_of(attributes: InstanceAttributes, settings: EligibilitySettings) -> tuple[str, str]:
-    """(AP, PA, LATERAL, OTHER or UNKNOWN; the attribute that said so). Sources that contradict each other make it UNKNOWN."""
-    if attributes.view_codes:
-        for view, codes in (("AP", AP_VIEWS), ("PA", PA_VIEWS), ("LATERAL", LATERAL_VIEWS)):
-            if any(code in codes for code in attributes.view_codes):
-                return view, "ViewCodeSequence"
-        return "OTHER", "ViewCodeSequence"
-    if attributes.view_position:
-        return _VIEW_POSITIONS.get(attributes.view_position, "OTHER"), "ViewPosition"
+    """(AP, PA, LATERAL, OTHER or UNKNOWN; the attribute that said so). Coded sources that contradict each other make it UNKNOWN.
+
+    Texts are asked only when there is no code and no ViewPosition.
+    """
+    coded = {_coded_view(code) for code in attributes.view_codes}
+    position = _VIEW_POSITIONS.get(attributes.view_position, "OTHER") if attributes.view_position else None
+    if coded:
+        # a ViewPosition that the standard does not define says nothing against a code
+        named = coded | ({position} if position in _VIEW_POSITIONS.values() and position != "OTHER" else set())
+        return (coded.pop(), "ViewCodeSequence") if len(named) == 1 else ("UNKNOWN", "ViewCodeSequence, ViewPosition")
+    if position is not None:
+        return position, "ViewPosition"
     ap, other = _mentions(attributes.texts, settings.ap_texts), _mentions(attributes.texts, settings.other_view_texts)
     if ap and other:
         return "UNKNOWN", "descriptions"
     return ("AP" if ap else "OTHER" if other else "UNKNOWN"), "descriptions"
 
 
+def _coded_view(code: Code) -> str:
+    for view, codes in (("AP", AP_VIEWS), ("PA", PA_VIEWS), ("LATERAL", LATERAL_VIEWS)):
+        if code in codes:
+            return view
+    return "OTHER"
+
+
+def _sides(attributes: InstanceAttributes) -> set[str]:
+    """Every side that a tag or code names: R, L, B (both)."""
+    named = {side for side in (attributes.laterality, attributes.image_laterality) if side in ("R", "L", "B")}
+    for side, codes in (("R", RIGHT), ("L", LEFT), ("B", BILATERAL)):
+        if any(code in codes for code in attributes.region_modifier_codes):
+            named.add(side)
+    return named
+
+
 def _laterality(attributes: InstanceAttributes, _settings: EligibilitySettings) -> Refusal | None:
-    """Two tags that name two sides: a wrong side is worse than no result."""
-    sides = {side for side in (attributes.laterality, attributes.image_laterality) if side in ("R", "L")}
-    if len(sides) > 1:
-        return Refusal(InstanceOutcome.EXCLUDED_LATERALITY_CONFLICT, "Laterality")
+    """Tags that name two sides: a wrong side is worse than no result."""
+    if len(_sides(attributes)) > 1:
+        return Refusal(InstanceOutcome.EXCLUDED_LATERALITY_CONFLICT, "Laterality, ImageLaterality, AnatomicRegionModifierSequence")
     return None
 
 
 def _age(attributes: InstanceAttributes, settings: EligibilitySettings) -> Refusal | None:
+    """A value that is there and cannot be true (a placeholder, a date after the study) refuses, whatever the other one says."""
     stated, computed = age_from_tag(attributes.patient_age), age_from_dates(attributes.patient_birth_date, attributes.study_date)
     if attributes.patient_age and stated is None:
         return Refusal(InstanceOutcome.INELIGIBLE_AGE_CONFLICT, "PatientAge")
+    if attributes.patient_birth_date and attributes.study_date and computed is None:
+        return Refusal(InstanceOutcome.INELIGIBLE_AGE_CONFLICT, "PatientBirthDate")
     if stated is not None and computed is not None and abs(stated - computed) > 1:
         return Refusal(InstanceOutcome.INELIGIBLE_AGE_CONFLICT, "PatientAge, PatientBirthDate")
     age = computed if computed is not None else stated
@@ -179,9 +201,9 @@ def _date(value: str) -> date | None:
 
 def side_of(attributes: InstanceAttributes) -> tuple[Laterality, LateralitySource]:
     """The side that the tags name, for an image of one knee."""
-    for value in (attributes.image_laterality, attributes.laterality):
-        if value in ("R", "L"):
-            return Laterality(value), LateralitySource.TAGS
+    sides = _sides(attributes)
+    if len(sides) == 1 and (side := sides.pop()) in ("R", "L"):
+        return Laterality(side), LateralitySource.TAGS
     return Laterality.UNKNOWN, LateralitySource.UNKNOWN
 
 

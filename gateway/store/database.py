@@ -73,7 +73,7 @@ def _sqlite(url: str) -> Engine:
     file = make_url(url).database
     if file:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 10, "check_same_thread": False})
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 10, "check_same_thread": False})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
@@ -103,4 +103,12 @@ def _begin(connection: Connection) -> None:
 
 def _postgresql(url: str) -> Engine:
     options = "-c synchronous_commit=on -c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
-    return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args={"options": options, "connect_timeout": 10})
+    # hide_parameters, here and above: an error's text must not quote a row, which holds patient ids
+    return create_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=20,
+        connect_args={"options": options, "connect_timeout": 10},
+    )

@@ -34,6 +34,7 @@ class PendingDelivery:
     file: str
     sha256: str
     release: str
+    route: str
     intended_use: str
     """Of the bundle that made the result."""
 
@@ -76,6 +77,7 @@ class Deliveries:
                 file=result.file,
                 sha256=result.sha256,
                 release=result.release,
+                route=result.route,
                 intended_use=bundle.intended_use,
             )
 

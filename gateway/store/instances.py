@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -78,6 +79,24 @@ class Instances:
             )
             return tuple(_assessment(row) for row in rows)
 
+    def has_conflict(self, study_instance_uid: str) -> bool:
+        """True while an instance of the study is in conflict."""
+        with self._database.reading() as session:
+            found = select(InstanceRow.id).where(
+                InstanceRow.study_instance_uid == study_instance_uid, InstanceRow.state == InstanceState.CONFLICT
+            )
+            return session.scalar(found.limit(1)) is not None
+
+    def any(self) -> bool:
+        """True when the database knows instances."""
+        with self._database.reading() as session:
+            return session.scalar(select(InstanceRow.id).where(InstanceRow.state != InstanceState.LOST).limit(1)) is not None
+
+    def sides(self, instance_id: str) -> frozenset[str]:
+        """The sides of an instance's assessments."""
+        with self._database.reading() as session:
+            return frozenset(session.scalars(select(AssessmentRow.laterality).where(AssessmentRow.instance_id == instance_id)))
+
     def analysis_is_open(self, study_instance_uid: str) -> bool:
         """True while an analysis of the study waits or runs."""
         with self._database.reading() as session:
@@ -121,12 +140,14 @@ class Instances:
         row = session.scalar(select(InstanceRow).where(InstanceRow.id == analysis.instance_id).with_for_update())
         if row is None:
             raise NotFoundError(analysis.instance_id)
+        analysis = _checked_against_rivals(session, row, analysis)
         state = analysis.outcome.state
         row.state, row.outcome, row.outcome_reason = state, analysis.outcome, analysis.reason
         row.route, row.decided_at = analysis.route, datetime.now(UTC)
         row.pixel_digest = analysis.pixel_digest or row.pixel_digest
         for assessment in analysis.assessments:
-            session.add(_assessment_row(row, assessment))
+            if not _stands_already(session, row, assessment):
+                session.add(_assessment_row(row, assessment))
         record(
             session,
             _EVENTS[state],
@@ -156,6 +177,28 @@ class Instances:
         with self._database.reading() as session:
             rows = session.execute(select(InstanceRow.id, InstanceRow.file).where(InstanceRow.state != InstanceState.LOST))
             return {row.id: row.file for row in rows}
+
+
+def _checked_against_rivals(session: Session, row: InstanceRow, analysis: Analysis) -> Analysis:
+    """Of two data sets under one SOP Instance UID only one is ever assessed, also when two workers finish at once."""
+    if analysis.outcome is not InstanceOutcome.ASSESSED:
+        return analysis
+    same_uid = select(InstanceRow).where(InstanceRow.sop_instance_uid == row.sop_instance_uid).order_by(InstanceRow.id).with_for_update()
+    rivals = [other for other in session.scalars(same_uid) if other.id != row.id and other.state == InstanceState.ASSESSED]
+    if not rivals:
+        return analysis
+    return replace(analysis, outcome=InstanceOutcome.CONFLICT, reason="same SOP Instance UID, assessed at the same time", assessments=())
+
+
+def _stands_already(session: Session, row: InstanceRow, assessment: Assessment) -> bool:
+    """The first committed assessment stands."""
+    same = select(AssessmentRow.id).where(
+        AssessmentRow.instance_id == row.id,
+        AssessmentRow.position == assessment.position,
+        AssessmentRow.bundle_hash == assessment.bundle_hash,
+        AssessmentRow.shaping_hash == assessment.shaping_hash,
+    )
+    return session.scalar(same) is not None
 
 
 def _stored(row: InstanceRow) -> StoredInstance:

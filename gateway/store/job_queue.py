@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gateway.domain.job import CLAIMABLE, OPEN, Claim, JobAction, JobKind, JobState, after
-from gateway.errors import LeaseLostError, NotFoundError
+from gateway.errors import JobActionError, JobNotFoundError, LeaseLostError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
@@ -108,9 +108,11 @@ class JobQueue:
             if _waiting_twin(session, row):
                 _move(row, JobAction.FINISH)
                 row.finished_at, row.last_code = datetime.now(UTC), "superseded"
+                _record(session, Event.JOB_DONE, row, actor=claim.owner, code="superseded")
                 return
             _move(row, JobAction.POSTPONE)
             row.next_at = datetime.now(UTC) + timedelta(seconds=seconds)
+            _record(session, Event.JOB_POSTPONED, row, actor=claim.owner)
 
     def fail(self, claim: Claim, *, code: str, retry_in_seconds: float | None) -> None:
         """An attempt failed: tried again after a while, or dead when no delay is given."""
@@ -147,6 +149,18 @@ class JobQueue:
             row.next_at = now
             _record(session, Event.JOB_LEASE_EXPIRED, row, actor=actor)
 
+    def renew(self, owner: str) -> int:
+        """Extends the leases of a process that is alive. Returns how many it holds."""
+        with self._database.reading() as session:
+            if session.scalar(select(JobRow.id).where(JobRow.state == JobState.RUNNING, JobRow.lease_owner == owner).limit(1)) is None:
+                return 0
+        with self._database.transaction() as session:
+            mine = select(JobRow).where(JobRow.state == JobState.RUNNING, JobRow.lease_owner == owner).with_for_update()
+            rows = session.scalars(mine).all()
+            for row in rows:
+                row.lease_until = datetime.now(UTC) + self._lease
+            return len(rows)
+
     def hold(self, job_id: int, *, actor: str) -> None:
         self._operate(job_id, JobAction.HOLD, Event.JOB_HELD, actor)
 
@@ -158,8 +172,11 @@ class JobQueue:
         with self._database.transaction() as session:
             row = session.scalar(select(JobRow).where(JobRow.id == job_id).with_for_update())
             if row is None:
-                raise NotFoundError(str(job_id))
-            _move(row, action)
+                raise JobNotFoundError(str(job_id))
+            try:
+                _move(row, action)
+            except ValueError as error:
+                raise JobActionError(str(error)) from error
             row.fence += 1
             row.next_at, row.finished_at = datetime.now(UTC), None
             _record(session, event, row, actor=actor)

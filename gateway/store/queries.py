@@ -47,12 +47,18 @@ class Queries:
 
     def explain(self, key: str) -> Explanation:
         """All about an accession number, a SOP, series or study instance UID, or one of our ids. NotFoundError for a stranger."""
+        if not key.strip():
+            raise NotFoundError("an empty key")
         with self._database.reading() as session:
             studies = _studies(session, key)
             instances = session.scalars(
                 select(InstanceRow).where(_names_instance(key)).order_by(InstanceRow.received_at, InstanceRow.id)
             ).all()
-            refusals = session.execute(_receipts_query().where(ReceiptRow.sop_instance_uid == key, ReceiptRow.instance_id.is_(None))).all()
+            refusals = session.execute(
+                _receipts_query().where(
+                    ReceiptRow.sop_instance_uid.in_([key, *(row.sop_instance_uid for row in instances)]), ReceiptRow.dimse_status != 0
+                )
+            ).all()
             results = session.scalars(
                 select(ResultRow).where(ResultRow.study_instance_uid.in_(studies)).order_by(ResultRow.revision, ResultRow.kind)
             ).all()
@@ -201,7 +207,7 @@ def _knee_story(row: AssessmentRow) -> KneeStory:
         laterality=row.laterality,
         decision=row.decision,
         score=round(row.score, 2),
-        threshold=row.threshold,
+        threshold=round(100 * row.threshold, 2),
         quality_flags=tuple(row.quality_flags),
         engine_profile=row.engine_profile,
     )
@@ -211,6 +217,8 @@ def _job_story(row: JobRow) -> JobStory:
     return JobStory(
         job_id=row.id,
         kind=row.kind,
+        study_instance_uid=row.study_instance_uid,
+        next_at=row.next_at if row.state in OPEN else None,
         state=row.state,
         attempts=row.attempts,
         lease_expiries=row.lease_expiries,

@@ -8,20 +8,21 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gateway.dicom.uids import is_legal
 from gateway.domain.attributes import InstanceDescription, InstanceIdentity
 from gateway.domain.identifiers import new_id
-from gateway.domain.job import JobKind
-from gateway.domain.outcome import InstanceState
+from gateway.domain.job import JobKind, JobState
+from gateway.domain.outcome import InstanceOutcome, InstanceState
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue
-from gateway.store.tables import AssociationRow, InstanceRow, ReceiptRow, ResultRow
+from gateway.store.spool import Spool
+from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow, JobRow, ReceiptRow, ResultRow
 
 _GONE: Final = (InstanceState.LOST, InstanceState.CORRUPT)
 """The row stands, the bytes do not: the same instance is welcome again."""
@@ -33,6 +34,16 @@ class Acceptance(StrEnum):
     STORED = "stored"
     RECEIVED_AGAIN = "received_again"
     OWN_RESULT = "own_result"
+
+
+class Adoption(StrEnum):
+    """What became of a file without a row."""
+
+    ADOPTED = "adopted"
+    NOT_NEEDED = "not_needed"
+    """The instance is here already: the file may go."""
+    FOREIGN = "foreign"
+    """Another instance has its name: the file is left for a person to look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +64,10 @@ def digest_of(dataset: memoryview) -> str:
 class Receipts:
     """Writes the receiver's side of the store; each call one transaction."""
 
-    def __init__(self, database: Database, actor: str) -> None:
+    def __init__(self, database: Database, actor: str, spool: Spool) -> None:
         self._database = database
         self._actor = actor
+        self._spool = spool
 
     def open_association(self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str) -> str:
         """A new association's id."""
@@ -86,15 +98,32 @@ class Receipts:
             row = session.get(AssociationRow, association_id)
             if row is not None and row.ended_at is None:
                 row.ended_at, row.ending = datetime.now(UTC), ending
+                self._pull_reports_forward(session, association_id)
                 record(session, event, actor=self._actor, association_id=association_id, calling_ae_title=row.calling_ae_title)
 
+    @staticmethod
+    def _pull_reports_forward(session: Session, association_id: str) -> None:
+        """The association will bring no more: reports that wait for its end are due."""
+        studies = select(InstanceRow.study_instance_uid).where(InstanceRow.first_association_id == association_id)
+        waiting = update(JobRow).where(
+            JobRow.kind == JobKind.REPORT_STUDY,
+            JobRow.subject.in_(studies),
+            JobRow.state == JobState.QUEUED,
+            JobRow.next_at > datetime.now(UTC),
+        )
+        session.execute(waiting.values(next_at=datetime.now(UTC)), execution_options={"synchronize_session": False})
+
     def known(self, identity: InstanceIdentity, dataset_digest: str) -> Acceptance | None:
-        """What an instance is if it need not be kept: one of our results, or one that is in the spool already."""
+        """What an instance is if it need not be kept: one of our results, or one whose bytes are in the spool already."""
         with self._database.reading() as session:
             if _is_own_result(session, identity):
                 return Acceptance.OWN_RESULT
             row = _same(session, identity, dataset_digest)
-            return Acceptance.RECEIVED_AGAIN if row is not None and row.state not in _GONE else None
+            return Acceptance.RECEIVED_AGAIN if row is not None and self._is_kept(row) else None
+
+    def _is_kept(self, row: InstanceRow) -> bool:
+        """A row alone is no promise: success may be answered again only while the bytes are there."""
+        return row.state not in _GONE and self._spool.holds(row.file, row.size)
 
     def commit(self, received: ReceivedInstance, *, instance_id: str, file: str | None, association_id: str | None) -> Acceptance:
         """One transaction: receipt, and for a new instance its row, its job and its audit event. Durable when it returns.
@@ -107,18 +136,17 @@ class Receipts:
             # the same instance came over two associations at once and the other one was first
             return self._commit(received, instance_id, file, association_id)
 
-    def adopt(self, received: ReceivedInstance, *, instance_id: str, file: str) -> bool:
-        """A whole file that a crash left without a row: kept and queued, without a receipt, since no C-STORE was answered.
-
-        False when the instance is here already (its sender came again): the file is not needed.
-        """
+    def adopt(self, received: ReceivedInstance, *, instance_id: str, file: str) -> Adoption:
+        """A whole file that a crash left without a row: kept and queued, without a receipt, since no C-STORE was answered."""
         with self._database.transaction() as session:
             known = _same(session, received.identity, received.dataset_digest)
-            if _is_own_result(session, received.identity) or (known is not None and known.state not in _GONE):
-                return False
+            if _is_own_result(session, received.identity) or (known is not None and self._is_kept(known)):
+                return Adoption.NOT_NEEDED
+            if known is None and session.get(InstanceRow, instance_id) is not None:
+                return Adoption.FOREIGN
             row = self._keep(session, received, instance_id, file, None)
             self._event(session, Event.INSTANCE_ADOPTED, row, None)
-            return True
+            return Adoption.ADOPTED
 
     def _commit(self, received: ReceivedInstance, instance_id: str, file: str | None, association_id: str | None) -> Acceptance:
         with self._database.transaction() as session:
@@ -127,7 +155,7 @@ class Receipts:
                 record(session, Event.INSTANCE_OWN_RESULT, actor=self._actor, sop_instance_uid=received.identity.sop_instance_uid)
                 return Acceptance.OWN_RESULT
             known = _same(session, received.identity, received.dataset_digest)
-            if known is not None and known.state not in _GONE:
+            if known is not None and self._is_kept(known):
                 self._receipt(session, received, known.id, Acceptance.RECEIVED_AGAIN, association_id)
                 self._event(session, Event.INSTANCE_RECEIVED_AGAIN, known, association_id)
                 return Acceptance.RECEIVED_AGAIN
@@ -139,18 +167,28 @@ class Receipts:
             return Acceptance.STORED
 
     def _keep(self, session: Session, received: ReceivedInstance, instance_id: str, file: str, association_id: str | None) -> InstanceRow:
-        """The row and its job. An instance whose file was gone gets its row back with the new file."""
+        """The row and its job. An instance whose bytes were gone gets its row back with the new file."""
         known = _same(session, received.identity, received.dataset_digest)
-        row = self._restore(known, file) if known is not None else self._insert(session, received, instance_id, file, association_id)
+        if known is not None:
+            self._restore(session, known, file)
+            return known
+        row = self._insert(session, received, instance_id, file, association_id)
         session.flush()
         enqueue(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, actor=self._actor)
         return row
 
-    @staticmethod
-    def _restore(row: InstanceRow, file: str) -> InstanceRow:
-        """An instance whose file was lost came again."""
-        row.file, row.state, row.outcome, row.outcome_reason, row.decided_at = file, InstanceState.STORED, None, None, None
-        return row
+    def _restore(self, session: Session, row: InstanceRow, file: str) -> None:
+        """The same bytes again: what was decided of them stands; only what never was decided is queued."""
+        row.file = file
+        if row.state not in _GONE:
+            return
+        assessed = session.scalar(select(AssessmentRow.id).where(AssessmentRow.instance_id == row.id).limit(1)) is not None
+        row.decided_at = datetime.now(UTC) if assessed else None
+        row.outcome_reason = "restored" if assessed else None
+        row.outcome = InstanceOutcome.ASSESSED if assessed else None
+        row.state = InstanceState.ASSESSED if assessed else InstanceState.STORED
+        kind, subject = (JobKind.REPORT_STUDY, row.study_instance_uid) if assessed else (JobKind.ANALYZE_INSTANCE, row.id)
+        enqueue(session, kind, subject, row.study_instance_uid, actor=self._actor)
 
     @staticmethod
     def _insert(session: Session, received: ReceivedInstance, instance_id: str, file: str, association_id: str | None) -> InstanceRow:

@@ -72,6 +72,17 @@ class Results:
             )
             return None if row is None else _result(row)
 
+    def last_sent_report(self, study_instance_uid: str) -> StudyResult | None:
+        """The newest SR that was released to destinations: the one that a revision replaces there."""
+        with self._database.reading() as session:
+            row = session.scalar(
+                select(ResultRow)
+                .where(ResultRow.study_instance_uid == study_instance_uid, ResultRow.kind == "sr", ResultRow.release == Release.SENT)
+                .order_by(ResultRow.revision.desc())
+                .limit(1)
+            )
+            return None if row is None else _result(row)
+
     def of_study(self, study_instance_uid: str) -> tuple[StudyResult, ...]:
         with self._database.reading() as session:
             rows = session.scalars(
@@ -86,6 +97,8 @@ class Results:
                 finish(session, claim, code=new.release.value, actor=claim.owner)
                 self._add(session, claim, new)
         except IntegrityError:
+            if not self.exists(new.assessment_set):
+                raise
             return False
         return True
 

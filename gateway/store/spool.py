@@ -14,6 +14,7 @@ from gateway.errors import SpoolError, SpoolFileCorruptError, SpoolFileLostError
 
 _SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
 _KINDS: Final = ("instance", "saliency", "result")
+_MARKER: Final = "strnet-gateway-spool"
 _SUFFIXES: Final = {"instance": ".dcm", "saliency": ".npy", "result": ".dcm"}
 
 
@@ -30,6 +31,7 @@ class Spool:
                 for shard in _SHARDS:
                     (self._folder / kind / shard).mkdir(parents=True, exist_ok=True, mode=0o700)
                 _fsync_folder(self._folder / kind)
+            (self._folder / _MARKER).touch(mode=0o600)
             _fsync_folder(self._folder)
         except OSError as error:
             raise SpoolError(error.strerror or "") from error
@@ -56,8 +58,19 @@ class Spool:
             raise SpoolError(error.strerror or "") from error
         return name
 
+    def is_marked(self) -> bool:
+        """True for a folder that was prepared as a spool before, on this very mount."""
+        return (self._folder / _MARKER).exists()
+
     def path(self, name: str) -> Path:
         return self._folder / name
+
+    def holds(self, name: str, at_least: int) -> bool:
+        """True when the file is there with at least so many bytes."""
+        try:
+            return self.path(name).stat().st_size >= at_least
+        except OSError:
+            return False
 
     def read_verified(self, name: str, sha256: str) -> bytes:
         """A file's bytes. SpoolFileLostError when it is gone, SpoolFileCorruptError when its digest differs."""

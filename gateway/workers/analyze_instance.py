@@ -9,27 +9,27 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from gateway.dicom.attributes import lookup, read_attributes
-from gateway.dicom.part10 import read_header, split_file
+from gateway.dicom.part10 import read_header
 from gateway.domain.assessment import Analysis, Assessment, StoredInstance
 from gateway.domain.attributes import InstanceAttributes
 from gateway.domain.finding import Region
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceOutcome, InstanceState
-from gateway.errors import GatewayError, SpoolFileCorruptError, SpoolFileLostError
+from gateway.errors import GatewayError
+from gateway.events import Event
 from gateway.inference.analyzer import Analyzer, Reading, covariates_of
 from gateway.inference.decoder import Decoder, Prepared
 from gateway.routing.eligibility import age_years, side_of
 from gateway.routing.router import Decision, Router
 from gateway.store.instances import Instances
-from gateway.store.receipts import digest_of
 from gateway.store.spool import Spool
+from gateway.workers.evidence_file import verified_path
+from gateway.workers.worker import Ending
 
 _OUTCOMES = {outcome.value: outcome for outcome in InstanceOutcome}
-_MAX_FILE_BYTES = 1 << 34
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,33 +44,25 @@ class AnalyzeInstance:
     bundle_hash: str
     shaping_hash: str
 
-    def run(self, claim: Claim) -> None:
+    def run(self, claim: Claim) -> Ending:
         instance = self.instances.get(claim.subject)
-        path = self._verified(instance)
+        path = verified_path(self.spool, instance)
         header = read_header(path)
         attributes = read_attributes(header)
         decision = self.router.decide(attributes, lookup(header))
-        self.instances.finish(claim, self._analysis(claim, instance, path, attributes, decision))
+        analysis = self._analysis(claim, instance, path, attributes, decision)
+        self.instances.finish(claim, analysis)
+        return Ending(Event.JOB_DONE, analysis.outcome.value)
 
     def give_up(self, claim: Claim, error: GatewayError) -> None:
         outcome = _OUTCOMES.get(error.code, InstanceOutcome.FAILED_INTERNAL)
         self.instances.give_up(claim, Analysis(instance_id=claim.subject, outcome=outcome, reason=type(error).__name__))
 
-    def _verified(self, instance: StoredInstance) -> Path:
-        """The file's path, once its data set has the digest that was acknowledged."""
-        path = self.spool.path(instance.file)
-        if not path.exists():
-            raise SpoolFileLostError(instance.instance_id)
-        _, content = split_file(path, max_bytes=_MAX_FILE_BYTES)
-        if digest_of(content.getbuffer()) != instance.dataset_digest:
-            raise SpoolFileCorruptError(instance.instance_id)
-        return path
-
     def _analysis(self, claim: Claim, instance: StoredInstance, path: Path, attributes: InstanceAttributes, decision: Decision) -> Analysis:
         if decision.outcome is not None:
             return Analysis(instance_id=instance.instance_id, outcome=decision.outcome, reason=decision.reason, route=decision.route)
         prepared = self.decoder.prepare(path)
-        refusal = self._same_uid(instance, prepared) or _image_refusal(prepared)
+        refusal = self._same_uid(instance, attributes, prepared) or _image_refusal(prepared)
         if refusal is not None:
             return Analysis(
                 instance_id=instance.instance_id,
@@ -88,14 +80,19 @@ class AnalyzeInstance:
             assessments=(self._assess(attributes, prepared, claim.first_claimed_at),),
         )
 
-    def _same_uid(self, instance: StoredInstance, prepared: Prepared) -> tuple[InstanceOutcome, str] | None:
-        """Another data set under this SOP Instance UID: same pixels make a variant, other pixels a conflict that a person decides."""
+    def _same_uid(self, instance: StoredInstance, attributes: InstanceAttributes, prepared: Prepared) -> tuple[InstanceOutcome, str] | None:
+        """Another data set of this UID was assessed. A variant has its pixels, patient and side; anything else a person decides."""
         others = [other for other in self.instances.same_sop_instance(instance) if other.state == InstanceState.ASSESSED]
-        if any(other.pixel_digest == prepared.pixel_digest for other in others):
-            return InstanceOutcome.VARIANT, "same SOP Instance UID and pixels, other header"
-        if others:
-            return InstanceOutcome.CONFLICT, "same SOP Instance UID, other pixels"
-        return None
+        for other in others:
+            if other.pixel_digest != prepared.pixel_digest:
+                return InstanceOutcome.CONFLICT, "same SOP Instance UID, other pixels"
+            if (other.issuer_of_patient_id, other.patient_id) != (instance.issuer_of_patient_id, instance.patient_id):
+                return InstanceOutcome.CONFLICT, "same SOP Instance UID, other patient"
+            if other.study_instance_uid != instance.study_instance_uid:
+                return InstanceOutcome.CONFLICT, "same SOP Instance UID, other study"
+            if self.instances.sides(other.instance_id) != {side_of(attributes)[0].value}:
+                return InstanceOutcome.CONFLICT, "same SOP Instance UID, other side"
+        return (InstanceOutcome.VARIANT, "same SOP Instance UID and pixels, other header") if others else None
 
     def _assess(self, attributes: InstanceAttributes, prepared: Prepared, started_at: datetime) -> Assessment:
         age = age_years(attributes)
@@ -147,8 +144,3 @@ def _image_refusal(prepared: Prepared) -> tuple[InstanceOutcome, str] | None:
     if prepared.knees > 1:
         return InstanceOutcome.INELIGIBLE_BILATERAL, "pixels"
     return None
-
-
-def header_of(spool: Spool, instance: StoredInstance) -> Dataset:
-    """An instance's header from the spool."""
-    return read_header(spool.path(instance.file))

@@ -5,16 +5,21 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from gateway.config import Settings, destinations_above
 from gateway.delivery.storage_scu import StorageScu
 from gateway.domain.delivery import Verdict
 from gateway.domain.job import Claim
-from gateway.domain.outcome import Release
+from gateway.domain.outcome import Policy, Release
 from gateway.errors import GatewayError
+from gateway.events import Event
 from gateway.store.deliveries import Attempt, Deliveries, PendingDelivery
 from gateway.store.spool import Spool
 from gateway.workers.retry import Backoff
+from gateway.workers.worker import Ending
+
+_EVENTS: Final = {Verdict.SENT: Event.JOB_DONE, Verdict.RETRY: Event.JOB_RETRY, Verdict.DEAD: Event.JOB_DEAD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +31,10 @@ class DeliverResult:
     scu: StorageScu
     settings: Settings
 
-    def run(self, claim: Claim) -> None:
-        delivery = self.deliveries.get(claim.subject)
-        self.deliveries.record(claim, self._attempt(claim, delivery))
+    def run(self, claim: Claim) -> Ending:
+        attempt = self._attempt(claim, self.deliveries.get(claim.subject))
+        self.deliveries.record(claim, attempt)
+        return Ending(_EVENTS[attempt.verdict], attempt.code)
 
     def give_up(self, claim: Claim, error: GatewayError) -> None:
         self.deliveries.record(claim, Attempt(verdict=Verdict.DEAD, code=error.code))
@@ -39,6 +45,9 @@ class DeliverResult:
             return Attempt(verdict=Verdict.DEAD, code="destination_unknown")
         if delivery.release != Release.SENT:
             return Attempt(verdict=Verdict.DEAD, code="not_released")
+        route = self.settings.route(delivery.route)
+        if route is None or route.policy in (Policy.SHADOW, Policy.SILENT):
+            return Attempt(verdict=Verdict.DEAD, code="policy_withdrawn")
         if delivery.destination in destinations_above(self.settings, delivery.intended_use):
             return Attempt(verdict=Verdict.DEAD, code="destination_class")
         content = self.spool.read_verified(delivery.file, delivery.sha256)

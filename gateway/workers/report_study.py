@@ -14,6 +14,7 @@ import numpy as np
 
 from gateway.config import RouteSettings, Settings
 from gateway.dicom.attributes import read_attributes
+from gateway.dicom.characters import text
 from gateway.dicom.part10 import read_header
 from gateway.dicom.uids import derived_uid
 from gateway.domain.assessment import Assessment, StoredInstance
@@ -21,7 +22,7 @@ from gateway.domain.finding import KneeFinding, ModelIdentity, NotAssessed, Pred
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceOutcome, InstanceState, Policy, Release
-from gateway.errors import GatewayError, PatientConflictError
+from gateway.errors import GatewayError, OpenConflictError, PatientConflictError, SideConflictError
 from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
 from gateway.results.evidence import SourceInstance
@@ -31,10 +32,11 @@ from gateway.store.instances import Instances
 from gateway.store.job_queue import JobQueue
 from gateway.store.results import NewResult, NewResultSet, Results
 from gateway.store.spool import Spool
+from gateway.workers.evidence_file import verified_path
+from gateway.workers.worker import Ending
 
 _ANALYSIS_OPEN_SECONDS: Final = 5.0
 """The end of each analysis pulls the report forward; this is only the longest wait."""
-_ASSOCIATION_OPEN_SECONDS: Final = 0.1
 _NOT_A_KNEE_STUDY: Final = frozenset(
     {
         InstanceOutcome.INELIGIBLE_ROUTE,
@@ -67,38 +69,46 @@ class ReportStudy:
     model: ModelIdentity
     settings: Settings
 
-    def run(self, claim: Claim) -> None:
+    def run(self, claim: Claim) -> Ending:
         study = claim.subject
         if self.instances.analysis_is_open(study):
             self.queue.postpone(claim, seconds=_ANALYSIS_OPEN_SECONDS)
-        elif self.instances.may_bring_more(study, settle=timedelta(seconds=self.settings.worker.settle_seconds)):
-            self.queue.postpone(claim, seconds=_ASSOCIATION_OPEN_SECONDS)
-        else:
-            self._report(claim, self.instances.of_study(study))
+            return Ending(Event.JOB_POSTPONED, "analysis_open")
+        if self.instances.may_bring_more(study, settle=timedelta(seconds=self.settings.worker.settle_seconds)):
+            # the association's end pulls the report forward
+            self.queue.postpone(claim, seconds=self.settings.worker.settle_seconds)
+            return Ending(Event.JOB_POSTPONED, "association_open")
+        return Ending(Event.JOB_DONE, self._report(claim, self.instances.of_study(study)))
 
     def give_up(self, claim: Claim, error: GatewayError) -> None:
         self.queue.fail(claim, code=error.code, retry_in_seconds=None)
 
-    def _report(self, claim: Claim, instances: Sequence[StoredInstance]) -> None:
+    def _report(self, claim: Claim, instances: Sequence[StoredInstance]) -> str:
+        """Ends the job and returns the code of what it came to."""
         assessed = [instance for instance in instances if instance.state == InstanceState.ASSESSED]
         knees = self._knees(assessed)
         stale = [instance for instance in assessed if instance not in {knee.instance for knee in knees}]
         if stale:
             self.instances.analyze_again(claim, stale)
-            return
-        refused = [instance for instance in instances if _is_worth_saying(instance)]
+            return "analyze_again"
+        settled = {instance.sop_instance_uid for instance in assessed}
+        # an instance that came again with a corrected header is no longer refused
+        refused = [instance for instance in instances if _is_worth_saying(instance) and instance.sop_instance_uid not in settled]
         if not knees and not (refused and self.settings.results.report_not_assessed):
             self.queue.finish(claim, code=Release.WITHHELD_NOT_ASSESSED)
-            return
+            return Release.WITHHELD_NOT_ASSESSED.value
+        if self.instances.has_conflict(claim.subject):
+            raise OpenConflictError
         route = _strictest_route(self.settings, assessed or refused)
         identity = _one_patient([*assessed, *refused])
+        _one_side_each(knees)
         parts = self._uid_parts(claim.subject, knees, identity, route)
         assessment_set = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
         if self.results.exists(assessment_set):
             log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id)
             self.queue.finish(claim, code="exists")
-            return
-        self._build(claim, _unique(knees), refused, route, parts, assessment_set)
+            return "exists"
+        return self._build(claim, _unique(knees), refused, route, parts, assessment_set)
 
     def _knees(self, assessed: Sequence[StoredInstance]) -> list[_Knee]:
         return [
@@ -111,7 +121,7 @@ class ReportStudy:
 
     def _uid_parts(self, study: str, knees: Sequence[_Knee], identity: tuple[str, str], route: RouteSettings) -> tuple[str, ...]:
         """Everything that a result's UIDs are derived from, but its kind. What `positive_only` leaves out is another result."""
-        digests = sorted({f"{knee.assessment.pixel_digest}:{knee.assessment.position}" for knee in knees})
+        digests = sorted({f"{k.assessment.pixel_digest}:{k.assessment.position}:{k.assessment.laterality}" for k in knees})
         form = "positive_only" if route.policy is Policy.POSITIVE_ONLY else "whole"
         return (study, *digests, *identity, self.model.bundle_hash, self.settings.shaping_hash, form)
 
@@ -123,9 +133,9 @@ class ReportStudy:
         route: RouteSettings,
         parts: tuple[str, ...],
         assessment_set: str,
-    ) -> None:
+    ) -> str:
         current = self.results.current_report(claim.subject)
-        sent_before = current is not None and current.release == Release.SENT
+        sent_before = self.results.last_sent_report(claim.subject)
         report = StudyReport(
             study_instance_uid=claim.subject,
             knees=tuple(self._finding(knee) for knee in knees),
@@ -136,17 +146,18 @@ class ReportStudy:
             started_at=max((knee.assessment.started_at for knee in knees), default=claim.first_claimed_at),
             revision=1 if current is None else current.revision + 1,
             predecessor=Predecessor(
-                sop_class_uid=current.sop_class_uid,
-                sop_instance_uid=current.sop_instance_uid,
-                series_instance_uid=current.series_instance_uid,
+                sop_class_uid=sent_before.sop_class_uid,
+                sop_instance_uid=sent_before.sop_instance_uid,
+                series_instance_uid=sent_before.series_instance_uid,
             )
-            if current is not None and sent_before
+            if sent_before is not None
             else None,
             show_severity=self.settings.results.show_severity,
             show_t_score=self.settings.results.show_t_score,
         )
         shown = visible(report, route.policy)
         sources = self._sources(knees, refused if not knees else ())
+        _one_person(tuple(sources.values()))
         release = release_for(
             route.policy,
             report,
@@ -170,11 +181,11 @@ class ReportStudy:
                     sha256=hashlib.sha256(one.content).hexdigest(),
                 )
             )
-        self._commit(claim, tuple(files), report, route, release, assessment_set)
+        return self._commit(claim, tuple(files), report, route, release, assessment_set)
 
     def _commit(
         self, claim: Claim, files: tuple[NewResult, ...], report: StudyReport, route: RouteSettings, release: Release, assessment_set: str
-    ) -> None:
+    ) -> str:
         new = NewResultSet(
             study_instance_uid=claim.subject,
             assessment_set=assessment_set,
@@ -188,16 +199,13 @@ class ReportStudy:
             config_hash=self.settings.config_hash,
             destinations=route.destinations,
         )
-        kept = False
-        try:
-            kept = self.results.commit(claim, new)
-        finally:
-            if not kept:
-                # no row names these files: another worker was first, or the database is gone
-                for file in files:
-                    self.spool.remove(file.file)
-        if not kept:
+        # after a database error the files stay: the commit may have happened although its answer was lost
+        if not self.results.commit(claim, new):
+            for file in files:
+                self.spool.remove(file.file)
             self.queue.finish(claim, code="exists")
+            return "exists"
+        return release.value
 
     def _finding(self, knee: _Knee) -> KneeFinding:
         assessment = knee.assessment
@@ -225,10 +233,11 @@ class ReportStudy:
     def _sources(self, knees: Sequence[_Knee], refused: Sequence[StoredInstance]) -> dict[str, SourceInstance]:
         sources: dict[str, SourceInstance] = {}
         for knee in knees:
-            path = self.spool.path(knee.instance.file)
+            path = verified_path(self.spool, knee.instance)
             sources[knee.instance.sop_instance_uid] = SourceInstance(dataset=read_header(path), presentation=self.decoder.present(path))
         for instance in refused:
-            sources[instance.sop_instance_uid] = SourceInstance(dataset=read_header(self.spool.path(instance.file)), presentation=None)
+            path = verified_path(self.spool, instance)
+            sources[instance.sop_instance_uid] = SourceInstance(dataset=read_header(path), presentation=None)
         return sources
 
     def _study_time(self, source: SourceInstance) -> datetime | None:
@@ -254,11 +263,13 @@ def _is_worth_saying(instance: StoredInstance) -> bool:
 
 
 def _strictest_route(settings: Settings, instances: Sequence[StoredInstance]) -> RouteSettings:
-    """The study's images may have come by several routes; the strictest policy holds for their common result."""
-    routes = [route for name in {instance.route for instance in instances} if name and (route := settings.route(name))]
-    if not routes:
-        return RouteSettings(name="none", policy=Policy.SHADOW)
-    return min(routes, key=lambda route: (_FROM_STRICTEST.index(route.policy), route.name))
+    """The study's images may have come by several routes: the strictest policy holds, and the destinations that all of them have."""
+    # a route that is no longer configured cannot say what it would allow
+    names = sorted({instance.route or "none" for instance in instances})
+    routes = [settings.route(name) or RouteSettings(name=name, policy=Policy.SHADOW) for name in names]
+    strictest = min(routes, key=lambda route: _FROM_STRICTEST.index(route.policy))
+    common = tuple(name for name in strictest.destinations if all(name in route.destinations for route in routes))
+    return strictest.model_copy(update={"destinations": common})
 
 
 def _one_patient(instances: Sequence[StoredInstance]) -> tuple[str, str]:
@@ -267,3 +278,23 @@ def _one_patient(instances: Sequence[StoredInstance]) -> tuple[str, str]:
     if len(identities) > 1:
         raise PatientConflictError
     return identities.pop()
+
+
+def _one_side_each(knees: Sequence[_Knee]) -> None:
+    """The same pixels with two sides: one of the two headers is wrong, and nobody here can know which."""
+    sides: dict[tuple[str, int], set[str]] = {}
+    for knee in knees:
+        sides.setdefault((knee.assessment.pixel_digest, knee.assessment.position), set()).add(knee.assessment.laterality)
+    if any(len(found) > 1 for found in sides.values()):
+        raise SideConflictError
+
+
+def _one_person(sources: Sequence[SourceInstance]) -> None:
+    """Without a patient id, name and birth date have to agree."""
+    people = {
+        (text(source.dataset, "PatientName"), text(source.dataset, "PatientBirthDate"))
+        for source in sources
+        if not text(source.dataset, "PatientID")
+    }
+    if len(people) > 1:
+        raise PatientConflictError

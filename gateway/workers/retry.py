@@ -22,7 +22,8 @@ class Backoff:
 
 
 def retry_in(error: GatewayError, *, failures: int, max_attempts: int, backoff: Backoff, random: Callable[[], float]) -> float | None:
-    """Seconds until the next attempt, None when there is none. failures: this one counted in."""
-    if not error.retryable or failures >= max_attempts:
+    """Seconds until the next attempt, None when there is none. failures: this one counted in. Trouble of the
+    surroundings has no last attempt."""
+    if not error.retryable or (failures >= max_attempts and not error.environmental):
         return None
     return backoff.delay(failures, random())

@@ -11,15 +11,29 @@ from typing import Protocol
 
 from gateway.domain.job import Claim, JobKind
 from gateway.errors import DatabaseUnavailableError, GatewayError, LeaseLostError
-from gateway.events import Event, log_event
+from gateway.events import Event, Level, log_event
 from gateway.store.job_queue import JobQueue
 from gateway.workers.retry import Backoff, retry_in
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended: JOB_DONE, JOB_POSTPONED, JOB_RETRY or JOB_DEAD, and the code that says why."""
+
+    event: Event
+    code: str
+
+    @property
+    def level(self) -> Level:
+        return {Event.JOB_RETRY: "warning", Event.JOB_DEAD: "error"}.get(self.event, "info")  # type: ignore[return-value]
 
 
 class JobHandler(Protocol):
     """Runs one kind of job. It ends the job itself, in one transaction with what the job made."""
 
-    def run(self, claim: Claim) -> None: ...
+    def run(self, claim: Claim) -> Ending:
+        """What became of the job, for the log."""
+        ...
 
     def give_up(self, claim: Claim, error: GatewayError) -> None:
         """The job will not be tried again: say so in the records, and end it as dead."""
@@ -61,7 +75,7 @@ class WorkerLoop:
     def run_one(self, claim: Claim) -> None:
         started = time.monotonic()
         try:
-            self.handlers[claim.kind].run(claim)
+            ending = self.handlers[claim.kind].run(claim)
         except LeaseLostError:
             log_event(Event.JOB_LEASE_EXPIRED, level="warning", job_id=claim.job_id, job_kind=claim.kind)
         except DatabaseUnavailableError:
@@ -73,7 +87,15 @@ class WorkerLoop:
             unexpected.__cause__ = error
             self._failed(claim, unexpected)
         else:
-            log_event(Event.JOB_DONE, job_id=claim.job_id, job_kind=claim.kind, duration_ms=round(1000 * (time.monotonic() - started), 1))
+            log_event(
+                ending.event,
+                level=ending.level,
+                job_id=claim.job_id,
+                job_kind=claim.kind,
+                code=ending.code,
+                study_instance_uid=claim.study_instance_uid,
+                duration_ms=round(1000 * (time.monotonic() - started), 1),
+            )
 
     def _failed(self, claim: Claim, error: GatewayError) -> None:
         """The error's text may quote a header: only its class and code are logged."""
@@ -90,13 +112,23 @@ class WorkerLoop:
             level="error",
             job_id=claim.job_id,
             job_kind=claim.kind,
+            study_instance_uid=claim.study_instance_uid,
             code=error.code,
             error_class=type(cause or error).__name__,
         )
         try:
-            if delay is None:
-                self.handlers[claim.kind].give_up(claim, error)
-            else:
-                self.queue.fail(claim, code=error.code, retry_in_seconds=delay)
+            self._end(claim, error, delay)
         except LeaseLostError:
             log_event(Event.JOB_LEASE_EXPIRED, level="warning", job_id=claim.job_id, job_kind=claim.kind)
+
+    def _end(self, claim: Claim, error: GatewayError, delay: float | None) -> None:
+        if delay is not None:
+            self.queue.fail(claim, code=error.code, retry_in_seconds=delay)
+            return
+        try:
+            self.handlers[claim.kind].give_up(claim, error)
+        except (LeaseLostError, DatabaseUnavailableError):
+            raise
+        except Exception as second:  # noqa: BLE001  whatever its subject has become, the job itself must end
+            log_event(Event.JOB_DEAD, level="error", job_id=claim.job_id, error_class=type(second).__name__)
+            self.queue.fail(claim, code=error.code, retry_in_seconds=None)

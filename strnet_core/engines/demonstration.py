@@ -130,7 +130,7 @@ def _draft(network: StrNet, seed: int, threshold: float, settings: Preprocessing
         screening_threshold=threshold,
         severity_threshold=0.5,
         preprocessing=settings,
-        manufacturer="strnet-gateway demonstration",
+        manufacturer="strnet-gateway demonstration, RANDOM WEIGHTS",
         golden=vectors,
     )
 

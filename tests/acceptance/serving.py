@@ -101,7 +101,9 @@ class Serving:
 
     def lines(self) -> list[dict[str, Any]]:
         """The log of this start, one object per line; a line that is no JSON object would raise here."""
-        return [json.loads(line) for line in self._log.read_bytes()[self._offset :].decode().splitlines() if line.strip()]
+        text = self._log.read_bytes()[self._offset :].decode()
+        whole = text[: text.rfind("\n") + 1]
+        return [json.loads(line) for line in whole.splitlines() if line.strip()]
 
     def _started(self, role: str) -> list[dict[str, Any]]:
         return [line for line in self.lines() if line["event"] == "role:started" and line["role"] == role]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +19,7 @@ from pydicom.dataset import FileDataset
 from gateway.config import load_settings
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
 from gateway.store.database import Database
-from gateway.store.tables import InstanceRow
+from gateway.store.tables import AuditEventRow, InstanceRow
 from tests.acceptance.serving import Serving, write_config
 from tests.peers import dcmtk
 from tests.peers.orthanc import Orthanc
@@ -62,9 +66,15 @@ def send_until_acknowledged(gateway: Serving, instance: FileDataset, acknowledge
     raise AssertionError("never acknowledged")
 
 
+def kill_in_flight(gateway: Serving, role: str, in_flight: Callable[[], bool]) -> None:
+    """kill -9 at a moment when the role has something in its hands."""
+    gateway.wait_for(in_flight, 90, f"{role} never had anything in flight")
+    gateway.kill(role)
+
+
 @pytest.fixture
-def killed_gateway(tmp_path: Path, demonstration_bundle: Path) -> tuple[Serving, Orthanc, dict[str, str]]:
-    """Eight studies sent while every role, and at last the supervisor, is killed."""
+def killed_gateway(tmp_path: Path, demonstration_bundle: Path) -> Iterator[tuple[Serving, Orthanc, dict[str, str]]]:
+    """Eight studies sent while every role, and at last the supervisor with all of them, is killed with work in its hands."""
     dcmtk.need()
     orthanc = Orthanc()
     orthanc.start()
@@ -75,16 +85,27 @@ def killed_gateway(tmp_path: Path, demonstration_bundle: Path) -> tuple[Serving,
         threading.Thread(target=lambda part=part: [send_until_acknowledged(gateway, i, acknowledged) for i in part])
         for part in (instances[::2], instances[1::2])
     ]
+    jobs = gateway.queries().status
+    # a data set is on its way: its partial file is there
+    watch = threading.Thread(
+        target=kill_in_flight, args=(gateway, "receiver", lambda: any((tmp_path / "spool/instance").glob("*/*.part")) or bool(acknowledged))
+    )
+    watch.start()
     for sender in senders:
         sender.start()
-    for role in ("receiver", "worker", "sender"):
-        gateway.kill(role)
+    watch.join()
+    kill_in_flight(gateway, "worker", lambda: "analyze_instance running" in jobs().jobs)
     for sender in senders:
         sender.join()
-    # and everything at once, with whatever is under way
+    kill_in_flight(gateway, "sender", lambda: any(key.startswith("deliver_result") for key in jobs().jobs))
+    # and everything at once, with what is under way
+    pids = [gateway.pid(role) for role in ("receiver", "worker", "sender")]
     gateway.kill_all()
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid or 0, signal.SIGKILL)
     gateway.start()
-    yield gateway, orthanc, acknowledged  # type: ignore[misc]
+    yield gateway, orthanc, acknowledged
     gateway.stop()
     orthanc.stop()
 
@@ -93,13 +114,14 @@ def test_nothing_acknowledged_is_lost_and_no_result_is_there_twice(killed_gatewa
     gateway, orthanc, acknowledged = killed_gateway
     status = gateway.wait_quiet()
     assert len(acknowledged) == STUDIES
-    with Database(load_settings(gateway.config).database.url).reading() as session:
+    with closing(Database(load_settings(gateway.config).database.url)) as database, database.reading() as session:
         kept = {row.sop_instance_uid: (row.dataset_digest, row.outcome) for row in session.query(InstanceRow)}
+        expired = session.query(AuditEventRow).filter(AuditEventRow.event == "job:lease_expired").count()
     assert kept == {uid: (digest, "assessed") for uid, digest in acknowledged.items()}
+    assert expired >= 1
     assert all(ledger.closed for ledger in status.ledgers), status.ledgers
-    held = orthanc.instances().values()
     per_study: dict[str, list[str]] = {}
-    for instance in held:
+    for instance in orthanc.instances().values():
         per_study.setdefault(instance["StudyInstanceUID"], []).append(f"{instance['Modality']}{instance['InstanceNumber']}")
     assert len(per_study) == STUDIES
     assert {tuple(sorted(kinds)) for kinds in per_study.values()} == {("OT1", "OT2", "SR1")}

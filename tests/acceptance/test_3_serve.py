@@ -72,7 +72,7 @@ def send(gateway: Serving, number: int, **changes: str) -> str:
 
 @pytest.fixture(scope="module")
 def shadow(tmp_path_factory: pytest.TempPathFactory, demonstration_bundle: Path) -> Serving:
-    """A gateway in shadow on PostgreSQL when there is one, with a PACS that is configured and must hear nothing."""
+    """A gateway in shadow, with a destination that is configured and must hear nothing."""
     port = free_port()
     serving = Serving(write_config(tmp_path_factory.mktemp("shadow"), bundle=demonstration_bundle, pacs_port=port, policy="shadow")).start()
     yield serving  # type: ignore[misc]
@@ -115,6 +115,14 @@ def test_marked_patient_data_is_in_no_log_error_or_status_comment(shadow: Servin
     for text in (shadow.log(), comment, other, timeline):
         assert "CANARY" not in text
         assert "19410717" not in text
+
+
+def test_spool_that_is_not_the_databases_own_is_refused(tmp_path: Path, demonstration_bundle: Path, cases: Path) -> None:
+    config = write_config(tmp_path, bundle=demonstration_bundle)
+    assert strnet_gateway("ingest", "--config", str(config), str(cases / "d01_DX_knee_AP_L_12in16_mono2_utf8.dcm")).returncode == 0
+    (tmp_path / "spool").rename(tmp_path / "unmounted")
+    assert "Mount it" in refused(config)
+    assert not (tmp_path / "spool").exists()
 
 
 def test_two_patients_in_one_study_get_no_result(shadow: Serving) -> None:

@@ -44,7 +44,7 @@ def receivers(database: Database, spool: Spool, tmp_path: Path) -> Iterator[Call
     def start(**sections: object) -> Receiver:
         base: dict[str, object] = {"serve": {"development": True}, "receiver": {"port": 0}, "spool": {"reserve_mb": 0}}
         settings: Settings = parse_settings({**base, **sections})
-        server = ReceiverServer(settings, receipts=Receipts(database, "test"), audit=AuditLog(database, "test"), spool=spool)
+        server = ReceiverServer(settings, receipts=Receipts(database, "test", spool), audit=AuditLog(database, "test"), spool=spool)
         port = server.start()
         started.append(server)
         return Receiver(port, server, database, spool, tmp_path / "spool")

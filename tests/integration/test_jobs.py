@@ -21,7 +21,7 @@ from gateway.domain.finding import ModelIdentity
 from gateway.domain.job import JobKind
 from gateway.domain.outcome import KneeDecision
 from gateway.domain.story import Explanation
-from gateway.errors import DecodeError, DecodeTimeoutError, ImplausibleOutputError
+from gateway.errors import DecodeError, DecodeTimeoutError, ImplausibleOutputError, SpoolError
 from gateway.inference.analyzer import Reading
 from gateway.inference.decoder import Prepared
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
@@ -138,7 +138,7 @@ class Bench:
         buffer = BytesIO()
         instance.save_as(buffer, enforce_file_format=False)
         content = buffer.getvalue()
-        answer = StorageScp(Receipts(self.database, "test"), self.spool).answer(
+        answer = StorageScp(Receipts(self.database, "test", self.spool), self.spool).answer(
             StoreRequest(
                 affected_sop_class_uid=str(instance.SOPClassUID),
                 affected_sop_instance_uid=str(instance.SOPInstanceUID),
@@ -396,13 +396,116 @@ def test_file_that_changed_in_the_spool_gives_no_result(bench: Callable[..., Ben
     assert here.story(uid).results == ()
 
 
+def test_lost_instance_that_was_assessed_and_comes_again_keeps_its_assessment(bench: Callable[..., Bench], spool: Spool) -> None:
+    here = bench()
+    uid = here.receive()
+    here.work()
+    before = kinds(here.story(uid))
+    (path,) = spool.instance_files()
+    path.unlink()
+    Instances(here.database).mark_lost(here.story(uid).instances[0].instance_id, actor="test")
+    here.receive()
+    here.work()
+    assert here.outcome(uid) == "assessed"
+    assert kinds(here.story(uid)) == before
+
+
+def test_same_pixels_with_two_sides_give_no_result(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    uid = here.receive(1)
+    here.receive(1, SOPInstanceUID="1.2.3.4.5", ImageLaterality="L")
+    here.work()
+    assert here.story(uid).results == ()
+    assert here.story(uid).study_jobs[-1].last_code == "conflict_laterality"
+
+
+@pytest.mark.parametrize("changes", [{"ImageLaterality": "L"}, {"PatientID": "OTHER"}, {"StudyInstanceUID": "1.2.3.4"}])
+def test_same_uid_with_another_side_patient_or_study_is_a_conflict(bench: Callable[..., Bench], changes: dict[str, str]) -> None:
+    here = bench()
+    uid = here.receive(1)
+    here.work()
+    here.receive(1, **changes)
+    here.work()
+    assert sorted(str(instance.outcome) for instance in here.story(uid).instances) == ["assessed", "conflict"]
+
+
+def test_study_with_an_open_conflict_gets_no_further_result(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    uid = here.receive(1)
+    here.work()
+    here.receive(1, ImageLaterality="L")
+    here.receive(2)
+    here.work()
+    assert [revision for kind, revision, _ in kinds(here.story(uid)) if kind == "sr"] == [1]
+    assert here.story(str(here.story(uid).instances[0].study_instance_uid)).study_jobs[-1].last_code == "conflict_open"
+
+
+def test_two_people_without_an_id_in_one_study_get_no_result(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    uid = here.receive(1, PatientID="")
+    here.receive(2, PatientID="", PatientName="C^D")
+    here.work()
+    assert here.story(uid).results == ()
+    assert here.story(uid).study_jobs[-1].last_code == "conflict_patient"
+
+
+def test_corrected_header_after_a_refusal_is_reported_once_and_not_as_refused(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.receive(1, PatientBirthDate="", PatientAge="")
+    here.work()
+    uid = here.receive(1)
+    here.work()
+    assert sorted(str(instance.outcome) for instance in here.story(uid).instances) == ["assessed", "ineligible_age_missing"]
+    assert "ineligible_age_missing" not in here.report_texts(uid)
+
+
+def test_route_that_is_no_longer_configured_sends_nothing(bench: Callable[..., Bench], database: Database) -> None:
+    here = bench()
+    uid = here.receive(1)
+    here.work()
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE instance SET route = 'gone'")
+    here.receive(2)
+    here.work()
+    assert [(kind, revision, release) for kind, revision, release in kinds(here.story(uid)) if kind == "sr"] == [
+        ("sr", 1, "sent"),
+        ("sr", 2, "withheld_shadow"),
+    ]
+
+
+def test_full_disk_never_uses_up_the_attempts(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.decoder.error = SpoolError("No space left on device")
+    uid = here.receive()
+    here.work(rounds=12)
+    (job,) = here.story(uid).instances[0].jobs
+    assert (job.state, job.attempts > 3) == ("retry", True)
+    here.decoder.error = None
+    here.work()
+    assert here.outcome(uid) == "assessed"
+
+
+def test_evidence_that_changed_in_the_spool_is_not_shown_in_a_revision(bench: Callable[..., Bench], spool: Spool) -> None:
+    here = bench()
+    uid = here.receive(1)
+    here.work()
+    (path,) = spool.instance_files()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    here.receive(2)
+    here.work()
+    assert [revision for kind, revision, _ in kinds(here.story(uid)) if kind == "sr"] == [1]
+    assert here.story(uid).study_jobs[-1].last_code == "corrupt"
+
+
 def test_our_own_result_that_comes_back_is_not_ingested(bench: Callable[..., Bench], database: Database, spool: Spool) -> None:
     here = bench()
     uid = here.receive()
     here.work()
     page = next(r for r in Results(database).of_study(here.story(uid).instances[0].study_instance_uid) if r.kind == "sc_report_page")
     syntax, content = split_file(spool.path(page.file), max_bytes=1 << 30)
-    answer = StorageScp(Receipts(database, "test"), spool).answer(
+    answer = StorageScp(Receipts(database, "test", spool), spool).answer(
         StoreRequest(
             affected_sop_class_uid=page.sop_class_uid,
             affected_sop_instance_uid=page.sop_instance_uid,

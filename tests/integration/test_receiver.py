@@ -61,7 +61,7 @@ def counts(receiver: Receiver) -> tuple[int, int, int]:
 
 
 def files(receiver: Receiver) -> list[Path]:
-    return sorted(path for path in receiver.folder.rglob("*") if path.is_file())
+    return sorted(path for path in receiver.folder.rglob("*") if path.is_file() and path.name != "strnet-gateway-spool")
 
 
 def reasons(receiver: Receiver) -> list[tuple[int, str]]:
@@ -172,11 +172,60 @@ def test_dead_database_is_answered_a700_and_leaves_no_file(receiver: Receiver, m
 
     with association(receiver.port, [(DX, EXPLICIT)]) as assoc:
         monkeypatch.setattr(receiver.database, "transaction", transaction)
+        monkeypatch.setattr(receiver.database, "reading", transaction)
         assert send_bytes(assoc, dx(), sop_class_uid=DX, sop_instance_uid="1.2.3.1")[0] == 0xA700
         assert files(receiver) == []
         monkeypatch.undo()
         assert send_bytes(assoc, dx(), sop_class_uid=DX, sop_instance_uid="1.2.3.1")[0] == 0
     assert counts(receiver) == (1, 1, 1)
+
+
+def test_commit_whose_answer_was_lost_keeps_the_file_and_the_resend_is_true(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Receipts.commit
+
+    def commit(self: Receipts, *arguments: Any, **keywords: Any) -> Any:
+        real(self, *arguments, **keywords)
+        raise DatabaseUnavailableError
+
+    monkeypatch.setattr(Receipts, "commit", commit)
+    assert store(receiver, dx())[0] == 0xA700
+    monkeypatch.undo()
+    assert store(receiver, dx())[0] == 0
+    (kept,) = files(receiver)
+    assert encoded(kept) == dx()
+    with receiver.database.reading() as session:
+        assert receiver.spool.path(session.scalars(select(InstanceRow.file)).one()) == kept
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_success_is_answered_again_only_while_the_bytes_are_there(receiver: Receiver, damage: str) -> None:
+    store(receiver, dx())
+    (first,) = files(receiver)
+    if damage == "gone":
+        first.unlink()
+    else:
+        first.write_bytes(first.read_bytes()[:300])
+    assert store(receiver, dx())[0] == 0
+    with receiver.database.reading() as session:
+        name = session.scalars(select(InstanceRow.file)).one()
+    assert encoded(receiver.spool.path(name)) == dx()
+    assert counts(receiver) == (2, 1, 1)
+
+
+def test_sweep_survives_a_corrupt_instance_that_came_again(receiver: Receiver) -> None:
+    store(receiver, dx())
+    (first,) = files(receiver)
+    first.write_bytes(first.read_bytes().replace(b"P1", b"P2"))
+    with receiver.database.transaction() as session:
+        session.execute(InstanceRow.__table__.update().values(state="corrupt", outcome="corrupt"))
+    assert store(receiver, dx())[0] == 0
+    receipts = Receipts(receiver.database, "test", receiver.spool)
+    for _ in range(2):
+        sweep(receiver.spool, Instances(receiver.database), receipts, actor="test", settled_seconds=0)
+    with receiver.database.reading() as session:
+        row = session.scalars(select(InstanceRow)).one()
+    assert (row.state, encoded(receiver.spool.path(row.file))) == ("stored", dx())
+    assert store(receiver, dx("1.2.3.9"), "1.2.3.9")[0] == 0
 
 
 def test_failed_fsync_is_answered_a700_and_nothing_is_accepted_after(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +301,9 @@ def test_sweep_removes_partial_files_adopts_orphans_and_marks_the_lost(receiver:
     lost.unlink()
     partial = orphan.with_name("ff" * 16 + ".part")
     partial.write_bytes(b"half")
-    swept = sweep(receiver.spool, Instances(receiver.database), Receipts(receiver.database, "test"), actor="test", settled_seconds=0)
+    swept = sweep(
+        receiver.spool, Instances(receiver.database), Receipts(receiver.database, "test", receiver.spool), actor="test", settled_seconds=0
+    )
     assert (swept.partial, swept.adopted, swept.lost) == (1, 1, 1)
     assert not partial.exists()
     status = Queries(receiver.database).status()
@@ -264,7 +315,9 @@ def test_sweep_removes_partial_files_adopts_orphans_and_marks_the_lost(receiver:
     assert store(receiver, dx("1.2.3.1"), "1.2.3.1")[0] == 0
     # the instance that came again has its old row and a new file: another sweep must leave it alone
     before = files(receiver)
-    swept = sweep(receiver.spool, Instances(receiver.database), Receipts(receiver.database, "test"), actor="test", settled_seconds=0)
+    swept = sweep(
+        receiver.spool, Instances(receiver.database), Receipts(receiver.database, "test", receiver.spool), actor="test", settled_seconds=0
+    )
     assert (swept.partial, swept.adopted, swept.lost) == (0, 0, 0)
     assert files(receiver) == before
 
@@ -272,5 +325,5 @@ def test_sweep_removes_partial_files_adopts_orphans_and_marks_the_lost(receiver:
 def test_sweep_leaves_a_write_that_is_under_way(receiver: Receiver) -> None:
     partial = receiver.folder / "instance/ff" / ("ff" * 16 + ".part")
     partial.write_bytes(b"half")
-    sweep(receiver.spool, Instances(receiver.database), Receipts(receiver.database, "test"), actor="test")
+    sweep(receiver.spool, Instances(receiver.database), Receipts(receiver.database, "test", receiver.spool), actor="test")
     assert partial.exists()

@@ -109,6 +109,11 @@ def test_peer_that_is_not_there_is_tried_again() -> None:
     assert (answered.verdict, answered.code) == (Verdict.RETRY, "no_association")
 
 
+def test_peer_whose_name_cannot_be_resolved_is_tried_again() -> None:
+    unknown = destination(104).model_copy(update={"host": "no-such-host.invalid"})
+    assert StorageScu(SETTINGS).send(unknown, result(), SC).verdict is Verdict.RETRY
+
+
 def test_peer_that_aborts_during_the_transfer_is_tried_again(peers: Callable[..., Peer]) -> None:
     answered = StorageScu(SETTINGS).send(peers(during=lambda event: event.assoc.abort()).destination, result(), SC)
     assert answered.verdict is Verdict.RETRY

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from gateway.domain.assessment import Analysis
 from gateway.domain.delivery import Verdict
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind, JobState
 from gateway.domain.outcome import InstanceOutcome, Release
-from gateway.errors import LeaseLostError, NotFoundError, SchemaMismatchError
+from gateway.errors import JobActionError, JobNotFoundError, LeaseLostError, NotFoundError, SchemaMismatchError
 from gateway.events import Event
 from gateway.store import schema
 from gateway.store.audit_log import AuditLog
@@ -27,11 +28,22 @@ from gateway.store.job_queue import JobQueue
 from gateway.store.queries import Queries
 from gateway.store.receipts import Acceptance, Receipts
 from gateway.store.results import NewResult, NewResultSet, Results
+from gateway.store.spool import Spool
 from gateway.store.tables import AuditEventRow, Base, InstanceRow, JobRow, ReceiptRow
 from gateway.store.versions import record_bundle, record_config
 from tests.integration.store_samples import BUNDLE, SHAPING, assessment, received
 
 ALL_KINDS = tuple(JobKind)
+
+
+class KeepsEverything(Spool):
+    """A spool that holds whatever a row names."""
+
+    def holds(self, name: str, at_least: int) -> bool:
+        return True
+
+
+KEEPS = KeepsEverything(Path("nowhere"))
 
 
 def queue_of(database: Database, *, lease: float = 60, expiries: int = 3) -> JobQueue:
@@ -45,7 +57,7 @@ def count(database: Database, row: type[Base]) -> int:
 
 def take(database: Database, number: int = 1, **options: str) -> tuple[Acceptance, str]:
     instance_id = new_id()
-    acceptance = Receipts(database, "test").commit(
+    acceptance = Receipts(database, "test", KEEPS).commit(
         received(number, **options), instance_id=instance_id, file=f"instance/aa/{instance_id}.dcm", association_id=None
     )
     return acceptance, instance_id
@@ -190,7 +202,7 @@ def test_end_of_an_analysis_queues_the_study_report_once(database: Database) -> 
 
 
 def test_report_waits_for_its_open_association_and_for_open_analyses(database: Database) -> None:
-    receipts, instances = Receipts(database, "test"), Instances(database)
+    receipts, instances = Receipts(database, "test", KEEPS), Instances(database)
     association = receipts.open_association(calling_ae_title="A", called_ae_title="B", peer_address="127.0.0.1", way="c_store")
     receipts.commit(received(), instance_id=new_id(), file="instance/aa/x.dcm", association_id=association)
     assert instances.analysis_is_open("1.2.100")
@@ -336,7 +348,7 @@ def test_explain_of_a_stranger_says_so(database: Database) -> None:
 
 
 def test_refused_instance_is_explained_by_its_uid(database: Database) -> None:
-    Receipts(database, "test").refuse(
+    Receipts(database, "test", KEEPS).refuse(
         sop_class_uid="1.2",
         sop_instance_uid="1.2.77",
         transfer_syntax_uid="1.2",
@@ -349,7 +361,7 @@ def test_refused_instance_is_explained_by_its_uid(database: Database) -> None:
 
 
 def test_what_is_no_uid_is_not_kept_of_a_refused_instance(database: Database) -> None:
-    Receipts(database, "test").refuse(
+    Receipts(database, "test", KEEPS).refuse(
         sop_class_uid="1.2",
         sop_instance_uid="CANARY^NAME",
         transfer_syntax_uid="1.2",
@@ -366,3 +378,48 @@ def test_configuration_content_is_kept_once_by_its_hash(database: Database) -> N
         record_config(database, "h" * 64, {"receiver": {"port": 1}}, actor="test")
     with database.reading() as session:
         assert session.scalar(text("SELECT count(*) FROM config_version")) == 1
+
+
+def test_error_of_the_database_quotes_no_row(database: Database) -> None:
+    with pytest.raises(IntegrityError) as caught, database.transaction() as session:
+        session.add(JobRow(kind="report_study", subject="CANARYID", study_instance_uid="1.2", state="queued"))
+        session.flush()
+    assert "CANARYID" not in str(caught.value).partition("DETAIL")[0]
+
+
+def test_living_process_keeps_its_lease(database: Database) -> None:
+    take(database)
+    queue = queue_of(database, lease=0.05)
+    claim_one(database, JobKind.ANALYZE_INSTANCE, queue)
+    assert queue_of(database, lease=60).renew("host:worker:1") == 1
+    assert queue.expire_leases() == 0
+
+
+def test_act_that_a_job_does_not_know_is_refused_with_its_state(database: Database) -> None:
+    take(database)
+    queue = queue_of(database)
+    claim = claim_one(database, JobKind.ANALYZE_INSTANCE, queue)
+    queue.finish(claim)
+    with pytest.raises(JobActionError, match="done"):
+        queue.release(claim.job_id, actor="operator:test")
+    with pytest.raises(JobNotFoundError):
+        queue.release(9999, actor="operator:test")
+
+
+def test_end_of_the_association_makes_its_waiting_reports_due(database: Database) -> None:
+    receipts = Receipts(database, "test", KEEPS)
+    association = receipts.open_association(calling_ae_title="A", called_ae_title="B", peer_address="127.0.0.1", way="c_store")
+    instance_id = new_id()
+    receipts.commit(received(), instance_id=instance_id, file="instance/aa/x.dcm", association_id=association)
+    claim = claim_one(database, JobKind.ANALYZE_INSTANCE)
+    Instances(database).finish(claim, Analysis(instance_id=instance_id, outcome=InstanceOutcome.INELIGIBLE_AGE, reason="x"))
+    queue_of(database).postpone(claim_one(database, JobKind.REPORT_STUDY), seconds=60)
+    assert queue_of(database).claim(ALL_KINDS, "w") == ()
+    receipts.end_association(association, "released")
+    assert claim_one(database, JobKind.REPORT_STUDY).subject == "1.2.100"
+
+
+def test_explain_of_an_empty_key_is_refused(database: Database) -> None:
+    take(database)
+    with pytest.raises(NotFoundError):
+        Queries(database).explain(" ")

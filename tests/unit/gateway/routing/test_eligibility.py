@@ -20,6 +20,7 @@ KNEE = InstanceAttributes(
     frames=1,
     body_part_examined="KNEE",
     region_codes=(),
+    region_modifier_codes=(),
     view_position="AP",
     view_codes=(),
     laterality="",
@@ -37,6 +38,7 @@ KNEE = InstanceAttributes(
     own_result=False,
 )
 SCT_KNEE, SCT_CHEST = Code("72696002", "SCT"), Code("51185008", "SCT")
+LEFT_SIDE = Code("7771000", "SCT")
 AP, LATERAL, SKYLINE = Code("399348003", "SCT"), Code("399067008", "SCT"), Code("399055006", "SCT")
 
 
@@ -65,8 +67,8 @@ def test_knee_ap_of_a_person_over_fifty_is_eligible() -> None:
         ({"view_position": "LL"}, "ineligible_view_lateral"),
         ({"view_position": "PA"}, "ineligible_view_other"),
         ({"view_position": "SKYLINE"}, "ineligible_view_other"),
-        ({"view_codes": (LATERAL,)}, "ineligible_view_lateral"),
-        ({"view_codes": (SKYLINE,)}, "ineligible_view_other"),
+        ({"view_position": "LL", "view_codes": (LATERAL,)}, "ineligible_view_lateral"),
+        ({"view_position": "", "view_codes": (SKYLINE,)}, "ineligible_view_other"),
         ({"view_position": "", "texts": ("knee lat",)}, "ineligible_view_other"),
         ({"view_position": "", "texts": ("knee ap + lat",)}, "ineligible_view_unknown"),
         ({"laterality": "L", "image_laterality": "R"}, "excluded_laterality_conflict"),
@@ -75,7 +77,15 @@ def test_knee_ap_of_a_person_over_fifty_is_eligible() -> None:
         ({"patient_age": "040Y"}, "ineligible_age_conflict"),
         ({"patient_age": "000Y"}, "ineligible_age_conflict"),
         ({"patient_age": "62"}, "ineligible_age_conflict"),
-        ({"patient_age": "", "patient_birth_date": "19000101"}, "ineligible_age_missing"),
+        ({"patient_age": "", "patient_birth_date": "19000101"}, "ineligible_age_conflict"),
+        ({"patient_birth_date": "19000101"}, "ineligible_age_conflict"),
+        ({"patient_birth_date": "20300101"}, "ineligible_age_conflict"),
+        ({"patient_birth_date": "unknown"}, "ineligible_age_conflict"),
+        ({"image_laterality": "B", "laterality": "R"}, "excluded_laterality_conflict"),
+        ({"region_codes": (SCT_KNEE,), "region_modifier_codes": (LEFT_SIDE,)}, "excluded_laterality_conflict"),
+        ({"region_codes": (SCT_KNEE, SCT_CHEST)}, "ineligible_body_part"),
+        ({"view_codes": (AP, LATERAL)}, "ineligible_view_unknown"),
+        ({"view_position": "LL", "view_codes": (AP,)}, "ineligible_view_unknown"),
         ({"patient_age": "006M", "patient_birth_date": ""}, "ineligible_age"),
     ],
 )
@@ -91,7 +101,7 @@ def test_header_that_does_not_qualify_gets_its_code(changes: dict[str, object], 
         {"body_part_examined": "", "texts": ("左膝关节正位",)},
         {"body_part_examined": "CHEST", "region_codes": (SCT_KNEE,)},
         {"view_position": "", "view_codes": (AP,)},
-        {"view_position": "LL", "view_codes": (AP,)},
+        {"view_position": "STANDING", "view_codes": (AP,)},
         {"view_position": "", "texts": ("Knee a.p. standing",)},
         {"view_position": "", "texts": ("膝关节 正位",)},
         {"patient_age": ""},
@@ -145,6 +155,11 @@ def test_age_counts_completed_years_at_the_study_date(born: str, studied: str, y
 @pytest.mark.parametrize(("value", "years"), [("072Y", 72), ("600M", 50), ("010D", 0), ("999Y", None), ("72Y", None), ("", None)])
 def test_age_string_is_read_with_its_unit(value: str, years: int | None) -> None:
     assert age_from_tag(value) == years
+
+
+def test_side_may_be_coded_as_a_modifier_of_the_region() -> None:
+    attributes = replace(KNEE, image_laterality="", region_codes=(SCT_KNEE,), region_modifier_codes=(LEFT_SIDE,))
+    assert side_of(attributes) == (Laterality.LEFT, LateralitySource.TAGS)
 
 
 def test_birth_date_is_preferred_to_the_age_string() -> None:
