@@ -50,7 +50,7 @@ def read_attributes(dataset: Dataset) -> InstanceAttributes:
         presentation_intent=text(dataset, "PresentationIntentType").upper(),
         frames=_integer(dataset, "NumberOfFrames", default=1),
         body_part_examined=text(dataset, "BodyPartExamined").upper(),
-        region_codes=tuple(_codes(dataset, "AnatomicRegionSequence")) + tuple(_codes(dataset, "PrimaryAnatomicStructureSequence")),
+        region_codes=tuple(_codes(dataset, "AnatomicRegionSequence")) or tuple(_codes(dataset, "PrimaryAnatomicStructureSequence")),
         region_modifier_codes=tuple(
             code for region in _items(dataset, "AnatomicRegionSequence") for code in _codes(region, "AnatomicRegionModifierSequence")
         ),
