@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from pydicom import dcmread
@@ -8,6 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from gateway.dicom.attributes import lookup, read_attributes, read_description
+from gateway.dicom.characters import text
+from gateway.dicom.part10 import read_header
 from gateway.domain.attributes import Code
 
 
@@ -62,3 +65,12 @@ def test_own_result_is_recognised_by_its_equipment() -> None:
     item.ManufacturerModelName = "strnet-gateway"
     dataset.ContributingEquipmentSequence = Sequence([item])
     assert read_attributes(dataset).own_result
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("r08", "Wang^XiaoDong=王^小东"), ("d01", "Zhang^San=张^三"), ("d02", "Li^Si=李^四"), ("d03", "Wang^Wu=王^五"), ("d05", "赵六")],
+)
+def test_names_of_the_real_cases_read_right(cases: Path, name: str, expected: str) -> None:
+    (path,) = cases.glob(f"{name}_*.dcm")
+    assert text(read_header(path), "PatientName") == expected
