@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from strnet_core.bundle import ModelBundle
-from strnet_core.cli import app
+from strnet_core.cli.main import app
 from tests.unit.strnet_core.dicom_files import ramp, write
 
 

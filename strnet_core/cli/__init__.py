@@ -1,0 +1,1 @@
+"""`strnet`, one module per command group."""

@@ -1,0 +1,24 @@
+"""`strnet`: the research side on the command line. Exit codes: 0 good, 1 the thing asked about is bad, 2 wrong use."""
+
+from __future__ import annotations
+
+import typer
+
+from strnet_core.cli import bundle
+from strnet_core.cli.bench import bench
+from strnet_core.cli.knees import knees
+from strnet_core.cli.phantom import phantom
+
+app = typer.Typer(name="strnet", no_args_is_help=True, add_completion=False, help="STR-Net outside of the gateway.")
+app.add_typer(bundle.app, name="bundle")
+for _command in (knees, phantom, bench):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Entry point of `strnet`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
