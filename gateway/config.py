@@ -91,10 +91,61 @@ class EligibilitySettings(_Section):
     )
 
 
+class FlagSettings(_Section):
+    """What one quality flag does. It is raised when the measured value reaches the threshold; docs/quality.md has the units."""
+
+    action: Literal["refuse", "warn", "ignore"]
+    threshold: float = Field(allow_inf_nan=False)
+
+
+def _refuse(threshold: float) -> FlagSettings:
+    return FlagSettings(action="refuse", threshold=threshold)
+
+
+def _warn(threshold: float) -> FlagSettings:
+    return FlagSettings(action="warn", threshold=threshold)
+
+
+class QualitySettings(_Section):
+    """One table per flag. The order is that of the reasons: the first flag that refuses is the outcome."""
+
+    blank: FlagSettings = _refuse(1.0)
+    polarity_suspect: FlagSettings = _refuse(1.0)
+    not_a_knee: FlagSettings = _refuse(1.0)
+    metal: FlagSettings = _refuse(1.0)
+    small_matrix: FlagSettings = _refuse(4.0)
+    underexposed: FlagSettings = _refuse(1.0)
+    overexposed: FlagSettings = _refuse(1.0)
+    clipped: FlagSettings = _warn(1.0)
+    crop_fallback: FlagSettings = _warn(1.0)
+    lossy: FlagSettings = _warn(1.0)
+    burned_in_text: FlagSettings = _warn(1.0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rest_of_a_flag_keeps_its_default(cls, value: Any) -> Any:
+        """`metal = { action = "warn" }` leaves the threshold as it is shipped."""
+        if not isinstance(value, Mapping):
+            return value
+        fields = cls.model_fields
+        return {
+            name: {**fields[name].default.model_dump(), **given} if name in fields and isinstance(given, Mapping) else given
+            for name, given in value.items()
+        }
+
+    @property
+    def flags(self) -> tuple[tuple[str, FlagSettings], ...]:
+        """Every flag with its setting, in the order of the reasons."""
+        return tuple((name, getattr(self, name)) for name in type(self).model_fields)
+
+
 class ModelSettings(_Section):
     bundle: Path = Path("var/bundle")
+    engine: Literal["auto", "torch", "openvino"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=0, ge=0)
+    equivalence: Path = Path("var/equivalence")
+    allow_cpu_fallback: bool = True
 
 
 class WorkerSettings(_Section):
@@ -107,6 +158,7 @@ class WorkerSettings(_Section):
     retry_max_seconds: float = Field(default=600, gt=0)
     decode_seconds: float = Field(default=60, gt=0)
     decode_memory_mb: int = Field(default=4096, ge=512)
+    decode_images_per_child: int = Field(default=500, ge=1)
     max_rows: int = Field(default=8192, ge=1)
     max_columns: int = Field(default=8192, ge=1)
 
@@ -174,6 +226,7 @@ class Settings(_Section):
     peers: tuple[PeerSettings, ...] = ()
     routes: tuple[RouteSettings, ...] = (RouteSettings(name="default"),)
     eligibility: EligibilitySettings = EligibilitySettings()
+    quality: QualitySettings = QualitySettings()
     model: ModelSettings = ModelSettings()
     worker: WorkerSettings = WorkerSettings()
     results: ResultSettings = ResultSettings()
@@ -204,9 +257,10 @@ class Settings(_Section):
 
     @property
     def shaping_hash(self) -> str:
-        """SHA-256 over what shapes a result (eligibility, wording, SR class); not peers, destinations, logging, engine."""
+        """SHA-256 over what shapes a result (eligibility, quality, wording, SR class); not peers, destinations, logging, engine."""
         results = self.results.model_dump(mode="json", exclude={"late_after_hours"})
-        return _digest({"eligibility": self.eligibility.model_dump(mode="json"), "results": results})
+        shaping = {name: getattr(self, name).model_dump(mode="json") for name in ("eligibility", "quality")}
+        return _digest({**shaping, "results": results})
 
     @property
     def config_hash(self) -> str:
@@ -279,7 +333,9 @@ def _resolved(settings: Settings, base: Path) -> Settings:
         update={
             "database": settings.database.model_copy(update={"url": url}),
             "spool": settings.spool.model_copy(update={"folder": base / settings.spool.folder}),
-            "model": settings.model.model_copy(update={"bundle": base / settings.model.bundle}),
+            "model": settings.model.model_copy(
+                update={"bundle": base / settings.model.bundle, "equivalence": base / settings.model.equivalence}
+            ),
         }
     )
 

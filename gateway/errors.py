@@ -100,6 +100,13 @@ class DecodeMemoryError(DecodeError):
     code = "failed_oom"
 
 
+class EngineMemoryError(GatewayError):
+    """The device has too little memory for one image. Free it, or set `model.allow_cpu_fallback` or `model.device = "cpu"`."""
+
+    retryable = True
+    code = "failed_oom"
+
+
 class ImplausibleOutputError(GatewayError):
     """The network returned a value that is not a finite number. No result is made; run `strnet bundle verify` on the bundle."""
 

@@ -59,6 +59,9 @@ class Event(StrEnum):
     DELIVERY_RETRY = "delivery:retry"
     DELIVERY_DEAD = "delivery:dead"
     DECODER_RESTARTED = "decoder:restarted"
+    ENGINE_OPENED = "engine:opened"
+    ENGINE_FELL_BACK = "engine:fell_back"
+    OUTPUT_IMPLAUSIBLE = "output:implausible"
 
 
 IDENTIFIERS: Final = frozenset(

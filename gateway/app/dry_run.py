@@ -11,7 +11,8 @@ from gateway.config import Settings
 from gateway.dicom.attributes import lookup, read_attributes
 from gateway.dicom.part10 import DefectiveDatasetError, read_received, set_tolerant_reading, split_file
 from gateway.dicom.uids import ACCEPTED_SOP_CLASSES, ACCEPTED_TRANSFER_SYNTAXES
-from gateway.errors import UnreadableInstanceError
+from gateway.errors import BundleError, UnreadableInstanceError
+from gateway.inference.analyzer import open_bundle
 from gateway.routing.router import Router
 
 MAX_FILE_BYTES: Final = 1 << 31
@@ -34,9 +35,17 @@ def files_under(path: Path) -> list[Path]:
 
 def dry_run(settings: Settings, files: Sequence[Path]) -> Iterator[WouldBe]:
     set_tolerant_reading()
-    router = Router(settings)
+    router = Router(settings, accept_for_processing=_accepts_for_processing(settings))
     for file in files:
         yield _fate(router, file)
+
+
+def _accepts_for_processing(settings: Settings) -> bool:
+    """What the bundle says; where there is none yet, what a demonstration bundle would say."""
+    try:
+        return open_bundle(settings.model.bundle).model.preprocessing.accept_for_processing
+    except BundleError:
+        return False
 
 
 def _fate(router: Router, file: Path) -> WouldBe:

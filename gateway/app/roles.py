@@ -145,14 +145,15 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
     bundle = open_bundle(settings.model.bundle)
     queue = _queue(settings, database)
     with Decoder(settings.worker, bundle.model.preprocessing) as decoder:
-        analyzer = Analyzer(bundle, device=settings.model.device, threads=settings.model.threads)
+        analyzer = Analyzer(bundle, settings.model)
         spool, instances = Spool(settings.spool.folder), Instances(database)
         analyze = AnalyzeInstance(
             instances=instances,
             spool=spool,
-            router=Router(settings),
+            router=Router(settings, accept_for_processing=bundle.model.preprocessing.accept_for_processing),
             decoder=decoder,
             analyzer=analyzer,
+            quality=settings.quality,
             bundle_hash=bundle.identity.bundle_hash,
             shaping_hash=settings.shaping_hash,
         )

@@ -68,8 +68,9 @@ def _print(found: Explanation) -> None:
             print(f"  received {receipt.received_at:%F %T} UTC from {receipt.calling_ae_title}: {receipt.dimse_status} {receipt.reason}")
         for knee in instance.knees:
             flags = f", flags: {', '.join(knee.quality_flags)}" if knee.quality_flags else ""
-            side = f"knee {knee.position} ({knee.laterality})"
-            print(f"  {side}: {knee.decision}, AI score {knee.score:.2f}, threshold {knee.threshold:.2f}{flags}")
+            side = f"knee {knee.position} ({knee.laterality}, {knee.laterality_source})"
+            score = "" if knee.score is None else f", AI score {knee.score:.2f}, threshold {knee.threshold:.2f}"
+            print(f"  {side}: {knee.decision}{score}{flags}")
         for job in instance.jobs:
             print(f"  {_job(job)}")
     for job in found.study_jobs:

@@ -18,7 +18,7 @@ from gateway.demo.pacs import EmbeddedPacs
 from gateway.demo.rendering import render
 from gateway.demo.studies import DemoStudy, studies_from, synthetic_studies
 from gateway.dicom.characters import text
-from gateway.domain.story import Explanation, Status
+from gateway.domain.story import Explanation, KneeStory, Status
 from gateway.errors import GatewayError, NotFoundError
 from gateway.store.database import Database
 from gateway.store.queries import Queries
@@ -204,9 +204,14 @@ def _row(queries: Queries, answer: _Answer, held: dict[str, Path]) -> Row:
         reason = story.refusals[-1].reason if story.refusals else "not accepted"
         return Row(answer.study, answer.label, answer.answer, "refused", reason, "", None)
     instance = story.instances[0]
-    knees = "; ".join(f"{knee.laterality} {knee.decision}, score {knee.score:.1f} of {knee.threshold:.1f}" for knee in instance.knees)
+    knees = "; ".join(_knee(knee) for knee in instance.knees)
     back, seconds = _returned(story, held, answer.sent_at)
     return Row(answer.study, answer.label, answer.answer, instance.outcome or "open", knees or (instance.reason or ""), back, seconds)
+
+
+def _knee(knee: KneeStory) -> str:
+    score = "" if knee.score is None else f", score {knee.score:.1f} of {knee.threshold:.1f}"
+    return f"{knee.laterality} {knee.decision}{score}"
 
 
 def _returned(story: Explanation, held: dict[str, Path], sent_at: float) -> tuple[str, float | None]:

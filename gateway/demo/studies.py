@@ -27,7 +27,7 @@ _SEED: Final = 1
 
 
 def synthetic_studies(now: datetime) -> tuple[DemoStudy, ...]:
-    """Right knee with a lateral view, left knee, both knees as two images, a younger patient's knee, a chest."""
+    """Right knee with a lateral view, left knee, both knees as two images and on one film, a younger patient's knee, a chest."""
     plans: tuple[tuple[str, str, int, tuple[tuple[str, dict[str, object]], ...]], ...] = (
         (
             "DEMO^RIGHT",
@@ -37,6 +37,7 @@ def synthetic_studies(now: datetime) -> tuple[DemoStudy, ...]:
         ),
         ("DEMO^LEFT", "M", 72, (("left knee AP", {"side": "L", "density": 0.8}),)),
         ("DEMO^BOTH", "F", 58, (("right knee AP", {"side": "R", "density": 0.5}), ("left knee AP", {"side": "L", "density": 0.6}))),
+        ("DEMO^FILM", "M", 69, (("both knees AP on one film", {"knees": 2, "density": 0.35, "columns": 1800}),)),
         ("DEMO^YOUNG", "M", 31, (("right knee AP, age 31", {"side": "R", "density": 0.9}),)),
         ("DEMO^CHEST", "F", 64, (("chest PA", {"view": "chest"}),)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,32 +11,52 @@ from gateway.domain.outcome import InstanceOutcome, KneeDecision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
-    """One knee as the network saw it. logit is the raw screening logit; score is 0..100; threshold is 0..1 (design: section 7)."""
+class KeptReading:
+    """What the network said of one knee. logit is the raw screening logit; score is 0..100; threshold is 0..1.
 
-    position: int
-    laterality: Laterality
-    laterality_source: LateralitySource
-    decision: KneeDecision
+    saliency_file, saliency_digest: the Grad-CAM in the spool and its SHA-256. engine_profile: what computed it.
+    """
+
     logit: float
     score: float
     threshold: float
     severity_logit: float | None
     severity_score: float | None
     t_score: float | None
+    saliency_file: str
+    saliency_digest: str
+    engine_profile: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """One knee of an image and its decision. ValueError where a decision of the network has no reading, or the other way round.
+
+    position: 1-based from the image's left. quality_flags: raised, and not a reason to refuse. measures: by flag (docs/quality.md).
+    pixel_notes: what was met on the way from stored pixels to presentation values, e.g. `voi_lut`, `lossy`.
+    """
+
+    position: int
+    laterality: Laterality
+    laterality_source: LateralitySource
+    decision: KneeDecision
+    reading: KeptReading | None
     age_years: int | None
     sex: str | None
     covariate_source: str
     region: Region
     quality_flags: tuple[str, ...]
-    saliency_file: str
-    saliency_digest: str
+    measures: Mapping[str, float]
+    pixel_notes: tuple[str, ...]
     preprocessed_digest: str
     pixel_digest: str
-    engine_profile: str
     bundle_hash: str
     shaping_hash: str
     started_at: datetime
+
+    def __post_init__(self) -> None:
+        if self.decision.assessed != (self.reading is not None):
+            raise ValueError(f"{self.decision} {'without' if self.reading is None else 'with'} a reading")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

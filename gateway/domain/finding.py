@@ -62,12 +62,23 @@ class KneeFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnassessedKnee:
+    """Which knee of an image was not assessed although another one was. position: 1-based from the image's left."""
+
+    position: int
+    laterality: Laterality
+    region: Region
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotAssessed:
-    """An instance of the study that was not assessed, with its coded outcome."""
+    """An instance of the study that was not assessed, with its coded outcome; or one knee of it."""
 
     sop_instance_uid: str
     sop_class_uid: str
     outcome: str
+    knee: UnassessedKnee | None = None
+    """None: the whole image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,8 +37,15 @@ class InstanceOutcome(StrEnum):
     INELIGIBLE_BILATERAL = "ineligible_bilateral"
     INELIGIBLE_NOT_A_KNEE = "ineligible_not_a_knee"
     QUALITY_BLANK = "quality_blank"
-    QUALITY_SMALL_MATRIX = "quality_small_matrix"
     QUALITY_POLARITY_SUSPECT = "quality_polarity_suspect"
+    QUALITY_UNDEREXPOSED = "quality_underexposed"
+    QUALITY_OVEREXPOSED = "quality_overexposed"
+    QUALITY_CLIPPED = "quality_clipped"
+    QUALITY_SMALL_MATRIX = "quality_small_matrix"
+    QUALITY_CROP_FALLBACK = "quality_crop_fallback"
+    QUALITY_LOSSY = "quality_lossy"
+    QUALITY_BURNED_IN_TEXT = "quality_burned_in_text"
+    EXCLUDED_METAL = "excluded_metal"
     EXCLUDED_LATERALITY_CONFLICT = "excluded_laterality_conflict"
     FAILED_DECODE = "failed_decode"
     FAILED_TIMEOUT = "failed_timeout"
@@ -70,8 +77,22 @@ _STATE_BY_OUTCOME = {
 
 
 class KneeDecision(StrEnum):
+    """One per knee. The first two come from the network; with the others it was not asked, the code says why."""
+
     FLAGGED = "flagged"
     NOT_FLAGGED = "not_flagged"
+    INELIGIBLE_NOT_A_KNEE = "ineligible_not_a_knee"
+    EXCLUDED_METAL = "excluded_metal"
+    QUALITY_UNDEREXPOSED = "quality_underexposed"
+    QUALITY_OVEREXPOSED = "quality_overexposed"
+    QUALITY_CLIPPED = "quality_clipped"
+    QUALITY_SMALL_MATRIX = "quality_small_matrix"
+    QUALITY_CROP_FALLBACK = "quality_crop_fallback"
+
+    @property
+    def assessed(self) -> bool:
+        """True where the network decided."""
+        return self in (KneeDecision.FLAGGED, KneeDecision.NOT_FLAGGED)
 
 
 class Release(StrEnum):

@@ -21,13 +21,16 @@ class ReceiptStory:
 class KneeStory:
     position: int
     laterality: str
+    laterality_source: str
     decision: str
-    score: float
-    """0..100, as in the results."""
-    threshold: float
+    score: float | None
+    """0..100, as in the results; None for a knee that the network was not asked about."""
+    threshold: float | None
     """0..100 too."""
     quality_flags: tuple[str, ...]
-    engine_profile: str
+    measures: dict[str, float]
+    pixel_notes: tuple[str, ...]
+    engine_profile: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

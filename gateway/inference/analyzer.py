@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from gateway.config import ModelSettings
 from gateway.domain.finding import ModelIdentity
 from gateway.domain.outcome import KneeDecision
-from gateway.errors import BundleError, ImplausibleOutputError
-from gateway.inference.decoder import Prepared
+from gateway.errors import BundleError, EngineMemoryError, ImplausibleOutputError
+from gateway.events import Event, log_event
+from gateway.inference.decoder import PreparedKnee
 from strnet_core.bundle import ModelBundle, is_reached, load_bundle, score
-from strnet_core.engines.base import Covariates, Engine
-from strnet_core.errors import StrnetError
+from strnet_core.engines.base import Covariates, Engine, Prediction
+from strnet_core.errors import DeviceMemoryError, StrnetError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """One image as the network saw it. saliency: float32 (16, 16), non-negative. severity_score only for a flagged image."""
+    """One knee as the network saw it. saliency: float32 (16, 16), non-negative. severity_score only for a flagged knee.
+
+    profile: engine, device and arithmetic that computed it.
+    """
 
     decision: KneeDecision
     logit: float
@@ -30,6 +36,7 @@ class Reading:
     severity_score: float | None
     t_score: float | None
     saliency: np.ndarray[Any, np.dtype[np.float32]]
+    profile: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,28 +81,46 @@ def create_demonstration_bundle(folder: Path) -> None:
 class Analyzer:
     """Holds the engine. One caller at a time."""
 
-    def __init__(self, bundle: Bundle, *, device: Literal["auto", "cpu", "cuda"], threads: int) -> None:
-        from strnet_core.engines.torch_engine import open_torch_engine
+    def __init__(self, bundle: Bundle, settings: ModelSettings) -> None:
+        """Opens the engine and lets it answer the bundle's golden vectors. BundleError where it does not, or cannot be had."""
+        from strnet_core.engines.choose import open_engine
+        from strnet_core.engines.verification import verify_bundle
 
         self._bundle = bundle.model
         try:
-            self._engine: Engine = open_torch_engine(bundle.model, device=device, threads=threads or None)
+            self._engine: Engine = open_engine(
+                bundle.model,
+                settings.engine,
+                device=settings.device,
+                threads=settings.threads or None,
+                reports=settings.equivalence,
+                allow_cpu_fallback=settings.allow_cpu_fallback,
+            )
+            verify_bundle(bundle.model, self._engine)
         except StrnetError as error:
             raise BundleError(str(error)) from error
+        log_event(Event.ENGINE_OPENED, code=self._engine.profile, bundle_hash=bundle.identity.bundle_hash)
 
     @property
     def profile(self) -> str:
         return self._engine.profile
 
-    def read(self, prepared: Prepared, covariates: Covariates | None) -> Reading:
-        """Runs the network. ImplausibleOutputError when it returns anything that is not a finite number."""
+    def read(self, knees: Sequence[PreparedKnee], covariates: Covariates | None) -> tuple[Reading, ...]:
+        """Runs the network over the knees of one patient, at least one. ImplausibleOutputError for anything that is not finite."""
         threshold = self._bundle.screening_threshold
         if threshold is None:
             raise BundleError("no screening threshold")
         try:
-            (prediction,) = self._engine.predict(prepared.image[np.newaxis], (covariates,))
+            predictions = self._engine.predict(np.stack([knee.image for knee in knees]), (covariates,) * len(knees))
+        except DeviceMemoryError as error:
+            raise EngineMemoryError(error.detail) from error
         except StrnetError as error:
             raise ImplausibleOutputError(error.code) from error
+        for profile in {prediction.profile for prediction in predictions} - {self._engine.profile}:
+            log_event(Event.ENGINE_FELL_BACK, level="warning", code=profile)
+        return tuple(self._reading(prediction, threshold) for prediction in predictions)
+
+    def _reading(self, prediction: Prediction, threshold: float) -> Reading:
         if not math.isfinite(prediction.screening_logit) or not np.isfinite(prediction.saliency).all():
             raise ImplausibleOutputError("not finite")
         flagged = is_reached(prediction.screening_logit, threshold)
@@ -108,6 +133,7 @@ class Analyzer:
             severity_score=score(prediction.severity_logit) if flagged else None,
             t_score=prediction.t_score,
             saliency=prediction.saliency,
+            profile=prediction.profile,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from gateway.config import WorkerSettings
+from gateway.domain.finding import Region
 from gateway.errors import DecodeError, DecodeMemoryError, DecodeTimeoutError
 from gateway.events import Event, log_event
 from gateway.inference.decoder_child import serve
@@ -23,35 +25,41 @@ _STOP_SECONDS: Final = 2.0
 _ERRORS: Final = {"oom": DecodeMemoryError}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """What the child made of an instance.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PreparedKnee:
+    """One knee of an instance. position: 1-based from the image's left. region: the crop in source pixels.
 
-    image: uint8 (512, 512), the network's input before the float step. left, top, right, bottom: the crop in source pixels.
+    image: uint8 (512, 512), the network's input before the float step. measures: by quality flag, larger is worse.
     """
 
+    position: int
+    region: Region
     image: np.ndarray[Any, np.dtype[np.uint8]]
     image_sha256: str
+    measures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """What the child made of an instance: the knees from the image's left to its right, and what concerns the whole image."""
+
     pixel_digest: str
     rows: int
     columns: int
-    left: int
-    top: int
-    right: int
-    bottom: int
-    knees: int
-    blank: bool
-    flags: tuple[str, ...]
+    notes: tuple[str, ...]
+    measures: Mapping[str, float]
+    knees: tuple[PreparedKnee, ...]
 
 
 class Decoder:
-    """Owns the child: started when needed, reused, replaced after a failure. One caller at a time."""
+    """Owns the child: started when needed, reused, replaced after a failure or a number of images. One caller at a time."""
 
     def __init__(self, settings: WorkerSettings, preprocessing: PreprocessingSettings) -> None:
         self._settings = settings
         self._preprocessing = preprocessing
         self._process: multiprocessing.process.BaseProcess | None = None
         self._connection: Connection | None = None
+        self._answered = 0
 
     def __enter__(self) -> Self:
         self._ensure()
@@ -63,8 +71,24 @@ class Decoder:
     def prepare(self, path: Path) -> Prepared:
         """Decodes a DICOM file and makes the network's input. DecodeError and its kinds say why it could not."""
         header, content = self._ask("prepare", path)
-        image = np.frombuffer(content, dtype=np.uint8).reshape(header.pop("shape"))
-        return Prepared(image=image, flags=tuple(header.pop("flags")), **header)
+        images = np.frombuffer(content, dtype=np.uint8).reshape(header["shape"])
+        return Prepared(
+            pixel_digest=header["pixel_digest"],
+            rows=header["rows"],
+            columns=header["columns"],
+            notes=tuple(header["notes"]),
+            measures=header["measures"],
+            knees=tuple(
+                PreparedKnee(
+                    position=knee["position"],
+                    region=Region(**knee["region"]),
+                    image=image,
+                    image_sha256=knee["image_sha256"],
+                    measures=knee["measures"],
+                )
+                for knee, image in zip(header["knees"], images, strict=True)
+            ),
+        )
 
     def present(self, path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """The presentation image of a DICOM file, uint8 (rows, columns), brighter = denser."""
@@ -82,7 +106,9 @@ class Decoder:
             header: dict[str, Any] = json.loads(connection.recv_bytes())
             if "error" in header:
                 raise _ERRORS.get(header["error"], DecodeError)(header["error"])
-            return header, connection.recv_bytes()
+            content = connection.recv_bytes()
+            self._retire_after_its_images()
+            return header, content
         except (EOFError, OSError) as error:
             self._replace("died")
             raise DecodeMemoryError("the decoder died") from error
@@ -90,6 +116,7 @@ class Decoder:
     def _ensure(self) -> Connection:
         if self._connection is not None and self._process is not None and self._process.is_alive():
             return self._connection
+        self._answered = 0
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(
@@ -102,6 +129,12 @@ class Decoder:
             raise DecodeError("the decoder did not start")
         self._process, self._connection = process, ours
         return ours
+
+    def _retire_after_its_images(self) -> None:
+        """Whatever the decoding libraries leak ends with the child."""
+        self._answered += 1
+        if self._answered >= self._settings.decode_images_per_child:
+            self.close()
 
     def _replace(self, reason: str) -> None:
         log_event(Event.DECODER_RESTARTED, level="warning", reason=reason)

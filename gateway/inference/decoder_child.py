@@ -15,9 +15,8 @@ import numpy as np
 
 from strnet_core.bundle import PreprocessingSettings
 from strnet_core.errors import StrnetError
-from strnet_core.knees import count_knees, is_blank, polarity_suspect
-from strnet_core.preprocessing import preprocess
 from strnet_core.radiograph import Radiograph, ReadLimits, read_dicom, to_8bit
+from strnet_core.survey import SurveyedKnee, survey
 
 
 def serve(connection: Connection, memory_mb: int, preprocessing: PreprocessingSettings) -> None:
@@ -53,27 +52,27 @@ def _answer(request: dict[str, Any], preprocessing: PreprocessingSettings) -> tu
 
 
 def _prepared(radiograph: Radiograph, preprocessing: PreprocessingSettings) -> tuple[dict[str, Any], bytes]:
-    made = preprocess(radiograph, preprocessing)
-    flags = list(radiograph.notes)
-    if made.fallback:
-        flags.append("crop_fallback")
-    if polarity_suspect(radiograph):
-        flags.append("polarity_suspect")
+    found = survey(radiograph, preprocessing)
+    images = np.stack([knee.image for knee in found.knees])
     header = {
-        "shape": list(made.image.shape),
-        "image_sha256": made.sha256,
+        "shape": list(images.shape),
         "pixel_digest": radiograph.pixel_digest,
         "rows": radiograph.rows,
         "columns": radiograph.columns,
-        "left": made.left,
-        "top": made.top,
-        "right": made.right,
-        "bottom": made.bottom,
-        "knees": count_knees(radiograph).knees,
-        "blank": bool(is_blank(radiograph)),
-        "flags": flags,
+        "notes": list(radiograph.notes),
+        "measures": dict(found.measures),
+        "knees": [_knee(knee) for knee in found.knees],
     }
-    return header, np.ascontiguousarray(made.image).tobytes()
+    return header, images.tobytes()
+
+
+def _knee(knee: SurveyedKnee) -> dict[str, Any]:
+    return {
+        "position": knee.position,
+        "region": {"left": knee.left, "top": knee.top, "right": knee.right, "bottom": knee.bottom},
+        "image_sha256": knee.sha256,
+        "measures": dict(knee.measures),
+    }
 
 
 def _presented(radiograph: Radiograph) -> tuple[dict[str, Any], bytes]:

@@ -83,7 +83,7 @@ def _describe_image(dataset: Dataset, parameters: PhantomParameters) -> None:
     dataset.BodyPartExamined = body_part
     dataset.ImageType = ["ORIGINAL", "PRIMARY", ""]
     dataset.ViewPosition = position
-    dataset.ImageLaterality = "U" if parameters.view == "chest" else parameters.side
+    dataset.ImageLaterality = _laterality(parameters)
     dataset.PatientOrientation = ["L", "F"] if parameters.view != "lateral" else ["A", "F"]
     dataset.AnatomicRegionSequence = Sequence([_code(region_code, region_meaning)])
     view = _code(view_code, view_meaning)
@@ -95,6 +95,12 @@ def _describe_image(dataset: Dataset, parameters: PhantomParameters) -> None:
     dataset.BurnedInAnnotation = "NO"
     dataset.LossyImageCompression = "00"
     dataset.ImagerPixelSpacing = [_PIXEL_SPACING_MM, _PIXEL_SPACING_MM]
+
+
+def _laterality(parameters: PhantomParameters) -> str:
+    if parameters.view == "chest":
+        return "U"
+    return "B" if parameters.knees > 1 else parameters.side
 
 
 def _add_pixels(dataset: Dataset, parameters: PhantomParameters, seed: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gateway.domain.finding import KneeFinding
+from gateway.domain.finding import Region
 from gateway.domain.outcome import KneeDecision
 from gateway.results import wording
 from gateway.results.canvas import (
@@ -58,6 +58,7 @@ def page_texts(plan: Plan, image: ReportedImage) -> tuple[str, ...]:
     """Every text of the page, for the checks that read it."""
     texts = [wording.label(plan.report.model), image.title, *_captions(image), *_notes(image)]
     texts += [wording.knee_sentence(knee.name, knee.finding, plan.report.model) for knee in image.knees]
+    texts += [f"{_capitalised(wording.unassessed_knee(knee))}: {wording.NOT_ASSESSED}" for knee in image.unassessed]
     return tuple(texts)
 
 
@@ -96,7 +97,7 @@ def _panels(canvas: Canvas, image: ReportedImage) -> None:
     small = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR), dtype=np.uint8)
     plain = np.repeat(small[..., None], 3, axis=2)
     coloured = plain.copy()
-    boxes = [_scaled(knee.finding, scale, size) for knee in image.knees]
+    boxes = [_scaled(knee.finding.region, scale, size) for knee in image.knees]
     for knee, (left, top, right, bottom) in zip(image.knees, boxes, strict=True):
         saliency = normalised_map(knee.finding.saliency)
         if saliency is not None:
@@ -107,15 +108,22 @@ def _panels(canvas: Canvas, image: ReportedImage) -> None:
         canvas.image.paste(Image.fromarray(panel), (x, canvas.y + 24))
         for knee, box in zip(image.knees, boxes, strict=True):
             _frame(canvas, knee.name, box, (x, canvas.y + 24), empty=index == 1 and normalised_map(knee.finding.saliency) is None)
+        for unassessed in image.unassessed:
+            name = f"{_capitalised(wording.unassessed_knee(unassessed))}: {wording.NOT_ASSESSED}"
+            _frame(canvas, name, _scaled(unassessed.region, scale, size), (x, canvas.y + 24), empty=False)
     canvas.y += 24 + size[1] + 16
 
 
-def _scaled(knee: KneeFinding, scale: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _capitalised(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _scaled(region: Region, scale: float, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """The region in panel pixels, at least one pixel wide and high, inside the panel."""
-    left = min(max(round(knee.region.left * scale), 0), size[0] - 1)
-    top = min(max(round(knee.region.top * scale), 0), size[1] - 1)
-    right = min(max(round(knee.region.right * scale), left + 1), size[0])
-    bottom = min(max(round(knee.region.bottom * scale), top + 1), size[1])
+    left = min(max(round(region.left * scale), 0), size[0] - 1)
+    top = min(max(round(region.top * scale), 0), size[1] - 1)
+    right = min(max(round(region.right * scale), left + 1), size[0])
+    bottom = min(max(round(region.bottom * scale), top + 1), size[1])
     return left, top, right, bottom
 
 

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from gateway.config import ResultSettings
 from gateway.dicom.characters import text
-from gateway.domain.finding import KneeFinding, Laterality, NotAssessed, StudyReport
+from gateway.domain.finding import KneeFinding, Laterality, NotAssessed, StudyReport, UnassessedKnee
 from gateway.results import wording
 from gateway.results.evidence import SourceInstance, normalised
 from gateway.results.moment import Moment, moment_of
@@ -36,6 +36,8 @@ class ReportedImage:
     header: Dataset
     presentation: npt.NDArray[np.uint8] | None
     knees: tuple[ReportedKnee, ...]
+    unassessed: tuple[UnassessedKnee, ...]
+    """Knees of this image that were not assessed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +72,9 @@ def plan_of(report: StudyReport, sources: Mapping[str, SourceInstance], settings
         settings=settings,
         moment=moment_of(report.started_at, zone=settings.timezone, source=headers[uids[0]]),
         headers=tuple(headers.values()),
-        images=_images(knees, sources, headers),
+        images=_images(report, knees, sources, headers),
         knees=knees,
-        not_assessed=tuple((_image_name(item.sop_instance_uid, sources), item) for item in report.not_assessed),
+        not_assessed=tuple((_name_of_unassessed(item, sources), item) for item in report.not_assessed),
     )
 
 
@@ -95,7 +97,7 @@ def _named(report: StudyReport) -> tuple[ReportedKnee, ...]:
 
 
 def _images(
-    knees: tuple[ReportedKnee, ...], sources: Mapping[str, SourceInstance], headers: Mapping[str, Dataset]
+    report: StudyReport, knees: tuple[ReportedKnee, ...], sources: Mapping[str, SourceInstance], headers: Mapping[str, Dataset]
 ) -> tuple[ReportedImage, ...]:
     uids = dict.fromkeys(knee.finding.sop_instance_uid for knee in knees)
     return tuple(
@@ -105,9 +107,15 @@ def _images(
             header=headers[uid],
             presentation=sources[uid].presentation,
             knees=tuple(knee for knee in knees if knee.finding.sop_instance_uid == uid),
+            unassessed=tuple(item.knee for item in report.not_assessed if item.sop_instance_uid == uid and item.knee is not None),
         )
         for number, uid in enumerate(uids, 1)
     )
+
+
+def _name_of_unassessed(item: NotAssessed, sources: Mapping[str, SourceInstance]) -> str:
+    name = _image_name(item.sop_instance_uid, sources)
+    return name if item.knee is None else f"{name}, {wording.unassessed_knee(item.knee)}"
 
 
 def _image_name(uid: str, sources: Mapping[str, SourceInstance]) -> str:

@@ -30,6 +30,8 @@ class Page:
     lateralities: tuple[Laterality, ...]
     description: str
     derivation: Code | None
+    text_suspected: bool
+    """Whether its source may show text: then it cannot be said to be free of identity."""
 
 
 def secondary_capture(plan: Plan, page: Page, *, series_instance_uid: str, sop_instance_uid: str) -> Dataset:
@@ -71,7 +73,7 @@ def _settle_capture(image: Dataset, plan: Plan, page: Page) -> None:
     orientation = patient_orientation(page.sources[0]) if page.derivation else None
     image.PatientOrientation = list(orientation) if orientation else ""
     # We draw no identity; an overlay shows what its source shows
-    burned_in = page.derivation is not None and page.sources[0].get("BurnedInAnnotation") == "YES"
+    burned_in = page.derivation is not None and (page.text_suspected or page.sources[0].get("BurnedInAnnotation") == "YES")
     image.BurnedInAnnotation = "YES" if burned_in else "NO"
     image.RecognizableVisualFeatures = "NO"
     if page.lateralities:

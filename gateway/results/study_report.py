@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from pydicom.dataset import Dataset
 
@@ -20,6 +21,9 @@ from gateway.results.secondary_capture import Page, secondary_capture
 from gateway.results.structured_report import structured_report
 
 __all__ = ["BuiltResult", "build_results"]
+
+_BURNED_IN_TEXT: Final = "burned_in_text"
+"""The quality flag of a source whose pixels may hold text, and with it a name."""
 
 
 def build_results(
@@ -55,6 +59,7 @@ def _pages(plan: Plan) -> list[Page]:
         lateralities=tuple(knee.finding.laterality for knee in plan.knees),
         description=wording.CARD_DESCRIPTION,
         derivation=None,
+        text_suspected=False,
     )
     overlays = [
         Page(
@@ -62,9 +67,10 @@ def _pages(plan: Plan) -> list[Page]:
             number=image.number + 1,
             pixels=overlay_page(plan, image),
             sources=(image.header,),
-            lateralities=tuple(knee.finding.laterality for knee in image.knees),
+            lateralities=(*(knee.finding.laterality for knee in image.knees), *(knee.laterality for knee in image.unassessed)),
             description=wording.OVERLAY_DESCRIPTION,
             derivation=codes.GRAD_CAM,
+            text_suspected=any(_BURNED_IN_TEXT in knee.finding.quality_flags for knee in image.knees),
         )
         for image in plan.images
     ]

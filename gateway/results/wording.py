@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
-from gateway.domain.finding import KneeFinding, Laterality, LateralitySource, ModelIdentity, NotAssessed, StudyReport
+from gateway.domain.finding import KneeFinding, Laterality, LateralitySource, ModelIdentity, NotAssessed, StudyReport, UnassessedKnee
 from gateway.domain.outcome import InstanceOutcome, KneeDecision
 
 TITLE: Final = "AI screening of knee radiographs for low bone density"
@@ -18,6 +18,7 @@ HEADLINE_RULE: Final = "Headline rule: flagged when any assessed knee is flagged
 SCORE_CAPTION: Final = "0-100, not a probability"
 NO_POSITIVE_EVIDENCE: Final = "No positive evidence"
 NO_POSITIVE_EVIDENCE_MEANING: Final = "no positive evidence: the network found nothing in this knee that raises the score."
+NOT_ASSESSED: Final = "not assessed"
 NO_SOURCE_PIXELS: Final = "Source pixels not available"
 PERFORMANCE_UNKNOWN: Final = "Performance of these weights: unknown."
 
@@ -55,6 +56,13 @@ OUTCOMES: Final[dict[str, str]] = {
     InstanceOutcome.INELIGIBLE_NOT_A_KNEE: "image does not look like a knee",
     InstanceOutcome.QUALITY_BLANK: "image is blank",
     InstanceOutcome.QUALITY_SMALL_MATRIX: "image has too few pixels",
+    InstanceOutcome.QUALITY_UNDEREXPOSED: "image is underexposed",
+    InstanceOutcome.QUALITY_OVEREXPOSED: "image is overexposed",
+    InstanceOutcome.QUALITY_CLIPPED: "grey values are cut off",
+    InstanceOutcome.QUALITY_CROP_FALLBACK: "the leg could not be told from the background",
+    InstanceOutcome.QUALITY_LOSSY: "image was compressed with loss",
+    InstanceOutcome.QUALITY_BURNED_IN_TEXT: "text may be burned into the image",
+    InstanceOutcome.EXCLUDED_METAL: "metal in the image (screws, staples or a prosthesis)",
     InstanceOutcome.QUALITY_POLARITY_SUSPECT: "grey scale may be inverted",
     InstanceOutcome.EXCLUDED_LATERALITY_CONFLICT: "side of the knee is contradictory",
     InstanceOutcome.FAILED_DECODE: "pixels could not be decoded",
@@ -69,6 +77,22 @@ OUTCOMES: Final[dict[str, str]] = {
     InstanceOutcome.LOST: "stored file is missing",
     InstanceOutcome.CORRUPT: "stored file is damaged",
 }
+
+FLAGS: Final = {
+    "blank": "next to nothing is on the image",
+    "polarity_suspect": "grey scale may be inverted",
+    "not_a_knee": "looks unlike a knee AP radiograph",
+    "metal": "metal suspected",
+    "small_matrix": "few pixels: the image was enlarged for the network",
+    "underexposed": "underexposed",
+    "overexposed": "overexposed",
+    "clipped": "grey values are cut off",
+    "crop_fallback": "the leg could not be told from the background; the whole image was used",
+    "lossy": "the image was compressed with loss",
+    "burned_in_text": "text may be burned into the image",
+    "side_contradicted": "the header names one side but the image shows two knees; side not used",
+}
+"""Quality flags that a result only mentions."""
 
 SIDE_SOURCES: Final = {
     LateralitySource.TAGS: "side from the image's header",
@@ -164,7 +188,13 @@ def reason(outcome: str) -> str:
 
 
 def quality_flag(flag: str) -> str:
-    return flag.replace("_", " ").replace("-", " ").strip()
+    return FLAGS.get(flag) or flag.replace("_", " ").replace("-", " ").strip()
+
+
+def unassessed_knee(knee: UnassessedKnee) -> str:
+    """ "right knee", "left knee", or "knee 1 from the image's left"."""
+    names = {Laterality.RIGHT: "right knee", Laterality.LEFT: "left knee"}
+    return names.get(knee.laterality, f"knee {knee.position} from the image's left")
 
 
 def inputs(knee: KneeFinding) -> str:
@@ -183,8 +213,12 @@ def summary(report: StudyReport, sides: tuple[str, ...]) -> str:
         for name, knee in zip(sides, report.knees, strict=True)
     ]
     sentences.insert(0, f"Study headline: {headline(report).rstrip('.')}. {HEADLINE_RULE}")
-    if report.not_assessed:
-        sentences.append(f"Not assessed: {len(report.not_assessed)} further image(s), see quality findings.")
+    sentences += [
+        f"Not assessed: {unassessed_knee(item.knee)}, {reason(item.outcome)}." for item in report.not_assessed if item.knee is not None
+    ]
+    images = sum(item.knee is None for item in report.not_assessed)
+    if images:
+        sentences.append(f"Not assessed: {images} further image(s), see quality findings.")
     return " ".join(sentences)
 
 
@@ -199,7 +233,8 @@ def _short_score(knee: KneeFinding, model: ModelIdentity) -> str:
 
 
 def not_assessed_finding(item: NotAssessed) -> str:
-    return f"Not assessed: {reason(item.outcome)}: instance {item.sop_instance_uid}"
+    which = f", {unassessed_knee(item.knee)}" if item.knee is not None else ""
+    return f"Not assessed: {reason(item.outcome)}: instance {item.sop_instance_uid}{which}"
 
 
 def limits(report: StudyReport) -> tuple[str, ...]:

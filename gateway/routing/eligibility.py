@@ -12,7 +12,6 @@ from gateway.config import EligibilitySettings
 from gateway.dicom.codes import AP_VIEWS, BILATERAL, KNEE_REGIONS, LATERAL_VIEWS, LEFT, PA_VIEWS, RIGHT
 from gateway.dicom.uids import ASSESSABLE_SOP_CLASSES, DX_FOR_PROCESSING
 from gateway.domain.attributes import Code, InstanceAttributes
-from gateway.domain.finding import Laterality, LateralitySource
 from gateway.domain.outcome import InstanceOutcome
 
 _MODALITIES: Final = ("DX", "CR")
@@ -43,9 +42,11 @@ class Refusal:
 _Check = Callable[[InstanceAttributes, EligibilitySettings], Refusal | None]
 
 
-def check(attributes: InstanceAttributes, settings: EligibilitySettings) -> Refusal | None:
-    """None when the header makes the instance eligible."""
+def check(attributes: InstanceAttributes, settings: EligibilitySettings, *, accept_for_processing: bool = False) -> Refusal | None:
+    """None when the header makes the instance eligible. accept_for_processing: whether the bundle was made for raw detector data too."""
     for one in _CASCADE:
+        if one is _intent and accept_for_processing:
+            continue
         refusal = one(attributes, settings)
         if refusal is not None:
             return refusal
@@ -62,13 +63,17 @@ def _modality(attributes: InstanceAttributes, _settings: EligibilitySettings) ->
     return Refusal(InstanceOutcome.INELIGIBLE_MODALITY, "Modality")
 
 
-def _sop_class(attributes: InstanceAttributes, _settings: EligibilitySettings) -> Refusal | None:
-    """For Processing pixels are not what a radiologist sees, nor what the network was trained on."""
+def _intent(attributes: InstanceAttributes, _settings: EligibilitySettings) -> Refusal | None:
+    """For Processing pixels are not what a radiologist sees, nor, unless the bundle says so, what the network was trained on."""
     if attributes.identity.sop_class_uid == DX_FOR_PROCESSING:
         return Refusal(InstanceOutcome.INELIGIBLE_INTENT_PROCESSING, "SOPClassUID")
     if attributes.presentation_intent == "FOR PROCESSING":
         return Refusal(InstanceOutcome.INELIGIBLE_INTENT_PROCESSING, "PresentationIntentType")
-    if attributes.identity.sop_class_uid not in ASSESSABLE_SOP_CLASSES:
+    return None
+
+
+def _sop_class(attributes: InstanceAttributes, _settings: EligibilitySettings) -> Refusal | None:
+    if attributes.identity.sop_class_uid not in (*ASSESSABLE_SOP_CLASSES, DX_FOR_PROCESSING):
         return Refusal(InstanceOutcome.INELIGIBLE_SOP_CLASS, "SOPClassUID")
     if attributes.frames != 1:
         return Refusal(InstanceOutcome.INELIGIBLE_MULTI_FRAME, "NumberOfFrames")
@@ -127,7 +132,7 @@ def _coded_view(code: Code) -> str:
     return "OTHER"
 
 
-def _sides(attributes: InstanceAttributes) -> set[str]:
+def named_sides(attributes: InstanceAttributes) -> set[str]:
     """Every side that a tag or code names: R, L, B (both)."""
     named = {side for side in (attributes.laterality, attributes.image_laterality) if side in ("R", "L", "B")}
     for side, codes in (("R", RIGHT), ("L", LEFT), ("B", BILATERAL)):
@@ -138,7 +143,7 @@ def _sides(attributes: InstanceAttributes) -> set[str]:
 
 def _laterality(attributes: InstanceAttributes, _settings: EligibilitySettings) -> Refusal | None:
     """Tags that name two sides: a wrong side is worse than no result."""
-    if len(_sides(attributes)) > 1:
+    if len(named_sides(attributes)) > 1:
         return Refusal(InstanceOutcome.EXCLUDED_LATERALITY_CONFLICT, "Laterality, ImageLaterality, AnatomicRegionModifierSequence")
     return None
 
@@ -160,7 +165,7 @@ def _age(attributes: InstanceAttributes, settings: EligibilitySettings) -> Refus
     return None
 
 
-_CASCADE: Final[tuple[_Check, ...]] = (_own_result, _modality, _sop_class, _body_part, _view, _laterality, _age)
+_CASCADE: Final[tuple[_Check, ...]] = (_own_result, _modality, _intent, _sop_class, _body_part, _view, _laterality, _age)
 
 
 def age_years(attributes: InstanceAttributes) -> int | None:
@@ -197,14 +202,6 @@ def _date(value: str) -> date | None:
         return datetime.strptime(value, "%Y%m%d").date()  # noqa: DTZ007  a DICOM DA has no zone
     except ValueError:
         return None
-
-
-def side_of(attributes: InstanceAttributes) -> tuple[Laterality, LateralitySource]:
-    """The side that the tags name, for an image of one knee."""
-    sides = _sides(attributes)
-    if len(sides) == 1 and (side := sides.pop()) in ("R", "L"):
-        return Laterality(side), LateralitySource.TAGS
-    return Laterality.UNKNOWN, LateralitySource.UNKNOWN
 
 
 def _mentions(texts: Sequence[str], words: Sequence[str]) -> bool:

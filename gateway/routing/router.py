@@ -23,8 +23,10 @@ class Decision:
 class Router:
     """Routes in their order; the first whose condition holds takes the instance. ConfigurationError for a wrong condition."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, accept_for_processing: bool = False) -> None:
+        """accept_for_processing: the bundle's word (`preprocessing.accept_for_processing`)."""
         self._eligibility = settings.eligibility
+        self._accept_for_processing = accept_for_processing
         self._routes: tuple[tuple[RouteSettings, Condition], ...] = tuple(
             (route, compile_condition(route.when, f"routes.{route.name}.when")) for route in settings.routes
         )
@@ -33,7 +35,7 @@ class Router:
         route = next((route for route, condition in self._routes if condition.holds(lookup)), None)
         if route is None:
             return Decision(None, InstanceOutcome.INELIGIBLE_ROUTE, "no route matched")
-        refusal = check(attributes, self._eligibility)
+        refusal = check(attributes, self._eligibility, accept_for_processing=self._accept_for_processing)
         if refusal is not None:
             return Decision(route.name, refusal.outcome, refusal.reason)
         return Decision(route.name, None, "eligible")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from gateway.domain.assessment import Analysis, Assessment, StoredInstance
+from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
 from gateway.domain.finding import Laterality, LateralitySource, Region
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
@@ -92,10 +92,11 @@ class Instances:
         with self._database.reading() as session:
             return session.scalar(select(InstanceRow.id).where(InstanceRow.state != InstanceState.LOST).limit(1)) is not None
 
-    def sides(self, instance_id: str) -> frozenset[str]:
-        """The sides of an instance's assessments."""
+    def sides(self, instance_id: str) -> frozenset[tuple[int, str]]:
+        """Position and side of every knee of an instance, whatever bundle looked at it."""
         with self._database.reading() as session:
-            return frozenset(session.scalars(select(AssessmentRow.laterality).where(AssessmentRow.instance_id == instance_id)))
+            rows = session.execute(select(AssessmentRow.position, AssessmentRow.laterality).where(AssessmentRow.instance_id == instance_id))
+            return frozenset((row.position, row.laterality) for row in rows)
 
     def analysis_is_open(self, study_instance_uid: str) -> bool:
         """True while an analysis of the study waits or runs."""
@@ -159,6 +160,9 @@ class Instances:
             reason=analysis.reason,
             route=analysis.route,
         )
+        if analysis.outcome is InstanceOutcome.FAILED_IMPLAUSIBLE:
+            # an alarm of its own: not this image but the network or its device is ill
+            record(session, Event.OUTPUT_IMPLAUSIBLE, actor=claim.owner, instance_id=row.id, code=analysis.outcome.value)
         if state in _IN_A_REPORT:
             enqueue(session, JobKind.REPORT_STUDY, row.study_instance_uid, row.study_instance_uid, actor=claim.owner)
 
@@ -222,6 +226,7 @@ def _stored(row: InstanceRow) -> StoredInstance:
 
 
 def _assessment_row(instance: InstanceRow, assessment: Assessment) -> AssessmentRow:
+    reading = assessment.reading
     return AssessmentRow(
         id=new_id(),
         instance_id=instance.id,
@@ -230,12 +235,12 @@ def _assessment_row(instance: InstanceRow, assessment: Assessment) -> Assessment
         laterality=assessment.laterality,
         laterality_source=assessment.laterality_source,
         decision=assessment.decision,
-        logit=assessment.logit,
-        score=assessment.score,
-        threshold=assessment.threshold,
-        severity_logit=assessment.severity_logit,
-        severity_score=assessment.severity_score,
-        t_score=assessment.t_score,
+        logit=reading.logit if reading else None,
+        score=reading.score if reading else None,
+        threshold=reading.threshold if reading else None,
+        severity_logit=reading.severity_logit if reading else None,
+        severity_score=reading.severity_score if reading else None,
+        t_score=reading.t_score if reading else None,
         age_years=assessment.age_years,
         sex=assessment.sex,
         covariate_source=assessment.covariate_source,
@@ -244,11 +249,13 @@ def _assessment_row(instance: InstanceRow, assessment: Assessment) -> Assessment
         region_right=assessment.region.right,
         region_bottom=assessment.region.bottom,
         quality_flags=list(assessment.quality_flags),
-        saliency_file=assessment.saliency_file,
-        saliency_digest=assessment.saliency_digest,
+        measures=dict(assessment.measures),
+        pixel_notes=list(assessment.pixel_notes),
+        saliency_file=reading.saliency_file if reading else None,
+        saliency_digest=reading.saliency_digest if reading else None,
         preprocessed_digest=assessment.preprocessed_digest,
         pixel_digest=assessment.pixel_digest,
-        engine_profile=assessment.engine_profile,
+        engine_profile=reading.engine_profile if reading else None,
         bundle_hash=assessment.bundle_hash,
         shaping_hash=assessment.shaping_hash,
         started_at=assessment.started_at,
@@ -262,23 +269,37 @@ def _assessment(row: AssessmentRow) -> Assessment:
         laterality=Laterality(row.laterality),
         laterality_source=LateralitySource(row.laterality_source),
         decision=KneeDecision(row.decision),
-        logit=row.logit,
-        score=row.score,
-        threshold=row.threshold,
-        severity_logit=row.severity_logit,
-        severity_score=row.severity_score,
-        t_score=row.t_score,
+        reading=_reading(row),
         age_years=row.age_years,
         sex=row.sex,
         covariate_source=row.covariate_source,
         region=Region(left=row.region_left, top=row.region_top, right=row.region_right, bottom=row.region_bottom),
         quality_flags=tuple(row.quality_flags),
-        saliency_file=row.saliency_file,
-        saliency_digest=row.saliency_digest,
+        measures=dict(row.measures),
+        pixel_notes=tuple(row.pixel_notes),
         preprocessed_digest=row.preprocessed_digest,
         pixel_digest=row.pixel_digest,
-        engine_profile=row.engine_profile,
         bundle_hash=row.bundle_hash,
         shaping_hash=row.shaping_hash,
         started_at=row.started_at,
+    )
+
+
+def _reading(row: AssessmentRow) -> KeptReading | None:
+    """All of it or nothing: a check constraint of the table holds that."""
+    numbers, files = (row.logit, row.score, row.threshold), (row.saliency_file, row.saliency_digest, row.engine_profile)
+    if None in numbers or None in files:
+        return None
+    logit, score, threshold = cast("tuple[float, float, float]", numbers)
+    saliency_file, saliency_digest, engine_profile = cast("tuple[str, str, str]", files)
+    return KeptReading(
+        logit=logit,
+        score=score,
+        threshold=threshold,
+        severity_logit=row.severity_logit,
+        severity_score=row.severity_score,
+        t_score=row.t_score,
+        saliency_file=saliency_file,
+        saliency_digest=saliency_digest,
+        engine_profile=engine_profile,
     )

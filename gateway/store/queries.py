@@ -206,9 +206,12 @@ def _knee_story(row: AssessmentRow) -> KneeStory:
         position=row.position,
         laterality=row.laterality,
         decision=row.decision,
-        score=round(row.score, 2),
-        threshold=round(100 * row.threshold, 2),
+        laterality_source=row.laterality_source,
+        score=None if row.score is None else round(row.score, 2),
+        threshold=None if row.threshold is None else round(100 * row.threshold, 2),
         quality_flags=tuple(row.quality_flags),
+        measures=dict(row.measures),
+        pixel_notes=tuple(row.pixel_notes),
         engine_profile=row.engine_profile,
     )
 

@@ -30,9 +30,9 @@ def head_revision(database: Database) -> str | None:
     return ScriptDirectory.from_config(_alembic(database)).get_current_head()
 
 
-def migrate(database: Database) -> None:
+def migrate(database: Database, revision: str = "head") -> None:
     """Moves the schema to this release's. Several processes may call it at once: one does it, the others wait."""
-    command.upgrade(_alembic(database), "head")
+    command.upgrade(_alembic(database), revision)
 
 
 def ensure(database: Database) -> None:

@@ -5,7 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -39,6 +53,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
             "fk": "fk_%(table_name)s_%(column_0_name)s",
@@ -159,7 +174,14 @@ class JobRow(Base):
 
 class AssessmentRow(Base):
     __tablename__ = "assessment"
-    __table_args__ = (UniqueConstraint("instance_id", "position", "bundle_hash", "shaping_hash"),)
+    __table_args__ = (
+        UniqueConstraint("instance_id", "position", "bundle_hash", "shaping_hash"),
+        CheckConstraint(
+            "(decision IN ('flagged', 'not_flagged')) = (logit IS NOT NULL AND score IS NOT NULL AND threshold IS NOT NULL"
+            " AND saliency_file IS NOT NULL AND saliency_digest IS NOT NULL AND engine_profile IS NOT NULL)",
+            name="reading",
+        ),
+    )
 
     id: Mapped[str] = mapped_column(_Id, primary_key=True)
     instance_id: Mapped[str] = mapped_column(_Id, ForeignKey("instance.id"))
@@ -168,9 +190,10 @@ class AssessmentRow(Base):
     laterality: Mapped[str] = mapped_column(String(1))
     laterality_source: Mapped[str] = mapped_column(String(16))
     decision: Mapped[str] = mapped_column(_Code)
-    logit: Mapped[float]
-    score: Mapped[float]
-    threshold: Mapped[float]
+    logit: Mapped[float | None]
+    """None, as all that comes from the network, for a knee that it was not asked about; `decision` says why."""
+    score: Mapped[float | None]
+    threshold: Mapped[float | None]
     severity_logit: Mapped[float | None]
     severity_score: Mapped[float | None]
     t_score: Mapped[float | None]
@@ -182,11 +205,14 @@ class AssessmentRow(Base):
     region_right: Mapped[int]
     region_bottom: Mapped[int]
     quality_flags: Mapped[list[str]]
-    saliency_file: Mapped[str] = mapped_column(String(128))
-    saliency_digest: Mapped[str] = mapped_column(_Digest)
+    measures: Mapped[dict[str, Any]]
+    """Measured value by quality flag; docs/quality.md has their units."""
+    pixel_notes: Mapped[list[str]]
+    saliency_file: Mapped[str | None] = mapped_column(String(128))
+    saliency_digest: Mapped[str | None] = mapped_column(_Digest)
     preprocessed_digest: Mapped[str] = mapped_column(_Digest)
     pixel_digest: Mapped[str] = mapped_column(_Digest)
-    engine_profile: Mapped[str] = mapped_column(String(64))
+    engine_profile: Mapped[str | None] = mapped_column(String(64))
     bundle_hash: Mapped[str] = mapped_column(_Digest)
     shaping_hash: Mapped[str] = mapped_column(_Digest)
     started_at: Mapped[datetime]

@@ -1,28 +1,32 @@
-"""One instance: is it eligible, and if so, what does the network say. Ends in one transaction."""
+"""One instance: route, decode, judge, assess each knee. Its outcome and its assessments go into the store in one transaction."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
+from gateway.config import QualitySettings
 from gateway.dicom.attributes import lookup, read_attributes
 from gateway.dicom.part10 import read_header
-from gateway.domain.assessment import Analysis, Assessment, StoredInstance
+from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
 from gateway.domain.attributes import InstanceAttributes
-from gateway.domain.finding import Region
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
-from gateway.domain.outcome import InstanceOutcome, InstanceState
+from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision
 from gateway.errors import GatewayError
 from gateway.events import Event
 from gateway.inference.analyzer import Analyzer, Reading, covariates_of
-from gateway.inference.decoder import Decoder, Prepared
-from gateway.routing.eligibility import age_years, side_of
+from gateway.inference.decoder import Decoder, Prepared, PreparedKnee
+from gateway.inference.sides import Side, knee_sides
+from gateway.routing.eligibility import age_years, named_sides
+from gateway.routing.quality import Judgement, judge
 from gateway.routing.router import Decision, Router
 from gateway.store.instances import Instances
 from gateway.store.spool import Spool
@@ -30,6 +34,22 @@ from gateway.workers.evidence_file import verified_path
 from gateway.workers.worker import Ending
 
 _OUTCOMES = {outcome.value: outcome for outcome in InstanceOutcome}
+_BOTH: Final = "B"
+SIDE_CONTRADICTED: Final = "side_contradicted"
+"""Flag: the header names one side and the image shows two knees."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    outcome: InstanceOutcome
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _JudgedKnee:
+    prepared: PreparedKnee
+    side: Side
+    judgement: Judgement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +61,7 @@ class AnalyzeInstance:
     router: Router
     decoder: Decoder
     analyzer: Analyzer
+    quality: QualitySettings
     bundle_hash: str
     shaping_hash: str
 
@@ -62,85 +83,117 @@ class AnalyzeInstance:
         if decision.outcome is not None:
             return Analysis(instance_id=instance.instance_id, outcome=decision.outcome, reason=decision.reason, route=decision.route)
         prepared = self.decoder.prepare(path)
-        refusal = self._same_uid(instance, attributes, prepared) or _image_refusal(prepared)
-        if refusal is not None:
-            return Analysis(
-                instance_id=instance.instance_id,
-                outcome=refusal[0],
-                reason=refusal[1],
-                route=decision.route,
-                pixel_digest=prepared.pixel_digest,
-            )
+        named = frozenset(named_sides(attributes))
+        sides = knee_sides(named, _row_direction(attributes), len(prepared.knees))
+        image = judge(prepared.measures, self.quality)
+        refused = self._same_uid(instance, prepared, sides) or _image_refusal(prepared, image, named)
+        assessments: tuple[Assessment, ...] = ()
+        if refused is None:
+            knees = [_JudgedKnee(knee, side, judge(knee.measures, self.quality)) for knee, side in zip(prepared.knees, sides, strict=True)]
+            refused = _every_knee_refused(knees)
+            assessments = self._assess(attributes, prepared, knees, _flags_of_image(image, named, knees), claim.first_claimed_at)
         return Analysis(
             instance_id=instance.instance_id,
-            outcome=InstanceOutcome.ASSESSED,
-            reason=decision.reason,
+            outcome=InstanceOutcome.ASSESSED if refused is None else refused.outcome,
+            reason=decision.reason if refused is None else refused.reason,
             route=decision.route,
             pixel_digest=prepared.pixel_digest,
-            assessments=(self._assess(attributes, prepared, claim.first_claimed_at),),
+            assessments=assessments,
         )
 
-    def _same_uid(self, instance: StoredInstance, attributes: InstanceAttributes, prepared: Prepared) -> tuple[InstanceOutcome, str] | None:
-        """Another data set of this UID was assessed. A variant has its pixels, patient and side; anything else a person decides."""
+    def _same_uid(self, instance: StoredInstance, prepared: Prepared, sides: Sequence[Side]) -> _Refused | None:
+        """Another data set of this UID was assessed. A variant has its pixels, patient and sides; anything else a person decides."""
         others = [other for other in self.instances.same_sop_instance(instance) if other.state == InstanceState.ASSESSED]
+        ours = frozenset((position, side.value) for position, (side, _) in enumerate(sides, 1))
         for other in others:
             if other.pixel_digest != prepared.pixel_digest:
-                return InstanceOutcome.CONFLICT, "same SOP Instance UID, other pixels"
+                return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other pixels")
             if (other.issuer_of_patient_id, other.patient_id) != (instance.issuer_of_patient_id, instance.patient_id):
-                return InstanceOutcome.CONFLICT, "same SOP Instance UID, other patient"
+                return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other patient")
             if other.study_instance_uid != instance.study_instance_uid:
-                return InstanceOutcome.CONFLICT, "same SOP Instance UID, other study"
-            if self.instances.sides(other.instance_id) != {side_of(attributes)[0].value}:
-                return InstanceOutcome.CONFLICT, "same SOP Instance UID, other side"
-        return (InstanceOutcome.VARIANT, "same SOP Instance UID and pixels, other header") if others else None
+                return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other study")
+            if self.instances.sides(other.instance_id) != ours:
+                return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other side")
+        return _Refused(InstanceOutcome.VARIANT, "same SOP Instance UID and pixels, other header") if others else None
 
-    def _assess(self, attributes: InstanceAttributes, prepared: Prepared, started_at: datetime) -> Assessment:
+    def _assess(
+        self,
+        attributes: InstanceAttributes,
+        prepared: Prepared,
+        knees: Sequence[_JudgedKnee],
+        flags_of_image: tuple[str, ...],
+        started_at: datetime,
+    ) -> tuple[Assessment, ...]:
+        """One assessment per knee; the network sees those that nothing refuses, in one batch."""
         age = age_years(attributes)
         covariates = covariates_of(
             age_years=age, sex=attributes.patient_sex, size_m=attributes.patient_size_m, weight_kg=attributes.patient_weight_kg
         )
-        reading = self.analyzer.read(prepared, covariates)
-        saliency_file, saliency_digest = self._keep_saliency(reading)
-        laterality, source = side_of(attributes)
-        return Assessment(
-            position=1,
-            laterality=laterality,
-            laterality_source=source,
-            decision=reading.decision,
+        accepted = [knee.prepared for knee in knees if knee.judgement.refusal is None]
+        read = self.analyzer.read(accepted, covariates) if accepted else ()
+        readings = dict(zip((knee.position for knee in accepted), read, strict=True))
+        return tuple(
+            Assessment(
+                position=knee.prepared.position,
+                laterality=knee.side[0],
+                laterality_source=knee.side[1],
+                decision=reading.decision if reading else KneeDecision(knee.judgement.refusal or ""),
+                reading=self._kept(reading) if reading else None,
+                age_years=age,
+                sex=attributes.patient_sex if attributes.patient_sex in ("M", "F") else None,
+                covariate_source="header" if covariates is not None else "none",
+                region=knee.prepared.region,
+                quality_flags=(*flags_of_image, *knee.judgement.warnings),
+                measures={**prepared.measures, **knee.prepared.measures},
+                pixel_notes=prepared.notes,
+                preprocessed_digest=knee.prepared.image_sha256,
+                pixel_digest=prepared.pixel_digest,
+                bundle_hash=self.bundle_hash,
+                shaping_hash=self.shaping_hash,
+                started_at=started_at,
+            )
+            for knee in knees
+            for reading in (readings.get(knee.prepared.position),)
+        )
+
+    def _kept(self, reading: Reading) -> KeptReading:
+        buffer = BytesIO()
+        np.save(buffer, reading.saliency.astype(np.float32), allow_pickle=False)
+        content = buffer.getvalue()
+        return KeptReading(
             logit=reading.logit,
             score=reading.score,
             threshold=reading.threshold,
             severity_logit=reading.severity_logit,
             severity_score=reading.severity_score,
             t_score=reading.t_score,
-            age_years=age,
-            sex=attributes.patient_sex if attributes.patient_sex in ("M", "F") else None,
-            covariate_source="header" if covariates is not None else "none",
-            region=Region(left=prepared.left, top=prepared.top, right=prepared.right, bottom=prepared.bottom),
-            quality_flags=prepared.flags,
-            saliency_file=saliency_file,
-            saliency_digest=saliency_digest,
-            preprocessed_digest=prepared.image_sha256,
-            pixel_digest=prepared.pixel_digest,
-            engine_profile=self.analyzer.profile,
-            bundle_hash=self.bundle_hash,
-            shaping_hash=self.shaping_hash,
-            started_at=started_at,
+            saliency_file=self.spool.write("saliency", new_id(), (content,)),
+            saliency_digest=hashlib.sha256(content).hexdigest(),
+            engine_profile=reading.profile,
         )
 
-    def _keep_saliency(self, reading: Reading) -> tuple[str, str]:
-        buffer = BytesIO()
-        np.save(buffer, reading.saliency.astype(np.float32), allow_pickle=False)
-        content = buffer.getvalue()
-        return self.spool.write("saliency", new_id(), (content,)), hashlib.sha256(content).hexdigest()
 
-
-def _image_refusal(prepared: Prepared) -> tuple[InstanceOutcome, str] | None:
-    if prepared.blank:
-        return InstanceOutcome.QUALITY_BLANK, "pixels"
-    if "polarity_suspect" in prepared.flags:
-        # bright air around a dark leg: the network would score a negative
-        return InstanceOutcome.QUALITY_POLARITY_SUSPECT, "pixels"
-    if prepared.knees > 1:
-        return InstanceOutcome.INELIGIBLE_BILATERAL, "pixels"
+def _image_refusal(prepared: Prepared, judgement: Judgement, named: frozenset[str]) -> _Refused | None:
+    if judgement.refusal is not None:
+        return _Refused(judgement.refusal, "pixels")
+    if len(prepared.knees) == 1 and _BOTH in named:
+        # the header speaks of two knees and one was found: the network would see two legs as one
+        return _Refused(InstanceOutcome.INELIGIBLE_BILATERAL, "one knee found, the header names both")
     return None
+
+
+def _every_knee_refused(knees: Sequence[_JudgedKnee]) -> _Refused | None:
+    """With nothing left for the network the image is not assessed, for the reason of its first knee."""
+    refusals = [knee.judgement.refusal for knee in knees]
+    return _Refused(refusals[0], "every knee") if refusals[0] is not None and None not in refusals else None
+
+
+def _row_direction(attributes: InstanceAttributes) -> str:
+    """PS3.3 C.7.6.1.1.1: the first of two values is the direction of the rows; one value alone says nothing that can be relied on."""
+    orientation = attributes.patient_orientation
+    return orientation[0].upper() if len(orientation) == 2 else ""  # noqa: PLR2004
+
+
+def _flags_of_image(judgement: Judgement, named: frozenset[str], knees: Sequence[_JudgedKnee]) -> tuple[str, ...]:
+    contradicted = len(knees) > 1 and bool(named - {_BOTH})
+    return (*judgement.warnings, SIDE_CONTRADICTED) if contradicted else judgement.warnings

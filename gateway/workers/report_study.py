@@ -17,8 +17,8 @@ from gateway.dicom.attributes import read_attributes
 from gateway.dicom.characters import text
 from gateway.dicom.part10 import read_header
 from gateway.dicom.uids import derived_uid
-from gateway.domain.assessment import Assessment, StoredInstance
-from gateway.domain.finding import KneeFinding, ModelIdentity, NotAssessed, Predecessor, StudyReport
+from gateway.domain.assessment import Assessment, KeptReading, StoredInstance
+from gateway.domain.finding import KneeFinding, ModelIdentity, NotAssessed, Predecessor, StudyReport, UnassessedKnee
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceOutcome, InstanceState, Policy, Release
@@ -55,6 +55,10 @@ _FROM_STRICTEST: Final = (Policy.SHADOW, Policy.SILENT, Policy.POSITIVE_ONLY, Po
 class _Knee:
     instance: StoredInstance
     assessment: Assessment
+
+    @property
+    def assessed(self) -> bool:
+        return self.assessment.decision.assessed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,16 +138,15 @@ class ReportStudy:
         parts: tuple[str, ...],
         assessment_set: str,
     ) -> str:
+        assessed = [knee for knee in knees if knee.assessed]
         current = self.results.current_report(claim.subject)
         sent_before = self.results.last_sent_report(claim.subject)
         report = StudyReport(
             study_instance_uid=claim.subject,
-            knees=tuple(self._finding(knee) for knee in knees),
-            not_assessed=tuple(
-                NotAssessed(sop_instance_uid=i.sop_instance_uid, sop_class_uid=i.sop_class_uid, outcome=i.outcome or "") for i in refused
-            ),
+            knees=tuple(self._finding(knee, knee.assessment.reading) for knee in assessed if knee.assessment.reading is not None),
+            not_assessed=(*(_refused_image(i) for i in refused), *(_refused_knee(knee) for knee in knees if not knee.assessed)),
             model=self.model,
-            started_at=max((knee.assessment.started_at for knee in knees), default=claim.first_claimed_at),
+            started_at=max((knee.assessment.started_at for knee in assessed), default=claim.first_claimed_at),
             revision=1 if current is None else current.revision + 1,
             predecessor=Predecessor(
                 sop_class_uid=sent_before.sop_class_uid,
@@ -156,7 +159,7 @@ class ReportStudy:
             show_t_score=self.settings.results.show_t_score,
         )
         shown = visible(report, route.policy)
-        sources = self._sources(knees, refused if not knees else ())
+        sources = self._sources(assessed, refused if not assessed else ())
         _one_person(tuple(sources.values()))
         release = release_for(
             route.policy,
@@ -207,9 +210,9 @@ class ReportStudy:
             return "exists"
         return release.value
 
-    def _finding(self, knee: _Knee) -> KneeFinding:
+    def _finding(self, knee: _Knee, reading: KeptReading) -> KneeFinding:
         assessment = knee.assessment
-        content = self.spool.read_verified(assessment.saliency_file, assessment.saliency_digest)
+        content = self.spool.read_verified(reading.saliency_file, reading.saliency_digest)
         saliency = np.load(BytesIO(content), allow_pickle=False)
         return KneeFinding(
             sop_instance_uid=knee.instance.sop_instance_uid,
@@ -217,15 +220,15 @@ class ReportStudy:
             laterality_source=assessment.laterality_source,
             position=assessment.position,
             decision=assessment.decision,
-            logit=assessment.logit,
-            score=assessment.score,
-            severity_score=assessment.severity_score,
-            t_score=assessment.t_score,
+            logit=reading.logit,
+            score=reading.score,
+            severity_score=reading.severity_score,
+            t_score=reading.t_score,
             age_years=assessment.age_years,
             sex=assessment.sex,
             region=assessment.region,
             quality_flags=assessment.quality_flags,
-            engine_profile=assessment.engine_profile,
+            engine_profile=reading.engine_profile,
             pixel_digest=assessment.pixel_digest,
             saliency=tuple(tuple(float(value) for value in row) for row in saliency),
         )
@@ -248,6 +251,21 @@ class ReportStudy:
         except ValueError:
             return None
         return local.replace(tzinfo=ZoneInfo(self.settings.results.timezone))
+
+
+def _refused_image(instance: StoredInstance) -> NotAssessed:
+    return NotAssessed(sop_instance_uid=instance.sop_instance_uid, sop_class_uid=instance.sop_class_uid, outcome=instance.outcome or "")
+
+
+def _refused_knee(knee: _Knee) -> NotAssessed:
+    """One knee of an image whose other knee was assessed."""
+    assessment = knee.assessment
+    return NotAssessed(
+        sop_instance_uid=knee.instance.sop_instance_uid,
+        sop_class_uid=knee.instance.sop_class_uid,
+        outcome=assessment.decision.value,
+        knee=UnassessedKnee(position=assessment.position, laterality=assessment.laterality, region=assessment.region),
+    )
 
 
 def _unique(knees: Sequence[_Knee]) -> list[_Knee]:

@@ -16,11 +16,11 @@ from tests.peers import dcmtk
 from tests.peers.orthanc import Orthanc
 from tests.peers.raw_scu import send_file, split
 
-# file: (how it is sent, DIMSE status, outcome). Bilateral films are refused for now (docs/adr/0006).
+# file: (how it is sent, DIMSE status, outcome)
 EXPECTED: dict[str, tuple[str, str, str]] = {
     "d01": ("storescu", "0000", "assessed"),
-    "d02": ("storescu", "0000", "ineligible_bilateral"),
-    "d03": ("storescu", "0000", "ineligible_bilateral"),
+    "d02": ("storescu", "0000", "assessed"),
+    "d03": ("storescu", "0000", "assessed"),
     "d05": ("storescu", "0000", "assessed"),
     "d06": ("storescu", "0000", "ineligible_intent_processing"),
     "d07": ("storescu", "0000", "ineligible_sop_class"),
@@ -39,6 +39,7 @@ EXPECTED: dict[str, tuple[str, str, str]] = {
     "r10": ("ingest", "refused", "no DICOM preamble"),
     "r11": ("storescu", "0000", "ineligible_modality"),
 }
+CR = "1.2.840.10008.5.1.4.1.1.1"
 ASSESSED = [name for name, (_, _, outcome) in EXPECTED.items() if outcome == "assessed"]
 
 
@@ -91,6 +92,49 @@ def test_every_case_ends_as_its_readme_says(
                 )
             print(f"{name:6}{found[name][0]:12}{found[name][1]:34}{', '.join(results) or '-'}")
     assert found == {name: (status, outcome) for name, (_, status, outcome) in EXPECTED.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "sides", "decided"),
+    [("d01", ["L"], [True]), ("d02", ["U", "U"], [True, True]), ("d05", ["L"], [True])],
+)
+def test_each_knee_of_a_case_is_assessed_with_the_side_that_is_known(
+    gateway: Serving, sent: dict[str, Path], name: str, sides: list[str], decided: list[bool]
+) -> None:
+    knees = gateway.queries().explain(split(sent[name])[1]).instances[0].knees
+    assert [knee.laterality for knee in knees] == sides
+    assert [knee.score is not None for knee in knees] == decided
+    assert all(knee.decision in ("flagged", "not_flagged") for knee in knees)
+
+
+def test_knee_with_screws_is_excluded_and_the_other_one_is_assessed(gateway: Serving, sent: dict[str, Path]) -> None:
+    knees = gateway.queries().explain(split(sent["d03"])[1]).instances[0].knees
+    assert [knee.laterality for knee in knees] == ["U", "U"]
+    assert sorted("excluded_metal" if knee.decision == "excluded_metal" else "assessed" for knee in knees) == ["assessed", "excluded_metal"]
+
+
+LIARS = ("r01", "r02", "r03", "r04", "r05", "r06")
+"""Lower leg, hip, chests and an elbow whose header is made to say knee AP. r05 is a CR only in its Modality: its class is made one too."""
+
+
+def test_what_is_no_knee_is_refused_by_its_pixels_when_its_header_lies(gateway: Serving, sent: dict[str, Path], tmp_path: Path) -> None:
+    uids = {}
+    for number, name in enumerate(LIARS, 1):
+        liar = dcmread(sent[name])
+        liar.SOPClassUID = liar.file_meta.MediaStorageSOPClassUID = CR
+        liar.Modality, liar.BodyPartExamined, liar.ViewPosition, liar.PatientAge = "CR", "KNEE", "AP", "065Y"
+        for keyword in ("AnatomicRegionSequence", "ViewCodeSequence", "PatientBirthDate", "PresentationIntentType", "NumberOfFrames"):
+            if keyword in liar:
+                del liar[keyword]
+        liar.SOPInstanceUID = liar.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.3680043.10.511.9.{number}"
+        liar.StudyInstanceUID = f"1.2.826.0.1.3680043.10.511.8.{number}"
+        path = tmp_path / f"{name}.dcm"
+        liar.save_as(path, enforce_file_format=True)
+        dcmtk.storescu([path], port=gateway.port, syntax=split(path)[2])
+        uids[name] = liar.SOPInstanceUID
+    gateway.wait_quiet()
+    stories = {name: gateway.queries().explain(uid).instances[0] for name, uid in uids.items()}
+    assert {name: story.outcome for name, story in stories.items()} == dict.fromkeys(LIARS, "ineligible_not_a_knee")
 
 
 def _path() -> dict[str, str]:

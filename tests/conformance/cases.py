@@ -22,6 +22,7 @@ from gateway.domain.finding import (
     Predecessor,
     Region,
     StudyReport,
+    UnassessedKnee,
 )
 from gateway.domain.outcome import InstanceOutcome, KneeDecision
 from gateway.results.evidence import SourceInstance
@@ -136,6 +137,16 @@ def _one_film(header: Dataset, side: Laterality) -> tuple[KneeFinding, KneeFindi
     )
 
 
+def _second_knee_with_metal(film: Dataset, side: Laterality) -> NotAssessed:
+    region = Region(left=COLUMNS // 2 + 4, top=20, right=COLUMNS - 4, bottom=ROWS - 20)
+    return NotAssessed(
+        sop_instance_uid=str(film.SOPInstanceUID),
+        sop_class_uid=str(film.SOPClassUID),
+        outcome=InstanceOutcome.EXCLUDED_METAL,
+        knee=UnassessedKnee(position=2, laterality=side, region=region),
+    )
+
+
 def _lateral(uid: str, sop_class: str) -> NotAssessed:
     return NotAssessed(sop_instance_uid=uid, sop_class_uid=sop_class, outcome=InstanceOutcome.INELIGIBLE_VIEW_LATERAL)
 
@@ -174,6 +185,8 @@ def full() -> Iterator[Case]:
     yield case("dx-one-film-3d", [film], bilateral, knees=2, sr_class="comprehensive_3d", timezone="Asia/Shanghai")
     unknown = replace(report(*_one_film(film, Laterality.UNKNOWN)), show_severity=True, show_t_score=True)
     yield case("dx-one-film-side-unknown-enhanced", [film], unknown, knees=2, sr_class="enhanced", show_severity=True, show_t_score=True)
+    metal = replace(report(_one_film(film, Laterality.RIGHT)[0]), not_assessed=(_second_knee_with_metal(film, Laterality.LEFT),))
+    yield case("dx-one-film-one-knee-excluded", [film], metal, knees=2)
     bare = bare_header(modality="DX")
     demonstration = replace(
         report(knee(str(bare.SOPInstanceUID), score=73.2)),

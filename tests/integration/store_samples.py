@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 
-from gateway.domain.assessment import Assessment
+from gateway.domain.assessment import Assessment, KeptReading
 from gateway.domain.attributes import InstanceDescription, InstanceIdentity
 from gateway.domain.finding import Laterality, LateralitySource, Region
 from gateway.domain.outcome import KneeDecision
@@ -44,22 +44,28 @@ def assessment(decision: KneeDecision = KneeDecision.FLAGGED, *, pixels: str = "
         laterality=Laterality.RIGHT,
         laterality_source=LateralitySource.TAGS,
         decision=decision,
-        logit=0.5,
-        score=62.2,
-        threshold=0.44,
-        severity_logit=0.1,
-        severity_score=52.0,
-        t_score=None,
+        reading=KeptReading(
+            logit=0.5,
+            score=62.2,
+            threshold=0.44,
+            severity_logit=0.1,
+            severity_score=52.0,
+            t_score=None,
+            saliency_file="saliency/aa/aa.npy",
+            saliency_digest="d" * 64,
+            engine_profile="test",
+        )
+        if decision.assessed
+        else None,
         age_years=72,
         sex="F",
         covariate_source="none",
         region=Region(left=1, top=2, right=3, bottom=4),
         quality_flags=("lossy",),
-        saliency_file="saliency/aa/aa.npy",
-        saliency_digest="d" * 64,
+        measures={"lossy": 1.0},
+        pixel_notes=("lossy",),
         preprocessed_digest="e" * 64,
         pixel_digest=hashlib.sha256(pixels.encode()).hexdigest(),
-        engine_profile="test",
         bundle_hash=BUNDLE,
         shaping_hash=SHAPING,
         started_at=datetime(2026, 11, 21, 1, 2, 3, 4, tzinfo=UTC),

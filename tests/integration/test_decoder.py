@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.config import WorkerSettings
+from gateway.config import QualitySettings, WorkerSettings
 from gateway.errors import DecodeError, DecodeMemoryError, DecodeTimeoutError
 from gateway.inference.decoder import Decoder
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
+from gateway.routing.quality import Judgement, judge
 from strnet_core.bundle import PreprocessingSettings
 
 STUDY = PhantomStudy(
@@ -62,9 +63,30 @@ def test_child_is_reused_and_gives_the_networks_input_and_the_presentation(decod
     first = child_of(decoder)
     again, shown = decoder.prepare(phantom), decoder.present(phantom)
     assert child_of(decoder) == first
-    assert (prepared.image.shape, prepared.image.dtype, prepared.knees, prepared.blank) == ((512, 512), np.uint8, 1, False)
-    assert np.array_equal(prepared.image, again.image)
+    (knee,), (same,) = prepared.knees, again.knees
+    assert (knee.position, knee.image.shape, knee.image.dtype) == (1, (512, 512), np.uint8)
+    assert np.array_equal(knee.image, same.image)
+    assert judge(prepared.measures, QualitySettings()) == judge(knee.measures, QualitySettings()) == Judgement(refusal=None, warnings=())
     assert shown.shape == (prepared.rows, prepared.columns) == (600, 500)
+
+
+def test_film_of_two_knees_gives_both_from_left_to_right(decoders: Callable[..., Decoder], tmp_path: Path) -> None:
+    film = tmp_path / "film.dcm"
+    phantom_instance(STUDY, phantom_parameters(knees=2, rows=600, columns=900), instance_number=3).save_as(film, enforce_file_format=True)
+    left, right = decoders().prepare(film).knees
+    assert (left.position, right.position) == (1, 2)
+    assert 0 <= left.region.left < left.region.right <= right.region.left < right.region.right <= 900
+    assert left.image_sha256 != right.image_sha256
+
+
+def test_child_is_replaced_after_its_number_of_images(decoders: Callable[..., Decoder], phantom: Path) -> None:
+    decoder = decoders(decode_images_per_child=2)
+    decoder.prepare(phantom)
+    first = child_of(decoder)
+    decoder.prepare(phantom)
+    assert decoder._process is None
+    decoder.prepare(phantom)
+    assert child_of(decoder) != first
 
 
 def test_file_that_cannot_be_decoded_costs_itself_alone(decoders: Callable[..., Decoder], phantom: Path, tmp_path: Path) -> None:
@@ -75,7 +97,7 @@ def test_file_that_cannot_be_decoded_costs_itself_alone(decoders: Callable[..., 
     damaged.write_bytes(phantom.read_bytes()[:-1000])
     with pytest.raises(DecodeError, match="truncated"):
         decoder.prepare(damaged)
-    assert decoder.prepare(phantom).knees == 1
+    assert decoder.prepare(phantom).knees
     assert child_of(decoder) == child
 
 
@@ -87,7 +109,7 @@ def test_child_that_dies_is_told_and_replaced(decoders: Callable[..., Decoder], 
     os.kill(first, signal.SIGKILL)
     with pytest.raises(DecodeMemoryError):
         decoder.prepare(phantom)
-    assert decoder.prepare(phantom).knees == 1
+    assert decoder.prepare(phantom).knees
     assert child_of(decoder) != first
 
 
@@ -100,7 +122,7 @@ def test_child_that_hangs_is_stopped_at_the_time_limit_and_replaced(decoders: Ca
     with pytest.raises(DecodeTimeoutError):
         decoder.prepare(phantom)
     decoder._settings = decoder._settings.model_copy(update={"decode_seconds": 20})
-    assert decoder.prepare(phantom).knees == 1
+    assert decoder.prepare(phantom).knees
     assert child_of(decoder) != first
 
 
@@ -115,7 +137,7 @@ def test_image_that_needs_more_memory_than_allowed_is_refused_and_the_child_goes
     decoder = decoders(decode_memory_mb=1024)
     with pytest.raises(DecodeMemoryError):
         decoder.prepare(large)
-    assert decoder.prepare(phantom).knees == 1
+    assert decoder.prepare(phantom).knees
 
 
 def test_matrix_over_the_limit_is_refused_from_the_header(decoders: Callable[..., Decoder], phantom: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
@@ -17,13 +17,13 @@ from pydicom import dcmread
 from gateway.config import Settings, parse_settings
 from gateway.demo.rendering import _lines
 from gateway.dicom.part10 import split_file
-from gateway.domain.finding import ModelIdentity
+from gateway.domain.finding import ModelIdentity, Region
 from gateway.domain.job import JobKind
 from gateway.domain.outcome import KneeDecision
 from gateway.domain.story import Explanation
 from gateway.errors import DecodeError, DecodeTimeoutError, ImplausibleOutputError, SpoolError
 from gateway.inference.analyzer import Reading
-from gateway.inference.decoder import Prepared
+from gateway.inference.decoder import Prepared, PreparedKnee
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.routing.router import Router
@@ -60,26 +60,29 @@ class DecoderDouble:
 
     error: Exception | None = None
     knees: int = 1
-    blank: bool = False
-    flags: tuple[str, ...] = ()
+    measures: dict[str, float] = field(default_factory=dict)
+    knee_measures: tuple[dict[str, float], ...] = ({}, {})
 
     def prepare(self, path: Path) -> Prepared:
         if self.error is not None:
             raise self.error
         stored = dcmread(path)
         return Prepared(
-            image=np.zeros((512, 512), np.uint8),
-            image_sha256="e" * 64,
             pixel_digest=hashlib.sha256(stored.PixelData).hexdigest(),
             rows=stored.Rows,
             columns=stored.Columns,
-            left=10,
-            top=10,
-            right=200,
-            bottom=250,
-            knees=self.knees,
-            blank=self.blank,
-            flags=self.flags,
+            notes=("no_window",),
+            measures=self.measures,
+            knees=tuple(
+                PreparedKnee(
+                    position=position,
+                    region=Region(left=100 * position - 90, top=10, right=100 * position, bottom=250),
+                    image=np.zeros((512, 512), np.uint8),
+                    image_sha256="e" * 64,
+                    measures=measures,
+                )
+                for position, measures in enumerate(self.knee_measures[: self.knees], 1)
+            ),
         )
 
     def present(self, path: Path) -> Any:
@@ -94,9 +97,12 @@ class AnalyzerDouble:
     flagged: list[bool] = field(default_factory=lambda: [True])
     error: Exception | None = None
 
-    def read(self, _prepared: Prepared, _covariates: object) -> Reading:
+    def read(self, knees: Sequence[PreparedKnee], _covariates: object) -> tuple[Reading, ...]:
         if self.error is not None:
             raise self.error
+        return tuple(self._read() for _ in knees)
+
+    def _read(self) -> Reading:
         flag = self.flagged.pop(0) if len(self.flagged) > 1 else self.flagged[0]
         return Reading(
             decision=KneeDecision.FLAGGED if flag else KneeDecision.NOT_FLAGGED,
@@ -107,6 +113,7 @@ class AnalyzerDouble:
             severity_score=50.0 if flag else None,
             t_score=None,
             saliency=np.ones((16, 16), np.float32),
+            profile=self.profile,
         )
 
 
@@ -161,6 +168,7 @@ class Bench:
             router=Router(self.settings),
             decoder=self.decoder,  # type: ignore[arg-type]
             analyzer=self.analyzer,  # type: ignore[arg-type]
+            quality=self.settings.quality,
             bundle_hash=MODEL.bundle_hash,
             shaping_hash=self.settings.shaping_hash,
         )
@@ -318,9 +326,12 @@ def test_old_study_is_withheld_as_late(bench: Callable[..., Bench]) -> None:
 @pytest.mark.parametrize(
     ("changes", "outcome"),
     [
-        ({"knees": 2}, "ineligible_bilateral"),
-        ({"blank": True}, "quality_blank"),
-        ({"flags": ("polarity_suspect",)}, "quality_polarity_suspect"),
+        ({"measures": {"blank": 1e9}}, "quality_blank"),
+        ({"measures": {"polarity_suspect": 1e9}}, "quality_polarity_suspect"),
+        ({"measures": {"polarity_suspect": float("nan")}}, "quality_polarity_suspect"),
+        ({"knee_measures": ({"not_a_knee": 1e9},)}, "ineligible_not_a_knee"),
+        ({"knee_measures": ({"metal": 1e9},)}, "excluded_metal"),
+        ({"knees": 2, "knee_measures": ({"metal": 1e9}, {"underexposed": 1e9})}, "excluded_metal"),
     ],
 )
 def test_image_that_does_not_qualify_gets_its_code_and_no_result(
@@ -378,6 +389,7 @@ def test_output_that_is_not_a_number_gives_no_result(bench: Callable[..., Bench]
     here.work()
     assert here.outcome(uid) == "failed_implausible"
     assert here.story(uid).results == ()
+    assert "output:implausible" in [entry.event for entry in Queries(here.database).timeline(uid)]
 
 
 @pytest.mark.parametrize(("damage", "outcome"), [("remove", "lost"), ("flip", "corrupt")])
@@ -525,3 +537,105 @@ def test_failed_sibling_is_named_in_the_report_of_the_assessed_knee(bench: Calla
     here.receive(2, ViewCodeSequence=[], ViewPosition="LL")
     here.work()
     assert "ineligible_view_lateral" in here.report_texts(uid)
+
+
+BOTH = {"ImageLaterality": "B", "PatientOrientation": ["L", "F"]}
+
+
+def test_bilateral_film_gives_each_knee_its_own_decision_and_side(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.decoder.knees = 2
+    here.analyzer.flagged = [True, False]
+    uid = here.receive(**BOTH)
+    here.work()
+    knees = here.story(uid).instances[0].knees
+    assert [(k.position, k.laterality, k.laterality_source, k.decision) for k in knees] == [
+        (1, "R", "convention", "flagged"),
+        (2, "L", "convention", "not_flagged"),
+    ]
+    text = here.report_texts(uid)
+    assert text.count("125007") == 2 or text.count("Measurement Group") == 2
+    assert "Right knee" in text
+    assert "Left knee" in text
+    assert kinds(here.story(uid)) == [("sc_overlay_1", 1, "sent"), ("sc_report_page", 1, "sent"), ("sr", 1, "sent")]
+
+
+def test_knee_with_metal_is_excluded_and_its_neighbour_is_assessed(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.decoder = DecoderDouble(knees=2, knee_measures=({"metal": 1e9}, {"metal": 0.0}))
+    here.analyzer.flagged = [True]
+    uid = here.receive(ImageLaterality="B")
+    here.work()
+    first, second = here.story(uid).instances[0].knees
+    assert (here.outcome(uid), first.decision, first.score, second.decision) == ("assessed", "excluded_metal", None, "flagged")
+    text = here.report_texts(uid)
+    assert "Knee 2, side unknown: possible low bone density" in text
+    assert "Not assessed: knee 1 from the image's left, metal in the image" in text
+    assert "[excluded_metal]" in text
+
+
+def test_positive_only_says_nothing_of_a_knee_that_was_not_assessed(bench: Callable[..., Bench]) -> None:
+    here = bench("positive_only")
+    here.decoder = DecoderDouble(knees=2, knee_measures=({"metal": 1e9}, {}))
+    uid = here.receive(ImageLaterality="B")
+    here.work()
+    assert "metal" not in here.report_texts(uid).casefold()
+
+
+@pytest.mark.parametrize("orientation", [None, ["L", "F"]])
+def test_header_that_names_one_side_of_two_knees_gives_neither_a_side_and_says_so(
+    bench: Callable[..., Bench], orientation: list[str] | None
+) -> None:
+    here = bench()
+    here.decoder.knees = 2
+    uid = here.receive(1, PatientOrientation=orientation)
+    here.work()
+    knees = here.story(uid).instances[0].knees
+    assert [(k.laterality, k.laterality_source) for k in knees] == [("U", "unknown"), ("U", "unknown")]
+    assert all("side_contradicted" in k.quality_flags for k in knees)
+    assert "the header names one side" in here.report_texts(uid)
+
+
+def test_header_that_names_both_sides_of_one_found_knee_is_refused(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    uid = here.receive(ImageLaterality="B")
+    here.work()
+    assert here.outcome(uid) == "ineligible_bilateral"
+    assert here.story(uid).results == ()
+
+
+def test_one_value_of_patient_orientation_gives_no_side(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.decoder.knees = 2
+    uid = here.receive(ImageLaterality="B", PatientOrientation=["", "L"])
+    here.work()
+    assert {k.laterality for k in here.story(uid).instances[0].knees} == {"U"}
+
+
+def test_same_bilateral_film_with_its_sides_swapped_is_a_conflict(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.decoder.knees = 2
+    uid = here.receive(**BOTH)
+    here.work()
+    here.receive(ImageLaterality="B", PatientOrientation=["R", "F"])
+    here.work()
+    assert sorted(i.outcome or "" for i in here.story(uid).instances) == ["assessed", "conflict"]
+
+
+def test_flag_that_only_warns_stands_in_the_report_and_is_kept_with_its_value(bench: Callable[..., Bench]) -> None:
+    here = bench(quality={"metal": {"action": "warn"}})
+    here.decoder.knee_measures = ({"metal": 1e9},)
+    uid = here.receive()
+    here.work()
+    (knee,) = here.story(uid).instances[0].knees
+    assert (knee.decision, knee.quality_flags, knee.measures["metal"]) == ("flagged", ("metal",), 1e9)
+    assert "Right knee: metal suspected" in here.report_texts(uid)
+
+
+def test_refused_image_keeps_what_was_measured_of_its_knees(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.decoder.knee_measures = ({"metal": 1e9},)
+    uid = here.receive()
+    here.work()
+    (knee,) = here.story(uid).instances[0].knees
+    assert (here.outcome(uid), knee.decision, knee.measures) == ("excluded_metal", "excluded_metal", {"metal": 1e9})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -75,6 +76,53 @@ def record_test_bundle(database: Database, intended_use: str = "demonstration") 
 def test_migrations_and_tables_are_the_same_schema(database: Database) -> None:
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_database_of_the_first_schema_is_moved_with_its_assessments(database_url: str) -> None:
+    with closing(Database(database_url)) as old:
+        schema.migrate(old, "0001")
+        with old.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO instance (id, sop_class_uid, sop_instance_uid, series_instance_uid, study_instance_uid, accession_number,"
+                    " patient_id, issuer_of_patient_id, modality, manufacturer, model, station, study_date, transfer_syntax_uid,"
+                    " dataset_digest, size, file, received_at, state)"
+                    " VALUES ('i1', '1.2', '1.2.3', '1.2.4', '1.2.5', '', 'P', '', 'DX', '', '', '', '', '1.2', 'd', 1, 'f',"
+                    " '2026-11-20 00:00:00', 'assessed')"
+                )
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO assessment (id, instance_id, study_instance_uid, position, laterality, laterality_source, decision,"
+                    " logit, score, threshold, covariate_source, region_left, region_top, region_right, region_bottom, quality_flags,"
+                    " saliency_file, saliency_digest, preprocessed_digest, pixel_digest, engine_profile, bundle_hash, shaping_hash,"
+                    " started_at, created_at)"
+                    " VALUES ('a1', 'i1', '1.2.5', 1, 'R', 'tags', 'flagged', 0.5, 62.2, 0.44, 'none', 1, 2, 3, 4, '[\"lossy\"]',"
+                    " 's', 'd', 'e', 'p', 'test', 'b', 'c', '2026-11-20 00:00:00', '2026-11-20 00:00:00')"
+                )
+            )
+        with pytest.raises(SchemaMismatchError, match="db migrate"):
+            schema.ensure(old)
+        schema.migrate(old)
+        schema.ensure(old)
+        (kept,) = Instances(old).assessments("i1", bundle_hash="b", shaping_hash="c")
+    assert kept.reading is not None
+    assert (kept.reading.logit, kept.quality_flags, kept.measures, kept.pixel_notes) == (0.5, ("lossy",), {}, ())
+
+
+def test_decision_of_the_network_without_its_reading_is_refused_by_the_database(database: Database) -> None:
+    _, instance_id = take(database)
+    decide = text(
+        "INSERT INTO assessment (id, instance_id, study_instance_uid, position, laterality, laterality_source, decision,"
+        " covariate_source, region_left, region_top, region_right, region_bottom, quality_flags, measures, pixel_notes,"
+        " preprocessed_digest, pixel_digest, bundle_hash, shaping_hash, started_at, created_at)"
+        " VALUES ('a1', :instance, '1.2.5', 1, 'R', 'tags', :decision, 'none', 1, 2, 3, 4, '[]', '{}', '[]', 'e', 'p', 'b', 'c',"
+        " '2026-11-20 00:00:00', '2026-11-20 00:00:00')"
+    )
+    with pytest.raises(IntegrityError), database.engine.begin() as connection:
+        connection.execute(decide, {"instance": instance_id, "decision": "flagged"})
+    with database.engine.begin() as connection:
+        connection.execute(decide, {"instance": instance_id, "decision": "excluded_metal"})
 
 
 def test_schema_of_another_release_is_refused_with_the_remedy(database: Database) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
+from gateway.dicom.uids import derived_uid
 from gateway.domain.finding import NotAssessed
 from gateway.results import wording
 from gateway.results.overlay import blend, normalised_map, overlay_page, page_texts
 from gateway.results.plan import plan_of
 from gateway.results.report_page import page_texts as report_page_texts
 from gateway.results.report_page import report_page
+from gateway.results.study_report import build_results
 from tests.conformance.cases import case, full, hot_spot, knee, report
 from tests.conformance.sources import dx_header
 
@@ -98,3 +102,23 @@ def test_hundreds_of_images_that_were_not_assessed_do_not_push_the_limits_off_th
     plan = plan_of(one.report, one.sources, one.settings)
     assert any("and 396 more: not a radiograph" in text for text in report_page_texts(plan))
     assert report_page(plan).shape[0] < 1200
+
+
+def test_knee_that_was_not_assessed_is_framed_and_named_on_the_overlay_of_its_image() -> None:
+    (one,) = [one for one in full() if one.name == "dx-one-film-one-knee-excluded"]
+    plan = plan_of(one.report, one.sources, one.settings)
+    (image,) = plan.images
+    assert "Left knee: not assessed" in page_texts(plan, image)
+    assert any("left knee: metal in the image" in text and "[excluded_metal]" in text for text in report_page_texts(plan))
+    whole = plan_of(replace(one.report, not_assessed=()), one.sources, one.settings)
+    (without,) = whole.images
+    assert not np.array_equal(overlay_page(plan, image), overlay_page(whole, without))
+
+
+@pytest.mark.parametrize(("flags", "expected"), [((), "NO"), (("burned_in_text",), "YES")])
+def test_overlay_of_a_source_with_suspected_text_does_not_claim_to_be_free_of_it(flags: tuple[str, ...], expected: str) -> None:
+    one = case("text", [dx_header()], report(knee(UID, score=80, flags=flags)))
+    built = build_results(one.report, one.sources, one.settings, lambda kind: derived_uid(("test", kind)))
+    (overlay,) = [dcmread(BytesIO(result.content)) for result in built if result.kind == "sc_overlay_1"]
+    (card,) = [dcmread(BytesIO(result.content)) for result in built if result.kind == "sc_report_page"]
+    assert (overlay.BurnedInAnnotation, card.BurnedInAnnotation) == (expected, "NO")

@@ -6,9 +6,8 @@ import pytest
 
 from gateway.config import EligibilitySettings
 from gateway.domain.attributes import Code, InstanceAttributes, InstanceIdentity
-from gateway.domain.finding import Laterality, LateralitySource
 from gateway.domain.outcome import InstanceOutcome
-from gateway.routing.eligibility import age_from_dates, age_from_tag, age_years, check, side_of, view_of
+from gateway.routing.eligibility import age_from_dates, age_from_tag, age_years, check, named_sides, view_of
 
 SETTINGS = EligibilitySettings()
 KNEE = InstanceAttributes(
@@ -159,7 +158,7 @@ def test_age_string_is_read_with_its_unit(value: str, years: int | None) -> None
 
 def test_side_may_be_coded_as_a_modifier_of_the_region() -> None:
     attributes = replace(KNEE, image_laterality="", region_codes=(SCT_KNEE,), region_modifier_codes=(LEFT_SIDE,))
-    assert side_of(attributes) == (Laterality.LEFT, LateralitySource.TAGS)
+    assert named_sides(attributes) == {"L"}
 
 
 def test_birth_date_is_preferred_to_the_age_string() -> None:
@@ -169,11 +168,20 @@ def test_birth_date_is_preferred_to_the_age_string() -> None:
 @pytest.mark.parametrize(
     ("laterality", "image_laterality", "expected"),
     [
-        ("", "R", (Laterality.RIGHT, LateralitySource.TAGS)),
-        ("L", "", (Laterality.LEFT, LateralitySource.TAGS)),
-        ("", "", (Laterality.UNKNOWN, LateralitySource.UNKNOWN)),
-        ("", "B", (Laterality.UNKNOWN, LateralitySource.UNKNOWN)),
+        ("", "R", {"R"}),
+        ("L", "", {"L"}),
+        ("", "", set()),
+        ("", "B", {"B"}),
+        ("U", "", set()),
     ],
 )
-def test_side_comes_from_the_tags_or_is_unknown(laterality: str, image_laterality: str, expected: tuple[object, object]) -> None:
-    assert side_of(replace(KNEE, laterality=laterality, image_laterality=image_laterality)) == expected
+def test_sides_are_those_that_the_tags_name(laterality: str, image_laterality: str, expected: set[str]) -> None:
+    assert named_sides(replace(KNEE, laterality=laterality, image_laterality=image_laterality)) == expected
+
+
+def test_image_for_processing_is_eligible_only_where_the_bundle_was_made_for_it() -> None:
+    raw = replace(KNEE, identity=replace(KNEE.identity, sop_class_uid="1.2.840.10008.5.1.4.1.1.1.1.1"), presentation_intent="FOR PROCESSING")
+    refusal = check(raw, SETTINGS)
+    assert refusal is not None
+    assert refusal.outcome is InstanceOutcome.INELIGIBLE_INTENT_PROCESSING
+    assert check(raw, SETTINGS, accept_for_processing=True) is None
