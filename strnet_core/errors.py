@@ -148,3 +148,27 @@ class ImplausibleOutputError(StrnetError):
     """The network returned a value that is not a finite number. Make no result; run `strnet bundle verify` on the bundle."""
 
     code = "implausible"
+
+
+class DeviceMemoryError(StrnetError):
+    """The device has too little free memory even for one image. Free its memory, or allow the fall back to the processor."""
+
+    code = "oom"
+
+
+class ProfileUnavailableError(StrnetError):
+    """This machine cannot run the engine profile that was asked for. Choose one that `strnet bench` lists here, or `auto`."""
+
+    code = "profile"
+
+
+class EquivalenceMissingError(StrnetError):
+    """No passed equivalence report covers this profile here. Run `strnet bundle equivalence BUNDLE --reports FOLDER`, or use `auto`."""
+
+    code = "equivalence_missing"
+
+
+class EquivalenceReportError(StrnetError):
+    """The equivalence report is damaged or changed. Delete it and run `strnet bundle equivalence BUNDLE --reports FOLDER` again."""
+
+    code = "equivalence_report"

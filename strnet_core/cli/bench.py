@@ -1,54 +1,73 @@
-"""`strnet bench`: how long the network takes."""
+"""`strnet bench`: how long the network takes, what its saliency costs, and how far that is from what the machine can do."""
 
 from __future__ import annotations
 
 import json
-import statistics
 import sys
-import time
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import track
 
-from strnet_core.cli.console import OUT, PROGRESS, device_named, remedy_instead_of_traceback
+from strnet_core.cli.console import OUT, PROGRESS, device_named, remedy_instead_of_traceback, table
 
-_MILLISECONDS = 1000.0
+if TYPE_CHECKING:
+    from strnet_core.bundle import ModelBundle
+    from strnet_core.engines.measuring import Measured
+
+_PARTS = ("engines", "limits", "saliency", "gradcam", "decode", "memory")
+_CUDA_BATCHES = (1, 8, 32, 64)
 
 
 def bench(
-    folder: Annotated[Path | None, typer.Argument(file_okay=False, help="A bundle; without one, fresh random weights.")] = None,
+    folder: Annotated[Path | None, typer.Argument(file_okay=False, help="A bundle; without one, the demonstration's weights.")] = None,
     runs: Annotated[int, typer.Option(min=1)] = 10,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda; cpu leaves a card out, cuda asks for one")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1)] = None,
+    batch: Annotated[list[int] | None, typer.Option(min=1, help="Images at once; repeatable. 1 and 8, on a card also 32 and 64.")] = None,
+    part: Annotated[list[str] | None, typer.Option(help=f"Measure only this; repeatable: {', '.join(_PARTS)}.")] = None,
 ) -> None:
-    """Milliseconds per 512 x 512 image: the forward pass, the same with saliency, and the whole engine. The last line is JSON."""
-    from strnet_core.engines.benchmark import Bench
+    """Measure everything side by side, in turn, and print medians with the best of all rounds. The last line is JSON."""
+    chosen = device_named(device)
+    parts = frozenset(part or _PARTS)
+    if parts - set(_PARTS):
+        raise typer.BadParameter(f"one of {', '.join(_PARTS)}", param_hint="--part")
+    from strnet_core.engines.measuring import Measuring
+    from strnet_core.engines.torch_engine import choose_device
 
-    with remedy_instead_of_traceback():
-        subject = Bench.open(folder, device_named(device), threads)
-    passes: dict[str, Callable[[], object]] = {
-        "forward": subject.forward,
-        "with_saliency": subject.with_saliency,
-        "saliency_ms": subject.saliency_only,
-        "engine": subject.predict,
-    }
-    times = _median_ms(passes, runs, subject.synchronize)
-    for name, value in times.items():
-        OUT.print(f"{name:>16}: {value:8.2f} ms", markup=False)
-    sys.stdout.write(json.dumps({"profile": subject.profile, "threads": subject.threads, "runs": runs, **times}) + "\n")
+    with remedy_instead_of_traceback(), ExitStack() as stack:
+        card = chosen != "cpu" and choose_device(chosen).type == "cuda"
+        bundle = _bundle(folder, stack)
+        with PROGRESS.status("opening the engines"):
+            measuring = Measuring(bundle, parts, tuple(batch or ((1, 8) if not card else _CUDA_BATCHES)), threads, card=card)
+            stack.enter_context(measuring)
+        measured = measuring.run(track(range(runs + 1), "measuring in turn", console=PROGRESS, transient=True))
+        with PROGRESS.status("starting fresh workers"):
+            memory = measuring.memory()
+    _print(measured, memory)
+    sys.stdout.write(json.dumps({**measured.document(), **memory, "runs": runs, "threads": measuring.threads}) + "\n")
 
 
-def _median_ms(passes: dict[str, Callable[[], object]], runs: int, synchronize: Callable[[], None]) -> dict[str, float]:
-    """Median of each pass. They take turns, so that whatever else the machine does falls on all of them alike."""
-    samples: dict[str, list[float]] = {name: [] for name in passes}
-    for number in track(range(runs + 1), "running", console=PROGRESS, transient=True):
-        for name, run in passes.items():
-            start = time.perf_counter()
-            run()
-            synchronize()
-            if number > 0:  # the first turn warms up
-                samples[name].append((time.perf_counter() - start) * _MILLISECONDS)
-    return {name: statistics.median(values) for name, values in samples.items()}
+def _bundle(folder: Path | None, stack: ExitStack) -> ModelBundle:
+    from strnet_core.bundle import load_bundle
+
+    if folder is not None:
+        return load_bundle(folder)
+    from strnet_core.engines.demonstration import create_demonstration_bundle
+
+    made = Path(stack.enter_context(TemporaryDirectory()))
+    with PROGRESS.status("making random weights"):
+        return create_demonstration_bundle(made)
+
+
+def _print(measured: Measured, memory: dict[str, dict[str, float]]) -> None:
+    columns = ("what", "median ms", "best ms", "best GFLOP/s", "images/s")
+    OUT.print(table(columns, [dict(zip(columns, line, strict=True)) for line in measured.lines()]))
+    for text in measured.remarks():
+        OUT.print(text, markup=False)
+    for profile, resident in memory["worker_rss_mb"].items():
+        peak, start = memory["worker_peak_mb"][profile], memory["worker_start_s"][profile]
+        OUT.print(f"a fresh worker with {profile}: {resident:.0f} MB resident, {peak:.0f} MB at most, up in {start:.1f} s", markup=False)

@@ -39,6 +39,8 @@ class Prediction:
     """None without covariates."""
     saliency: SaliencyMap
     """(16, 16) float32, 0 and up, not normalised: Grad-CAM of the screening logit."""
+    profile: str
+    """Engine, device and arithmetic that computed this very prediction: after a fall back it is not the engine's own."""
 
     def __post_init__(self) -> None:
         numbers = (self.screening_logit, self.severity_logit, 0.0 if self.t_score is None else self.t_score)
@@ -47,15 +49,18 @@ class Prediction:
 
 
 class Engine(Protocol):
-    """Runs one bundle on one device."""
+    """Runs one bundle on one device. Safe to call from one thread at a time."""
 
     @property
     def profile(self) -> str:
-        """Engine, device and arithmetic, e.g. `torch-cpu-float32`; named in results, not hashed into their UIDs."""
+        """Engine, device and arithmetic that it was opened for, e.g. `torch-cpu-float32`; see `profiles.Profile`."""
         ...
 
     def predict(self, images: UInt8Images, covariates: tuple[Covariates | None, ...]) -> tuple[Prediction, ...]:
-        """One prediction per image of (n, size, size) uint8, in order. Raises ImplausibleOutputError, ValueError."""
+        """One prediction per image of (n, size, size) uint8, in order; each names the profile that computed it.
+
+        Raises ImplausibleOutputError, DeviceMemoryError and ValueError (a batch of the wrong shape).
+        """
         ...
 
 

@@ -1,93 +1,83 @@
-"""The torch engine: CUDA, and on the CPU the float32 reference that other engines are measured against."""
+"""The torch engine: CUDA, and on the processor the float32 reference that other engines are measured against."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from strnet_core.bundle import ModelBundle, PreprocessingSettings, read_weights
-from strnet_core.engines.base import Covariates, Prediction, UInt8Images, check_batch
+from strnet_core.engines.base import Covariates
+from strnet_core.engines.batching import BatchedEngine, Runner
+from strnet_core.engines.device_pass import MakePass, PaddedRunner, cuda_graphs, eager
+from strnet_core.engines.on_device import OnDevice, prepared
+from strnet_core.engines.profiles import Arithmetic, Profile
 from strnet_core.errors import ArchitectureError, DeviceUnavailableError
 from strnet_core.network.build import PARAMETERS, build_strnet_with
 from strnet_core.network.heads import encode_covariates
 from strnet_core.network.strnet import StrNet
-from strnet_core.preprocessing import to_input
-from strnet_core.saliency import screening_saliency
 
 Device = Literal["auto", "cpu", "cuda"]
-_BATCH = 8
-"""Images per pass: bounds the memory (about 0.2 GB each in float32), and more is no faster on a CPU."""
+CPU_BATCH_SIZES = (1,)
+"""Image by image on a processor: a batch is no faster there (measured: within 6 %), and an image's result cannot depend on what
+came with it."""
+CUDA_BATCH_SIZES = (1, 8, 32, 64)
 
 
-class TorchEngine:
+class TorchEngine(BatchedEngine):
     """A loaded network on one device. Safe to call from one thread at a time."""
 
-    def __init__(self, network: StrNet, settings: PreprocessingSettings, device: torch.device) -> None:
-        self._network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self._settings = settings
-        self._device = device
-
-    @property
-    def profile(self) -> str:
-        """`torch-cpu-float32` or `torch-cuda-float32`."""
-        return f"torch-{self._device.type}-float32"
-
-    def predict(self, images: UInt8Images, covariates: tuple[Covariates | None, ...]) -> tuple[Prediction, ...]:
-        """See `Engine.predict`. Images go through in passes of 8; a T-score is given where covariates are."""
-        check_batch(images, covariates, self._settings.size_px)
-        predictions: list[Prediction] = []
-        for start in range(0, images.shape[0], _BATCH):
-            part = slice(start, start + _BATCH)
-            predictions += self._pass(images[part], covariates[part])
-        return tuple(predictions)
-
-    @torch.inference_mode()
-    def _pass(self, images: UInt8Images, covariates: tuple[Covariates | None, ...]) -> list[Prediction]:
-        inputs = torch.from_numpy(to_input(images, self._settings)).to(self._device, memory_format=torch.channels_last)
-        # TF32 is on by default for convolutions: it would not be the float32 that the profile's name promises
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            output = self._network(inputs, self._covariates(covariates))
-            saliency = screening_saliency(self._network, output.features, output.pooled)
-        logits = _numbers(torch.stack((output.screening, output.severity), dim=1))
-        t_scores = None if output.t_score is None else _numbers(output.t_score)
-        maps = saliency.cpu().numpy()
-        return [
-            Prediction(
-                screening_logit=float(logits[index, 0]),
-                severity_logit=float(logits[index, 1]),
-                t_score=None if t_scores is None or values is None else float(t_scores[index]),
-                saliency=np.array(maps[index], np.float32),
-            )
-            for index, values in enumerate(covariates)
-        ]
-
-    def _covariates(self, covariates: tuple[Covariates | None, ...]) -> Tensor | None:
-        if all(values is None for values in covariates):
-            return None
-        rows = [
-            (0.0, 0.0, 0.0) if values is None else encode_covariates(values.age_years, male=values.sex == "M", bmi=values.bmi)
-            for values in covariates
-        ]
-        return torch.tensor(rows, dtype=torch.float32, device=self._device)
+    def __init__(
+        self,
+        network: StrNet,
+        settings: PreprocessingSettings,
+        device: torch.device,
+        arithmetic: Arithmetic = "float32",
+        fallback: Callable[[], Runner] | None = None,
+    ) -> None:
+        super().__init__(torch_runner(network, settings, device, arithmetic), settings, encoded, fallback)
 
 
-def open_torch_engine(bundle: ModelBundle, device: Device = "auto", threads: int | None = None) -> TorchEngine:
-    """Load a bundle's weights onto a device; `auto` takes CUDA where there is one.
+def torch_runner(network: StrNet, settings: PreprocessingSettings, device: torch.device, arithmetic: Arithmetic) -> PaddedRunner:
+    """Moves the network (not a copy, in float32) to the device."""
+    module = OnDevice(prepared(network, arithmetic), settings).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    profile = Profile(engine="torch", device="cuda" if device.type == "cuda" else "cpu", arithmetic=arithmetic)
+    make_pass: MakePass = cuda_graphs(module, settings.size_px) if device.type == "cuda" else eager(module)
+    return PaddedRunner(profile.name, CUDA_BATCH_SIZES if device.type == "cuda" else CPU_BATCH_SIZES, make_pass)
+
+
+def open_torch_engine(
+    bundle: ModelBundle,
+    device: Device = "auto",
+    threads: int | None = None,
+    arithmetic: Arithmetic = "float32",
+    *,
+    allow_cpu_fallback: bool = True,
+) -> TorchEngine:
+    """Load a bundle's weights onto a device; `auto` takes CUDA where there is one. Asks for no report: see `choose.open_engine`.
 
     `threads` is torch's own pool, which is one per process: set it once, in the process that runs the network.
     Raises BundleError subclasses and DeviceUnavailableError.
     """
-    if bundle.parameters != PARAMETERS:
-        raise ArchitectureError(f"{bundle.parameters} parameters instead of {PARAMETERS}")
     chosen = choose_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    network = build_strnet_with(read_weights(bundle))
-    return TorchEngine(network, bundle.preprocessing, chosen)
+    network = network_of(bundle)
+    fallback = _reference_of(bundle) if allow_cpu_fallback and chosen.type != "cpu" else None
+    return TorchEngine(network, bundle.preprocessing, chosen, arithmetic, fallback)
+
+
+def network_of(bundle: ModelBundle) -> StrNet:
+    """A bundle's network on the processor. Raises BundleError subclasses."""
+    if bundle.parameters != PARAMETERS:
+        raise ArchitectureError(f"{bundle.parameters} parameters instead of {PARAMETERS}")
+    return build_strnet_with(read_weights(bundle))
+
+
+def encoded(covariates: Covariates) -> tuple[float, float, float]:
+    """Covariates as the T-score branch takes them."""
+    return encode_covariates(covariates.age_years, male=covariates.sex == "M", bmi=covariates.bmi)
 
 
 def choose_device(device: Device) -> torch.device:
@@ -98,5 +88,5 @@ def choose_device(device: Device) -> torch.device:
     return torch.device("cuda" if available and device != "cpu" else "cpu")
 
 
-def _numbers(values: Tensor) -> npt.NDArray[np.float64]:
-    return values.to(device="cpu", dtype=torch.float64).numpy()
+def _reference_of(bundle: ModelBundle) -> Callable[[], Runner]:
+    return lambda: torch_runner(network_of(bundle), bundle.preprocessing, torch.device("cpu"), "float32")

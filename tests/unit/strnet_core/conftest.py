@@ -47,3 +47,10 @@ def network(demonstration: ModelBundle):
     from strnet_core.network.build import build_strnet_with
 
     return build_strnet_with(read_weights(demonstration))
+
+
+@pytest.fixture(scope="session")
+def openvino_engine(demonstration: ModelBundle):
+    from strnet_core.engines.openvino_engine import open_openvino_engine
+
+    return open_openvino_engine(demonstration, threads=2)

@@ -113,7 +113,7 @@ def test_a_logit_that_is_no_number_is_implausible(demonstration: ModelBundle, ne
 
 def test_a_map_that_is_no_number_is_implausible():
     with pytest.raises(errors.ImplausibleOutputError):
-        Prediction(screening_logit=0.0, severity_logit=0.0, t_score=None, saliency=np.full((16, 16), np.inf, np.float32))
+        Prediction(screening_logit=0.0, severity_logit=0.0, t_score=None, saliency=np.full((16, 16), np.inf, np.float32), profile="x")
 
 
 @pytest.mark.parametrize("change", [{"age_years": -1}, {"sex": "O"}, {"bmi": 0.0}, {"age_years": float("nan")}])

@@ -1,0 +1,223 @@
+"""One run of `strnet bench`: which passes take turns, and what their times mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+import torch
+
+from strnet_core.bundle import ModelBundle
+from strnet_core.engines.bench_files import UNCOMPRESSED, write_files
+from strnet_core.engines.bench_processes import COLUMNS, ROWS, decode_there, decoding_child, worker_memory
+from strnet_core.engines.benchmark import (
+    GFLOP_PER_IMAGE,
+    SaliencyPrice,
+    Times,
+    engine_pass,
+    engine_passes,
+    library_grad_cam,
+    openvino_saliency,
+    take_turns,
+    torch_saliency,
+)
+from strnet_core.engines.choose import available_profiles, open_profile
+from strnet_core.engines.machine import processor
+from strnet_core.engines.multiplication import CPU_SIDE, CUDA_SIDE, gigaflop, openvino_multiplication, torch_multiplication
+from strnet_core.engines.profiles import Arithmetic, Profile
+
+_GRAD_CAM = "grad-cam package, full Grad-CAM"
+Line = tuple[str, str, str, str | None, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Multiplication:
+    """A pass that measures the machine's limit."""
+
+    arithmetic: Arithmetic
+    device: str
+    gigaflop: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the names of the passes stand for."""
+
+    profiles: tuple[Profile, ...]
+    batches: tuple[int, ...]
+    multiplications: dict[str, Multiplication] = field(default_factory=dict)
+    prices: list[SaliencyPrice] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    """Pass by short name of the transfer syntax."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Times of all passes, and what follows from them. Shares are of best times: the least disturbed of each."""
+
+    plan: Plan
+    times: dict[str, Times]
+
+    def document(self) -> dict[str, object]:
+        """For JSON; null where something was not measured or cannot be."""
+        overheads = self.saliency_overheads()
+        return {
+            "processor": processor(),
+            "ms_per_image": {
+                profile.name: {str(batch): self._per_image(profile, batch) for batch in self.plan.batches} for profile in self.plan.profiles
+            },
+            "gemm_gflops": {each: self.limit(each, "cpu") for each in ("float32", "bfloat16")},
+            "gemm_gflops_cuda": {each: self.limit(each, "cuda") for each in ("float32", "bfloat16")},
+            "gflops": {profile.name: self.gflops(profile) for profile in self.plan.profiles},
+            "saliency_overhead": max(overheads.values(), default=None),
+            "saliency_overhead_by_engine": overheads,
+            "full_gradcam_overhead": self.grad_cam_overhead(),
+            "overheads_are": "ratio - 1, to the network alone, best times",
+            "decode_preprocess_ms": self._decode_ms().get(UNCOMPRESSED),
+            "decode_preprocess_ms_by_syntax": self._decode_ms(),
+        }
+
+    def lines(self) -> Iterator[Line]:
+        """For the table: name, median, best, and where they mean something GFLOP/s and images/s."""
+        batches = {engine_pass(profile.name, batch): batch for profile in self.plan.profiles for batch in self.plan.batches}
+        for name, times in self.times.items():
+            batch = batches.get(name)
+            work = GFLOP_PER_IMAGE * batch if batch is not None else None
+            if name in self.plan.multiplications:
+                work = self.plan.multiplications[name].gigaflop
+            speed = None if work is None else f"{work / times.best * 1000.0:.0f}"
+            yield name, f"{times.median:.2f}", f"{times.best:.2f}", speed, None if batch is None else f"{batch / times.best * 1000.0:.2f}"
+
+    def remarks(self) -> Iterator[str]:
+        """What the table does not say by itself."""
+        for profile in self.plan.profiles:
+            limit, reached = self.limit(profile.arithmetic, profile.device), self.gflops(profile)
+            if limit is not None and reached is not None:
+                yield f"{profile.name}: {reached:.0f} GFLOP/s, {reached / limit:.0%} of the machine's matrix multiplication"
+        for name, overhead in self.saliency_overheads().items():
+            yield f"{name}: the saliency adds {overhead:.1%} to the network"
+        full = self.grad_cam_overhead()
+        if full is not None:
+            yield f"full Grad-CAM by the package adds {full:.0%} to the network"
+
+    def gflops(self, profile: Profile) -> float | None:
+        """The most over all batches."""
+        times = [(batch, self.times.get(engine_pass(profile.name, batch))) for batch in self.plan.batches]
+        return max((GFLOP_PER_IMAGE * batch / each.best * 1000.0 for batch, each in times if each is not None), default=None)
+
+    def limit(self, arithmetic: str, device: str) -> float | None:
+        """GFLOP/s of the best library's multiplication."""
+        speeds = [
+            each.gigaflop / self.times[name].best * 1000.0
+            for name, each in self.plan.multiplications.items()
+            if each.arithmetic == arithmetic and each.device == device
+        ]
+        return max(speeds, default=None)
+
+    def saliency_overheads(self) -> dict[str, float]:
+        """By engine: how much longer the network takes with its saliency, as ratio - 1."""
+        return {
+            price.without.partition(",")[0]: self.times[price.with_saliency].best / self.times[price.without].best - 1.0
+            for price in self.plan.prices
+        }
+
+    def grad_cam_overhead(self) -> float | None:
+        """The package's Grad-CAM against torch's network alone, as ratio - 1."""
+        if _GRAD_CAM not in self.times or not self.plan.prices:
+            return None
+        return self.times[_GRAD_CAM].best / self.times[self.plan.prices[0].without].best - 1.0
+
+    def _per_image(self, profile: Profile, batch: int) -> dict[str, float] | None:
+        times = self.times.get(engine_pass(profile.name, batch))
+        return None if times is None else {"median": times.median / batch, "best": times.best / batch}
+
+    def _decode_ms(self) -> dict[str, float]:
+        return {name: self.times[each].median for name, each in self.plan.files.items()}
+
+
+class Measuring:
+    """Opens what is measured, runs it in turn and closes it. Raises StrnetError subclasses where an engine cannot be opened."""
+
+    def __init__(self, bundle: ModelBundle, parts: frozenset[str], batches: tuple[int, ...], threads: int | None, *, card: bool) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._bundle = bundle
+        self._parts = parts
+        self._device = torch.device("cuda" if card else "cpu")
+        self._stack = ExitStack()
+        self._passes: dict[str, Callable[[], object]] = {}
+        self._profiles = tuple(each for each in available_profiles() if card or each.device == "cpu")
+        self._plan = Plan(profiles=self._profiles if "engines" in parts else (), batches=batches)
+
+    @property
+    def threads(self) -> int:
+        return torch.get_num_threads()
+
+    def __enter__(self) -> Self:
+        engines = [open_profile(self._bundle, each, self.threads, allow_cpu_fallback=False) for each in self._plan.profiles]
+        self._passes |= engine_passes(engines, self._plan.batches, self._bundle.preprocessing.size_px)
+        if "limits" in self._parts:
+            self._add_multiplications()
+        if self._parts & {"saliency", "gradcam"}:
+            self._add_saliency()
+        if "decode" in self._parts:
+            self._add_decoding()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    def run(self, rounds: Iterable[int]) -> Measured:
+        """Everything in turn; the first round warms up."""
+        return Measured(plan=self._plan, times=take_turns(self._passes, rounds))
+
+    def memory(self) -> dict[str, dict[str, float]]:
+        """Of a fresh worker per profile."""
+        asked = self._profiles if "memory" in self._parts else ()
+        found = {each.name: worker_memory(self._bundle.folder, each.name, self.threads) for each in asked}
+        return {
+            "worker_rss_mb": {name: memory.resident_mb for name, memory in found.items()},
+            "worker_peak_mb": {name: memory.peak_mb for name, memory in found.items()},
+            "worker_start_s": {name: memory.start_s for name, memory in found.items()},
+        }
+
+    def _add_multiplications(self) -> None:
+        kinds = sorted({(each.engine, each.device, each.arithmetic) for each in self._profiles})
+        for engine, device, arithmetic in kinds:
+            side = CUDA_SIDE if device == "cuda" else CPU_SIDE
+            name = f"{engine}-{device}-{arithmetic}, {side} x {side} multiplication"
+            if engine == "openvino":
+                self._passes[name] = openvino_multiplication(arithmetic, self.threads)
+            else:
+                self._passes[name] = torch_multiplication(arithmetic, torch.device(device))
+            self._plan.multiplications[name] = Multiplication(arithmetic=arithmetic, device=device, gigaflop=gigaflop(side))
+
+    def _add_saliency(self) -> None:
+        made = [torch_saliency(self._bundle, self._device)]
+        if any(each.engine == "openvino" for each in self._profiles):
+            made.append(openvino_saliency(self._bundle, self.threads))
+        for passes, price in made:
+            self._passes |= passes
+            self._plan.prices.append(price)
+        cam = library_grad_cam(self._bundle, self._device) if "gradcam" in self._parts else None
+        if cam is not None:
+            self._passes[_GRAD_CAM] = cam
+
+    def _add_decoding(self) -> None:
+        folder = Path(self._stack.enter_context(TemporaryDirectory()))
+        child = self._stack.enter_context(_child(self._bundle))
+        for short, file in write_files(folder, ROWS, COLUMNS).items():
+            name = f"decode and preprocess {ROWS} x {COLUMNS}, {short}"
+            self._plan.files[short] = name
+            self._passes[name] = child(file)
+
+
+@contextmanager
+def _child(bundle: ModelBundle) -> Iterator[Callable[[Path], Callable[[], object]]]:
+    """Makes the pass of a file; all share one warm child."""
+    with decoding_child(bundle.preprocessing) as connection:
+        yield lambda file: lambda: decode_there(connection, file)
