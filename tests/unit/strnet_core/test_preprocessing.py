@@ -96,7 +96,7 @@ def test_a_linear_change_that_clips_nothing_changes_nothing():
 
 def test_a_mirrored_image_gives_the_mirrored_result():
     image = radiograph(leg(640, 600))
-    mirrored = dataclasses.replace(image, presentation=np.ascontiguousarray(image.presentation[:, ::-1]))
+    mirrored = dataclasses.replace(image, words=np.ascontiguousarray(image.words[:, ::-1]))
     difference = preprocess(image, SETTINGS).image.astype(int) - preprocess(mirrored, SETTINGS).image[:, ::-1].astype(int)
     assert np.abs(difference).max() <= 1
 
