@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from strnet_core.radiograph import Radiograph, to_8bit
-from strnet_core.radiograph.histogram import Counts, histogram
+from strnet_core.radiograph import Radiograph
+from strnet_core.radiograph.histogram import Counts
+from strnet_core.radiograph.values import to_8bit_counted
 
 UInt8Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -31,14 +33,13 @@ class Foreground:
     @property
     def share(self) -> float:
         """Foreground pixels per valid pixel, 0..1."""
-        return float(self.mask.sum()) / max(1.0, float(self.valid.sum()))
+        return int(np.count_nonzero(self.mask)) / max(1, int(np.count_nonzero(self.valid)))
 
 
 def find_foreground(radiograph: Radiograph) -> Foreground:
     """Otsu over the valid pixels only, so that neither padding nor a shutter moves the threshold. Raises EmptyImageError."""
-    grey = to_8bit(radiograph)
-    everything = bool(radiograph.valid.all())
-    threshold = otsu_threshold(histogram(grey, None if everything else radiograph.valid))
+    grey, counts = to_8bit_counted(radiograph)
+    threshold = otsu_threshold(counts)
     # an invalid pixel is 0 in the grey image, so it is never above a threshold
     return Foreground(grey=grey, valid=radiograph.valid, mask=grey > threshold, threshold=threshold)
 
@@ -77,7 +78,7 @@ def significant_parts(mask: Mask, min_share: float, grid_px: int = 1) -> Mask:
     if keep is None:
         return mask
     kept = np.zeros(mask.shape, np.bool_)
-    wide = np.repeat(np.repeat(keep, grid_px, axis=0), grid_px, axis=1)[: part.shape[0], : part.shape[1]]
+    wide = np.repeat(np.repeat(keep, grid_px, axis=1), grid_px, axis=0)[: part.shape[0], : part.shape[1]]
     np.logical_and(part, wide, out=kept[top:bottom, left:right])
     return kept
 
@@ -90,18 +91,18 @@ def bounding_box(mask: Mask) -> tuple[int, int, int, int]:
     return int(left), int(top), int(left + width), int(top + height)
 
 
-def _pixels_per_block(part: Mask, grid_px: int) -> npt.NDArray[np.int64]:
+def _pixels_per_block(part: Mask, grid_px: int) -> npt.NDArray[np.uint16]:
     """(ceil(rows / grid), ceil(cols / grid)) how many pixels of the mask lie in each block."""
     if grid_px == 1:
-        return part.astype(np.int64)
+        return part.astype(np.uint16)
     rows, columns = (-(-side // grid_px) * grid_px for side in part.shape)
     whole = cv2.copyMakeBorder(part.view(np.uint8), 0, rows - part.shape[0], 0, columns - part.shape[1], cv2.BORDER_CONSTANT, value=0)
-    # a block has at most 64 rows: 8 bits hold their sum
-    down = whole.reshape(rows // grid_px, grid_px, columns).sum(axis=1, dtype=np.uint8)
-    return down.reshape(rows // grid_px, columns // grid_px, grid_px).sum(axis=2, dtype=np.int64)
+    # a block has at most 64 rows: 8 bits hold their sum; slices add whole rows at a time, where a reduction would walk
+    down = functools.reduce(np.add, (whole[row::grid_px] for row in range(grid_px)))
+    return functools.reduce(np.add, (down[:, column::grid_px].astype(np.uint16) for column in range(grid_px)))
 
 
-def _kept_blocks(counts: npt.NDArray[np.int64], min_share: float) -> Mask | None:
+def _kept_blocks(counts: npt.NDArray[np.uint16], min_share: float) -> Mask | None:
     """Which blocks belong to a part that is large enough; None where none is or all are."""
     number, labels = cv2.connectedComponents((counts > 0).view(np.uint8), connectivity=8)
     areas = np.bincount(labels.ravel(), weights=counts.ravel(), minlength=number)

@@ -113,7 +113,8 @@ def _resize(stretched: Float32Array, settings: PreprocessingSettings) -> UInt8Im
         # one axis at a time: OpenCV averages only where both axes shrink
         wide = _resize_to(square, size, square.shape[0], settings)
         resized = _resize_to(wide, size, size, settings)
-    return np.clip(np.rint(resized), 0.0, 255.0).astype(np.uint8)
+    # three decimals first: what float32 sums leave behind a half differs between processors
+    return np.clip(np.rint(np.round(resized.astype(np.float64), 3)), 0.0, 255.0).astype(np.uint8)
 
 
 def _resize_to(image: Float32Array, columns: int, rows: int, settings: PreprocessingSettings) -> Float32Array:

@@ -46,11 +46,13 @@ def decode_with_openjpeg(frame: bytes, facts: StreamFacts, header: PixelHeader) 
     """(rows, cols) words of a JPEG 2000 frame, in as many bytes as its precision needs."""
     import openjpeg
 
-    return _shaped(openjpeg.decode_pixel_data(frame, version=2), facts.precision, header)
+    # version 2 gives bytes, version 1 an array
+    buffer: bytearray = openjpeg.decode_pixel_data(frame, version=2)
+    return _shaped(buffer, facts.precision, header)
 
 
 def _shaped(buffer: bytes | bytearray, bits: int, header: PixelHeader) -> Words:
-    kind = np.dtype(np.uint8) if bits <= 8 else np.dtype("<u2")  # noqa: PLR2004
+    kind: np.dtype[np.unsignedinteger] = np.dtype(np.uint8 if bits <= 8 else np.uint16)  # noqa: PLR2004
     if len(buffer) != header.rows * header.columns * kind.itemsize:
         raise TruncatedPixelsError("fewer pixels came out than declared")
     return np.frombuffer(buffer, kind).reshape(header.rows, header.columns)

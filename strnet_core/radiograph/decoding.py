@@ -45,10 +45,7 @@ def _gdcm(syntax: UID, frame: bytes, _facts: StreamFacts, header: PixelHeader) -
 
 
 _CODECS: Mapping[UID, tuple[Callable[[bytes], StreamFacts], _Decoder]] = {
-    **{
-        syntax: (jpeg_facts, partial(_gdcm, syntax))
-        for syntax in (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
-    },
+    **{syntax: (jpeg_facts, partial(_gdcm, syntax)) for syntax in (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)},
     JPEGLSLossless: (jpeg_facts, decode_with_charls),
     JPEGLSNearLossless: (jpeg_facts, decode_with_charls),
     JPEG2000Lossless: (jpeg_2000_facts, decode_with_openjpeg),

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
-Words = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Words = npt.NDArray[np.unsignedinteger]
+"""uint8 or uint16."""
 Mask = npt.NDArray[np.bool_]
 
 _EXACT_IN_FLOAT32 = 1 << 24

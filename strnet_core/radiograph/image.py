@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from strnet_core.errors import ColourError, DecodeError, UnreadableFileError
+from strnet_core.radiograph.histogram import Words
 from strnet_core.radiograph.limits import ReadLimits
 from strnet_core.radiograph.stored import digest_of_stored
 from strnet_core.radiograph.values import Radiograph
@@ -35,7 +36,7 @@ def read_image(path: Path, limits: ReadLimits = _DEFAULT_LIMITS) -> Radiograph:
         raise DecodeError(type(error).__name__) from error
     if stored.size == 0 or stored.min() < 0 or stored.max() > full_scale:
         raise DecodeError("values beyond 16 bits")
-    words = stored.astype(np.uint8 if full_scale < 256 else np.uint16)  # noqa: PLR2004
+    words: Words = stored.astype(np.uint8 if full_scale < 256 else np.uint16)  # noqa: PLR2004
     return Radiograph(
         words=words,
         table=np.arange(full_scale + 1.0) / full_scale,

@@ -120,7 +120,7 @@ def _inflated(file: BinaryIO, start: int) -> BinaryIO:
 
 
 def _at_pixels(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return tag >= 0x7FE00008  # noqa: PLR2004
+    return int(tag) >= 0x7FE00008  # noqa: PLR2004
 
 
 def _pixel_element(stream: BinaryIO, order: Literal["little", "big"]) -> PixelElement | None:

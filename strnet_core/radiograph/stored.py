@@ -12,7 +12,8 @@ from strnet_core.errors import UnsupportedEncodingError
 from strnet_core.radiograph.header import PixelHeader
 from strnet_core.radiograph.histogram import Words
 
-Numbers = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.int8] | npt.NDArray[np.int16]
+Numbers = npt.NDArray[np.integer]
+"""uint8, uint16, int8 or int16."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

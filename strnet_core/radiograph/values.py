@@ -83,12 +83,20 @@ def to_8bit(radiograph: Radiograph) -> UInt8Image:
     and then half to even. Stretching makes it independent of any linear window that does not clip, of rescale and of the bits
     stored. An image of one single value becomes all 0. Invalid pixels are 0. Raises EmptyImageError where nothing is valid.
     """
+    return to_8bit_counted(radiograph)[0]
+
+
+def to_8bit_counted(radiograph: Radiograph) -> tuple[UInt8Image, Counts]:
+    """As `to_8bit`, with the (256,) int64 histogram of the valid pixels, which comes with it for next to nothing."""
     everything = bool(radiograph.valid.all())
     counts = histogram(radiograph.words, None if everything else radiograph.valid)
-    quantised = look_up(radiograph.words, _grey_levels(radiograph.table, counts))
+    levels = _grey_levels(radiograph.table, counts)
+    grey_counts: Counts = np.zeros(256, np.int64)
+    np.add.at(grey_counts, levels, counts)
+    quantised = look_up(radiograph.words, levels)
     if not everything:
         quantised *= radiograph.valid
-    return quantised
+    return quantised, grey_counts
 
 
 def look_up(words: Words, table: UInt8Image) -> UInt8Image:
