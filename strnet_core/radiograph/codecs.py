@@ -14,12 +14,18 @@ from pydicom.uid import UID
 
 from strnet_core.errors import DecodeError, TruncatedPixelsError
 from strnet_core.radiograph.codestream import StreamFacts
+from strnet_core.radiograph.complaints import captured_complaints
 from strnet_core.radiograph.header import PixelHeader
 from strnet_core.radiograph.histogram import Words
 
+_CORRUPT = (b"Corrupt JPEG data", b"Premature end of JPEG", b"Inconsistent progression", b"Unsupported marker", b"Invalid SOS")
+"""libjpeg's warnings (jerror.h, JWRN_*), after which it fills the rest with guesses."""
+_HARMLESS = (b"Unsupported JPEG data precision",)
+"""GDCM tries its 8-bit, 12-bit and 16-bit libjpeg in turn."""
+
 
 def decode_with_gdcm(frame: bytes, syntax: UID, header: PixelHeader) -> Words:
-    """(rows, cols) words of a JPEG or RLE frame. Raises DecodeError."""
+    """(rows, cols) words of a JPEG or RLE frame. Raises DecodeError, also where libjpeg goes on with a corrupt stream."""
     import gdcm
 
     # GDCM says nothing useful on its own; what went wrong is in the return values
@@ -29,8 +35,13 @@ def decode_with_gdcm(frame: bytes, syntax: UID, header: PixelHeader) -> Words:
     expected = header.rows * header.columns * header.bits_allocated // 8
     if image.GetBufferLength() != expected:
         raise DecodeError("compressed in another layout than declared")
+    printed: list[bytes] = []
+    with captured_complaints(printed, (*_CORRUPT, *_HARMLESS)):
+        pixels = image.GetBuffer()
+    if any(text in line for line in printed for text in _CORRUPT):
+        raise DecodeError("the decoder calls the compressed stream corrupt")
     # GDCM hands bytes out as text
-    buffer: bytes = image.GetBuffer().encode("utf-8", "surrogateescape")
+    buffer: bytes = pixels.encode("utf-8", "surrogateescape")
     return _shaped(buffer, header.bits_allocated, header)
 
 
