@@ -9,7 +9,7 @@ import numpy as np
 from strnet_core.bundle import PreprocessingSettings
 from strnet_core.radiograph import read_dicom
 
-from .peers import peers_of, tag, with_dcmtk, with_ffmpeg
+from .peers import peers_of, shape_of, with_dcmtk, with_ffmpeg
 from .samples import LOSSY, Sample
 
 _ANY = PreprocessingSettings(accept_for_processing=True)
@@ -41,22 +41,20 @@ class Row:
 
 def compare(sample: Sample) -> Row:
     """Decodes with `read_dicom` and with everybody else who can."""
-    bits, signed = int(tag(sample.path, "0028,0101")), tag(sample.path, "0028,0103") == "1"
+    shape = shape_of(sample.path)
     words = read_dicom(sample.path, settings=_ANY).words
-    ours = (words.view(f"i{words.itemsize}") if signed else words).astype(np.int64)
+    ours = (words.view(f"i{words.itemsize}") if shape.signed else words).astype(np.int64)
     others = {} if sample.original is None else {"original": sample.original.astype(np.int64)}
-    for peer in peers_of(sample.syntax, bits=bits, signed=signed):
-        others[peer] = (
-            with_dcmtk(sample.path, sample.syntax)
-            if peer == "dcmtk"
-            else with_ffmpeg(sample.path, sample.syntax, bits=bits, signed=signed)
-        )
+    for peer in peers_of(sample.syntax, signed=shape.signed):
+        other = with_dcmtk(sample.path, sample.syntax) if peer == "dcmtk" else with_ffmpeg(sample.path, sample.syntax, shape)
+        if other is not None:
+            others[peer] = other
     apart = np.max([np.abs(ours - other) for other in others.values()], axis=0)
     return Row(
         name=sample.path.stem,
         syntax=sample.syntax,
-        bits=bits,
-        signed=signed,
+        bits=shape.stored,
+        signed=shape.signed,
         photometric=sample.photometric,
         compared=tuple(others),
         differing=int(np.count_nonzero(apart)),

@@ -9,6 +9,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,21 +46,31 @@ def missing() -> list[str]:
     return [tool for tool in _TOOLS if not (BIN / tool).exists()]
 
 
-def peers_of(syntax: str, *, bits: int, signed: bool) -> list[str]:
+def peers_of(syntax: str, *, signed: bool) -> list[str]:
     """Who can give an independent opinion."""
     named = ["dcmtk"] if syntax in _DCMTK else []
     # predictor 6 overflows on two's complement words of 10 and 12 bits; FFmpeg does not wrap there, DCMTK and GDCM do
     overflows = syntax.endswith(".57") and signed
-    # its IDCT leaves a 12-bit one to the fast and inexact one
-    inexact = syntax.endswith(".51") and bits > 8
-    return [*named, "ffmpeg"] if syntax in _FFMPEG and not overflows and not inexact else named
+    return [*named, "ffmpeg"] if syntax in _FFMPEG and not overflows else named
 
 
-def tag(path: Path, number: str) -> str:
-    """A value as dcmdump prints it, without brackets."""
-    printed = subprocess.run([BIN / "dcmdump", "+L", "+P", number, path], check=True, capture_output=True).stdout.decode("latin-1")
-    found = re.search(r"^\([0-9a-f,]+\) \w\w \[?([^\]#\n]*?)\]?\s+#", printed, re.MULTILINE)
-    return found.group(1).strip() if found else ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What dcmdump reads of the image."""
+
+    rows: int
+    columns: int
+    allocated: int
+    stored: int
+    signed: bool
+
+
+def shape_of(path: Path) -> Shape:
+    """Rows, columns and bits, by DCMTK's header reader."""
+    command = [BIN / "dcmdump", "+P", "0028,0010", "+P", "0028,0011", "+P", "0028,0100", "+P", "0028,0101", "+P", "0028,0103", path]
+    printed = subprocess.run(command, check=True, capture_output=True).stdout.decode("latin-1")
+    found = {element: int(value) for element, value in re.findall(r"^\(0028,(\w+)\) US (\d+)", printed, re.MULTILINE)}
+    return Shape(rows=found["0010"], columns=found["0011"], allocated=found["0100"], stored=found["0101"], signed=found.get("0103") == 1)
 
 
 def with_dcmtk(path: Path, syntax: str) -> np.ndarray:
@@ -69,14 +80,17 @@ def with_dcmtk(path: Path, syntax: str) -> np.ndarray:
         tool, *options = _DCMTK[syntax]
         subprocess.run([BIN / tool, *options, path, plain], check=True, capture_output=True)
         (content,) = _raw(plain, Path(temporary))
-        rows, columns, allocated, stored = (int(tag(plain, f"0028,{element}")) for element in ("0010", "0011", "0100", "0101"))
-        words = np.frombuffer(content, "u1" if allocated == 8 else "<u2")[: rows * columns].reshape(rows, columns).astype(np.int64)
-        low = words % (1 << stored)
-        return np.where(low >= 1 << stored - 1, low - (1 << stored), low) if tag(plain, "0028,0103") == "1" else low
+        shape = shape_of(plain)
+        words = np.frombuffer(content, "u1" if shape.allocated == 8 else "<u2")[: shape.rows * shape.columns]
+        low = words.reshape(shape.rows, shape.columns).astype(np.int64) % (1 << shape.stored)
+        return np.where(low >= 1 << shape.stored - 1, low - (1 << shape.stored), low) if shape.signed else low
 
 
-def with_ffmpeg(path: Path, syntax: str, *, bits: int, signed: bool) -> np.ndarray:
-    """(rows, cols) int64 stored values, by FFmpeg's own decoder of the code stream that dcmdump writes out."""
+def with_ffmpeg(path: Path, syntax: str, shape: Shape) -> np.ndarray | None:
+    """(rows, cols) int64 stored values, by FFmpeg's own decoder of the code stream that dcmdump writes out.
+
+    None where it says itself that it cannot read the stream (`bad vlc` of one real lossless JPEG): then it has no opinion.
+    """
     codec, suffix = _FFMPEG[syntax]
     with tempfile.TemporaryDirectory() as temporary:
         _, *fragments = _raw(path, Path(temporary))
@@ -85,6 +99,8 @@ def with_ffmpeg(path: Path, syntax: str, *, bits: int, signed: bool) -> np.ndarr
         command = [BIN / "ffmpeg", "-hide_banner", "-y", "-c:v", codec, "-i", stream, "-f", "rawvideo", "-"]
         done = subprocess.run(command, check=True, capture_output=True)
         said = done.stderr.decode("latin-1")
+    if f"[{codec} @" in said:
+        return None
     if "gray16le" not in said:
         values = np.frombuffer(done.stdout, "u1").astype(np.int64)
         precision = 8
@@ -93,12 +109,13 @@ def with_ffmpeg(path: Path, syntax: str, *, bits: int, signed: bool) -> np.ndarr
         depth = re.search(r"gray16le\((\d+) bpc", said)
         precision = int(depth.group(1)) if depth else 16
         values = np.frombuffer(done.stdout, "<u2").astype(np.int64) >> 16 - precision
-    values = values.reshape(int(tag(path, "0028,0010")), int(tag(path, "0028,0011")))
-    if not signed:
+    values = values.reshape(shape.rows, shape.columns)
+    if not shape.signed:
         return values
     if codec == "jpeg2000":
         return values - (1 << precision - 1)  # FFmpeg shows signed components around grey
-    return (values + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)
+    span = 1 << shape.stored
+    return (values + span // 2) % span - span // 2
 
 
 def _raw(path: Path, folder: Path) -> list[bytes]:

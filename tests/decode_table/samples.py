@@ -56,7 +56,11 @@ def make(folder: Path, syntax: str, bits: int, *, signed: bool, photometric: str
     stored = np.clip(ramp(56, 72, top) + texture, 0, top) - (1 << bits - 1) * signed
     name = f"{syntax}-{bits}{'s' if signed else 'u'}-{photometric}"
     dataset = dataset_of(
-        stored, BitsAllocated=8 if bits == 8 else 16, BitsStored=bits, PixelRepresentation=int(signed), PhotometricInterpretation=photometric
+        stored,
+        BitsAllocated=8 if bits == 8 else 16,
+        BitsStored=bits,
+        PixelRepresentation=int(signed),
+        PhotometricInterpretation=photometric,
     )
     plain = save(folder / f"{name}-plain.dcm", dataset)
     path = folder / f"{name}.dcm"
@@ -77,8 +81,8 @@ def make(folder: Path, syntax: str, bits: int, *, signed: bool, photometric: str
 def real(folder: Path) -> Iterator[Sample]:
     """The grey single-frame images among the real cases."""
     for path in sorted(folder.glob("*.dcm")):
-        if path.name[:3] in {"d07", "d08", "m02", "r10", "r11"}:
-            continue  # colour, cut, or several frames
+        if path.name[:3] in {"d07", "d08", "m01", "m02", "r10", "r11"}:
+            continue  # colour, cut, several frames; dcmdump stops at the stray delimiter of m01
         dataset = pydicom.dcmread(path, stop_before_pixels=True)
         syntax = str(dataset.file_meta.TransferSyntaxUID)
         yield Sample(path=path, syntax=syntax, photometric=dataset.PhotometricInterpretation, original=None)
