@@ -7,7 +7,7 @@ INPUT  ?=
 STAMP  := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo test check conformance format clean peers
+.PHONY: help demo test check conformance decode-table format clean peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ check: $(STAMP_DEV) ## formatter, linter, types, import contracts
 
 conformance: $(STAMP_DEV) peers ## SR and SC of every kind through the public validators; last line JSON
 	$(RUN)/python -m tests.conformance
+
+decode-table: $(STAMP_DEV) peers ## stored values of every transfer syntax against independent decoders; last line JSON
+	$(RUN)/python -m tests.decode_table
 
 format: $(STAMP_DEV) ## let the formatter write
 	$(RUN)/ruff format .

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from strnet_core.bundle.settings import PreprocessingSettings
 from strnet_core.foreground import Foreground, bounding_box, find_foreground, significant_parts
 from strnet_core.radiograph import Radiograph
+from strnet_core.radiograph.histogram import Counts, histogram
 
 UInt8Image = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -41,6 +42,8 @@ class Preprocessed:
 def preprocess(radiograph: Radiograph, settings: PreprocessingSettings) -> Preprocessed:
     """8-bit grey, Otsu crop with margin, percentile stretch, resize. Padding and shutter count in no statistic.
 
+    The stretch maps the 256 grey levels to float32 0..255, the resize averages these (OpenCV INTER_AREA), and its result is
+    rounded half to even: after `to_8bit` nothing is rounded but the result.
     Raises EmptyImageError where nothing is valid.
     """
     foreground = find_foreground(radiograph)
@@ -48,9 +51,9 @@ def preprocess(radiograph: Radiograph, settings: PreprocessingSettings) -> Prepr
     window = np.s_[top:bottom, left:right]
     grey, valid = foreground.grey[window], foreground.valid[window]
     table = _stretch_table(grey, valid, foreground, settings)
-    stretched = table[grey]
+    stretched: Float32Array = cv2.LUT(grey, table)
     if not valid.all():
-        stretched[~valid] = 0.0
+        stretched *= valid
     image = _resize(stretched, settings)
     digest = hashlib.sha256(image.tobytes()).hexdigest()
     return Preprocessed(image=image, left=left, top=top, right=right, bottom=bottom, fallback=fallback, sha256=digest)
@@ -64,13 +67,13 @@ def to_input(images: UInt8Image, settings: PreprocessingSettings) -> Float32Arra
     return np.asarray(levels.astype(np.float32)[images][:, np.newaxis])
 
 
-def percentiles(values: UInt8Image, low: float, high: float) -> tuple[float, float]:
-    """The two percentiles (0..100, linear between neighbours as numpy has it) of uint8 values, from their histogram."""
-    cumulative = np.cumsum(np.bincount(values.ravel(), minlength=_LEVELS))
+def percentiles(counts: Counts, low: float, high: float) -> tuple[float, float]:
+    """The two percentiles (0..100, linear between neighbours as numpy has it) of the values whose histogram (256,) is given."""
+    cumulative = np.cumsum(counts)
     return _from_cumulative(cumulative, low), _from_cumulative(cumulative, high)
 
 
-def _from_cumulative(cumulative: npt.NDArray[np.intp], percentile: float) -> float:
+def _from_cumulative(cumulative: Counts, percentile: float) -> float:
     position = (int(cumulative[-1]) - 1) * percentile / 100.0
     below = math.floor(position)
     first = int(np.searchsorted(cumulative, below, side="right"))
@@ -82,7 +85,7 @@ def _crop_box(foreground: Foreground, settings: PreprocessingSettings) -> tuple[
     if not foreground.mask.any() or foreground.share < settings.min_foreground:
         # the whole image, but no border that is only padding: adding padding must change nothing
         return bounding_box(foreground.valid), True
-    left, top, right, bottom = bounding_box(significant_parts(foreground.mask, settings.min_component))
+    left, top, right, bottom = bounding_box(significant_parts(foreground.mask, settings.min_component, settings.component_grid_px))
     across, down = round(settings.margin * (right - left)), round(settings.margin * (bottom - top))
     edges = bounding_box(foreground.valid)
     box = (max(left - across, edges[0]), max(top - down, edges[1]), min(right + across, edges[2]), min(bottom + down, edges[3]))
@@ -92,7 +95,8 @@ def _crop_box(foreground: Foreground, settings: PreprocessingSettings) -> tuple[
 def _stretch_table(grey: UInt8Image, valid: Mask, foreground: Foreground, settings: PreprocessingSettings) -> Float32Array:
     """(256,) float32, 0..255: where each grey level goes when the percentiles become 0 and 255."""
     over, counted = (grey, valid) if settings.percentile_over == "crop" else (foreground.grey, foreground.valid)
-    low, high = percentiles(over if counted.all() else over[counted], settings.low_percentile, settings.high_percentile)
+    counts = histogram(over, None if counted.all() else counted)
+    low, high = percentiles(counts, settings.low_percentile, settings.high_percentile)
     levels = np.arange(_LEVELS, dtype=np.float64)
     if high <= low:
         return np.zeros(_LEVELS, np.float32)
@@ -103,10 +107,14 @@ def _resize(stretched: Float32Array, settings: PreprocessingSettings) -> UInt8Im
     """(size, size) uint8, rounded half to even, of a float32 crop."""
     square = _padded_to_square(stretched) if settings.keep_aspect else stretched
     size = settings.size_px
-    # one axis at a time: cv2 averages only where both axes shrink
-    wide = _resize_to(square, size, square.shape[0], settings)
-    resized = _resize_to(wide, size, size, settings)
-    return np.clip(np.rint(resized), 0.0, 255.0).astype(np.uint8)
+    if settings.antialias and min(square.shape) >= size:
+        resized = _resize_to(square, size, size, settings)
+    else:
+        # one axis at a time: OpenCV averages only where both axes shrink
+        wide = _resize_to(square, size, square.shape[0], settings)
+        resized = _resize_to(wide, size, size, settings)
+    # three decimals first: what float32 sums leave behind a half differs between processors
+    return np.clip(np.rint(np.round(resized.astype(np.float64), 3)), 0.0, 255.0).astype(np.uint8)
 
 
 def _resize_to(image: Float32Array, columns: int, rows: int, settings: PreprocessingSettings) -> Float32Array:

@@ -8,16 +8,17 @@ from strnet_core.bundle import PreprocessingSettings
 from strnet_core.phantom import MAX_VALUE, PhantomParameters, draw
 from strnet_core.preprocessing import Preprocessed, preprocess
 from strnet_core.radiograph import Radiograph
-from strnet_core.radiograph.values import digest_of_stored
+from strnet_core.radiograph.stored import digest_of_stored
 
 
 def phantom_radiograph(parameters: PhantomParameters, seed: int) -> Radiograph:
     """A phantom as a radiograph, value / 4095."""
     stored = draw(parameters, seed)
     return Radiograph(
-        presentation=(stored / np.float32(MAX_VALUE)).astype(np.float32),
+        words=stored,
+        table=np.clip(np.arange(1 << 16) / MAX_VALUE, 0.0, 1.0),
         valid=np.ones(stored.shape, np.bool_),
-        pixel_digest=digest_of_stored(stored.astype(np.int32)),
+        pixel_digest=digest_of_stored(stored),
         notes=("phantom",),
     )
 

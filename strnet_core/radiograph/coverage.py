@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from strnet_core.radiograph.header import PixelHeader, whole_number
-from strnet_core.radiograph.values import Mask
+from strnet_core.radiograph.histogram import Mask
+from strnet_core.radiograph.stored import Numbers
 
 _MIN_VISIBLE = 0.05
 """An opening that leaves less than this of the image is a broken header, not a shutter."""
@@ -25,8 +25,8 @@ class Coverage:
     notes: tuple[str, ...]
 
 
-def coverage(stored: npt.NDArray[np.int32], dataset: Dataset, header: PixelHeader) -> Coverage:
-    """Mask out padding, shutter and collimator of stored values (rows, cols) int32."""
+def coverage(stored: Numbers, dataset: Dataset, header: PixelHeader) -> Coverage:
+    """Mask out padding, shutter and collimator of stored values (rows, cols)."""
     valid: Mask = np.ones(stored.shape, np.bool_)
     notes: list[str] = []
     padding = _padding_range(dataset, header)

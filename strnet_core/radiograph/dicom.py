@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import UID
 
 from strnet_core.bundle.settings import PreprocessingSettings
-from strnet_core.errors import DecodeError, EmptyImageError, UnreadableFileError, UnsupportedTransferSyntaxError
-from strnet_core.radiograph.coverage import Coverage, coverage
-from strnet_core.radiograph.decoding import DECODER_ERRORS, LOSSY_BY_NATURE, decode_stored
-from strnet_core.radiograph.grey_scale import GreyScale, grey_scale
+from strnet_core.errors import DecodeError, EmptyImageError, UnreadableFileError
+from strnet_core.radiograph.coverage import coverage
+from strnet_core.radiograph.decoding import DECODER_ERRORS, Decoded, decode_stored
+from strnet_core.radiograph.grey_scale import grey_scale
 from strnet_core.radiograph.header import PixelHeader, read_pixel_header, refuse_for_processing, text
+from strnet_core.radiograph.histogram import histogram
 from strnet_core.radiograph.limits import ReadLimits
-from strnet_core.radiograph.values import Float32Image, Radiograph, digest_of_stored
+from strnet_core.radiograph.part10 import Part10, open_part10
+from strnet_core.radiograph.stored import digest_of_stored
+from strnet_core.radiograph.values import Radiograph
 
 _DEFAULT_LIMITS = ReadLimits()
 _DEFAULT_SETTINGS = PreprocessingSettings()
@@ -28,14 +29,14 @@ _READ_ERRORS = (*DECODER_ERRORS, InvalidDicomError, BytesLengthException)
 def read_dicom(path: Path, limits: ReadLimits = _DEFAULT_LIMITS, settings: PreprocessingSettings = _DEFAULT_SETTINGS) -> Radiograph:
     """Presentation values of a single-frame grey radiograph in a part 10 file.
 
-    Of the settings, `voi_policy` and `accept_for_processing` count. Header and limits are checked before pixels are read.
+    Of the settings, `voi_policy`, the two percentiles with the policy `percentile`, and `accept_for_processing` count. Header and
+    limits are checked before pixels are read. Overlays, icons and everything behind Pixel Data are not looked at.
     Raises DecodeError subclasses and nothing else; their text quotes no patient data.
     """
     try:
-        _check(_read_file(path, header_only=True), limits, settings)
-        dataset = _read_file(path, header_only=False)
-        header = _check(dataset, limits, settings)
-        return _assemble(dataset, header, settings)
+        with _opened(path) as part:
+            header = _check(part.dataset, limits, settings)
+            return _assemble(part, decode_stored(part, header), header, settings)
     except DecodeError:
         raise
     except _READ_ERRORS as error:
@@ -43,11 +44,16 @@ def read_dicom(path: Path, limits: ReadLimits = _DEFAULT_LIMITS, settings: Prepr
         raise DecodeError(type(error).__name__) from error
 
 
-def _read_file(path: Path, *, header_only: bool) -> Dataset:
-    try:
-        return dcmread(path, stop_before_pixels=header_only)
-    except _READ_ERRORS as error:
-        raise UnreadableFileError(type(error).__name__) from error
+@contextmanager
+def _opened(path: Path) -> Iterator[Part10]:
+    with ExitStack() as stack:
+        try:
+            part = stack.enter_context(open_part10(path))
+        except DecodeError:
+            raise
+        except _READ_ERRORS as error:
+            raise UnreadableFileError(type(error).__name__) from error
+        yield part
 
 
 def _check(dataset: Dataset, limits: ReadLimits, settings: PreprocessingSettings) -> PixelHeader:
@@ -58,39 +64,28 @@ def _check(dataset: Dataset, limits: ReadLimits, settings: PreprocessingSettings
     return header
 
 
-def _assemble(dataset: Dataset, header: PixelHeader, settings: PreprocessingSettings) -> Radiograph:
-    syntax = _transfer_syntax(dataset)
-    stored = decode_stored(dataset, syntax, header)
-    covered = coverage(stored, dataset, header)
-    if not covered.valid.any():
+def _assemble(part: Part10, decoded: Decoded, header: PixelHeader, settings: PreprocessingSettings) -> Radiograph:
+    stored = decoded.stored
+    covered = coverage(stored.numbers, part.dataset, header)
+    counts = histogram(stored.words, None if covered.valid.all() else covered.valid)
+    if not counts.any():
         raise EmptyImageError("padding and shutter leave nothing")
-    presentation, scale = _present(stored, covered, dataset, header, settings)
+    scale = grey_scale(stored.meanings, counts, part.dataset, settings, inverted=header.inverted)
     return Radiograph(
-        presentation=presentation,
+        words=stored.words,
+        table=scale.table,
         valid=covered.valid,
-        pixel_digest=digest_of_stored(stored),
-        notes=(*_header_notes(dataset, syntax, header), *covered.notes, *scale.notes),
+        pixel_digest=digest_of_stored(stored.numbers),
+        notes=(*_header_notes(part.dataset, header, lossy=_is_lossy(part, decoded)), *covered.notes, *scale.notes),
     )
 
 
-def _present(
-    stored: npt.NDArray[np.int32], covered: Coverage, dataset: Dataset, header: PixelHeader, settings: PreprocessingSettings
-) -> tuple[Float32Image, GreyScale]:
-    low, high = int(stored.min()), int(stored.max())
-    index = stored - low if low else stored
-    everything = bool(covered.valid.all())
-    counted = index.ravel() if everything else index[covered.valid]
-    used = np.bincount(counted, minlength=high - low + 1) > 0
-    values = np.arange(low, high + 1, dtype=np.float64)
-    scale = grey_scale(values, used, dataset, settings.voi_policy, inverted=header.inverted)
-    presentation: Float32Image = scale.table.astype(np.float32)[index]
-    if not everything:
-        presentation[~covered.valid] = 0.0
-    return presentation, scale
+def _is_lossy(part: Part10, decoded: Decoded) -> bool:
+    """Lossy Image Compression (0028,2110) stays 01 for ever, also after decompression; a stream may know it without the tag."""
+    return decoded.lossy or text(part.dataset, "LossyImageCompression") == "01"
 
 
-def _header_notes(dataset: Dataset, syntax: UID, header: PixelHeader) -> tuple[str, ...]:
-    lossy = syntax in LOSSY_BY_NATURE or text(dataset, "LossyImageCompression") == "01"
+def _header_notes(dataset: Dataset, header: PixelHeader, *, lossy: bool) -> tuple[str, ...]:
     facts = {
         "lossy": lossy,
         "monochrome1": header.monochrome1,
@@ -99,11 +94,3 @@ def _header_notes(dataset: Dataset, syntax: UID, header: PixelHeader) -> tuple[s
         "shifted_bits": header.shift > 0,
     }
     return tuple(code for code, holds in facts.items() if holds)
-
-
-def _transfer_syntax(dataset: Dataset) -> UID:
-    meta = getattr(dataset, "file_meta", None)
-    syntax = meta.get("TransferSyntaxUID") if meta is not None else None
-    if not syntax:
-        raise UnsupportedTransferSyntaxError("none named")
-    return UID(str(syntax))

@@ -1,19 +1,22 @@
 """The grey scale pipeline: modality LUT, VOI LUT or window, polarity last (PS3.4 N.2). Works on a table of all stored values.
 
-At most 65,536 stored values exist, so each step runs once per value in float64 instead of once per pixel.
+At most 65,536 stored values exist, so each step runs once per value in float64 instead of once per pixel. What is worked out for
+values that do not occur is never looked up.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from strnet_core.bundle.settings import VoiPolicy
+from strnet_core.bundle.settings import PreprocessingSettings
 from strnet_core.errors import MissingAttributeError
 from strnet_core.radiograph.header import number, text
+from strnet_core.radiograph.histogram import Counts
 
 Table = npt.NDArray[np.float64]
 
@@ -26,40 +29,46 @@ class GreyScale:
     notes: tuple[str, ...]
 
 
-def grey_scale(stored_values: Table, used: npt.NDArray[np.bool_], dataset: Dataset, voi: VoiPolicy, *, inverted: bool) -> GreyScale:
-    """Presentation values of `stored_values` (n,) float64.
+def grey_scale(stored_values: Table, counts: Counts, dataset: Dataset, settings: PreprocessingSettings, *, inverted: bool) -> GreyScale:
+    """Presentation values of `stored_values` (n,) float64, of which `counts` (n,) int64 says how often each is in a valid pixel.
 
-    `used` (n,) bool says which of them occur in valid pixels: without a window these span 0..1, padding does not.
+    `voi_policy` decides what spans 0..1: `tags` the VOI LUT or window of the header, else every value that occurs; `none` every
+    value that occurs; `percentile` what lies between the two percentiles. Padding is never among what occurs.
     Raises MissingAttributeError for a malformed LUT.
     """
-    modality = _modality(stored_values, dataset)
-    output, note = _values_of_interest(modality, used, dataset, voi)
+    used = counts > 0
+    modality = _modality(stored_values, used, dataset)
+    output, note = _values_of_interest(modality, counts, dataset, settings)
     # last: inverting before the VOI step would apply the window to the wrong end
     table = 1.0 - output if inverted else output
     return GreyScale(table=table, notes=(note,) if note else ())
 
 
-def _modality(values: Table, dataset: Dataset) -> Table:
+def _modality(values: Table, used: npt.NDArray[np.bool_], dataset: Dataset) -> Table:
     """Modality LUT sequence, else rescale slope and intercept (PS3.3 C.11.1)."""
     sequence = dataset.get("ModalityLUTSequence")
     if sequence:
-        entries, first, _ = _lut(sequence[0], signed_input=bool(values.min() < 0))
+        entries, first, _ = _lut(sequence[0], signed_input=bool(values[used].min() < 0))
         return _look_up(values, entries, first)
     slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
     slope = 1.0 if slope is None or slope == 0.0 else slope
     return values * slope + (intercept or 0.0)
 
 
-def _values_of_interest(values: Table, used: npt.NDArray[np.bool_], dataset: Dataset, voi: VoiPolicy) -> tuple[Table, str]:
-    if voi == "tags":
+def _values_of_interest(values: Table, counts: Counts, dataset: Dataset, settings: PreprocessingSettings) -> tuple[Table, str]:
+    if settings.voi_policy == "percentile":
+        low, high = (_percentile(values, counts, share) for share in (settings.voi_low_percentile, settings.voi_high_percentile))
+        return _spread(values, low, high), "voi_percentile"
+    occurring = values[counts > 0]
+    if settings.voi_policy == "tags":
         sequence = dataset.get("VOILUTSequence")
         if sequence:
-            entries, first, bits = _lut(sequence[0], signed_input=bool(values.min() < 0))
+            entries, first, bits = _lut(sequence[0], signed_input=bool(occurring.min() < 0))
             return np.clip(_look_up(values, entries, first) / (2.0**bits - 1.0), 0.0, 1.0), "voi_lut"
         windowed = _window(values, dataset)
         if windowed is not None:
             return windowed
-    return _full_range(values, used), "no_window"
+    return _spread(values, float(occurring.min()), float(occurring.max())), "no_window"
 
 
 def _window(values: Table, dataset: Dataset) -> tuple[Table, str] | None:
@@ -80,9 +89,15 @@ def _window(values: Table, dataset: Dataset) -> tuple[Table, str] | None:
     return np.clip((values - (centre - 0.5)) / (width - 1.0) + 0.5, 0.0, 1.0), ""
 
 
-def _full_range(values: Table, used: npt.NDArray[np.bool_]) -> Table:
-    occurring = values[used] if used.any() else values
-    low, high = float(occurring.min()), float(occurring.max())
+def _percentile(values: Table, counts: Counts, share: float) -> float:
+    """The smallest value that at least `share` per cent of the valid pixels do not exceed (numpy's `inverted_cdf`)."""
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(counts[order])
+    wanted = max(1, math.ceil(share / 100.0 * int(cumulative[-1])))
+    return float(values[order[np.searchsorted(cumulative, wanted)]])
+
+
+def _spread(values: Table, low: float, high: float) -> Table:
     if high <= low:
         return np.zeros_like(values)
     return np.clip((values - low) / (high - low), 0.0, 1.0)

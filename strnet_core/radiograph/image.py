@@ -8,8 +8,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from strnet_core.errors import ColourError, DecodeError, UnreadableFileError
+from strnet_core.radiograph.histogram import Words
 from strnet_core.radiograph.limits import ReadLimits
-from strnet_core.radiograph.values import Radiograph, digest_of_stored
+from strnet_core.radiograph.stored import digest_of_stored
+from strnet_core.radiograph.values import Radiograph
 
 _DEFAULT_LIMITS = ReadLimits()
 _FULL_SCALE = {"L": 255.0, "I;16": 65535.0, "I;16B": 65535.0, "I": 65535.0}
@@ -27,15 +29,19 @@ def read_image(path: Path, limits: ReadLimits = _DEFAULT_LIMITS) -> Radiograph:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
             limits.check(image.height, image.width)
             full_scale, lossy = _FULL_SCALE.get(image.mode, 255.0), image.format == "JPEG"
-            stored = np.asarray(_grey(image)).astype(np.int32)
+            stored = np.asarray(_grey(image))
     except (UnidentifiedImageError, FileNotFoundError, IsADirectoryError) as error:
         raise UnreadableFileError(type(error).__name__) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DecodeError(type(error).__name__) from error
+    if stored.size == 0 or stored.min() < 0 or stored.max() > full_scale:
+        raise DecodeError("values beyond 16 bits")
+    words: Words = stored.astype(np.uint8 if full_scale < 256 else np.uint16)  # noqa: PLR2004
     return Radiograph(
-        presentation=np.clip(stored / full_scale, 0.0, 1.0).astype(np.float32),
-        valid=np.ones(stored.shape, np.bool_),
-        pixel_digest=digest_of_stored(stored),
+        words=words,
+        table=np.arange(full_scale + 1.0) / full_scale,
+        valid=np.ones(words.shape, np.bool_),
+        pixel_digest=digest_of_stored(words),
         notes=("lossy",) if lossy else (),
     )
 

@@ -9,7 +9,7 @@ from strnet_core.radiograph import Radiograph
 
 def radiograph(presentation: np.ndarray, valid: np.ndarray | None = None) -> Radiograph:
     valid = np.ones(presentation.shape, bool) if valid is None else valid
-    return Radiograph(presentation=np.where(valid, presentation, 0).astype(np.float32), valid=valid, pixel_digest="")
+    return Radiograph.from_presentation(np.where(valid, presentation, 0), valid)
 
 
 def test_the_bright_part_is_foreground():

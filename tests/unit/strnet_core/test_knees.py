@@ -22,7 +22,7 @@ SINGLE = frozenset(_SINGLE_NAMES.split())
 
 
 def inverted(image: Radiograph) -> Radiograph:
-    return dataclasses.replace(image, presentation=1.0 - image.presentation)
+    return dataclasses.replace(image, table=1.0 - image.table)
 
 
 @pytest.mark.parametrize("tilt", [-12.0, 0.0, 12.0])
@@ -54,7 +54,7 @@ def test_a_single_knee_off_centre_is_never_split():
 
 def test_a_mirror_mirrors_the_valley():
     image = phantom_radiograph(PhantomParameters(knees=2, rows=600, columns=900), 6)
-    mirrored = dataclasses.replace(image, presentation=np.ascontiguousarray(image.presentation[:, ::-1]))
+    mirrored = dataclasses.replace(image, words=np.ascontiguousarray(image.words[:, ::-1]))
     assert abs(count_knees(image).valley_column + count_knees(mirrored).valley_column - 900) <= 8
 
 

@@ -361,7 +361,7 @@ def test_jpeg_2000_case_equals_another_decoder(cases):
     (source,) = cases.glob("d03*.dcm")
     dataset = pydicom.dcmread(source)
     dataset.decompress(decoding_plugin="gdcm", generate_instance_uid=False)
-    from strnet_core.radiograph.values import digest_of_stored
+    from strnet_core.radiograph.stored import digest_of_stored
 
     assert read_dicom(source).pixel_digest == digest_of_stored(dataset.pixel_array.astype(np.int32))
 
