@@ -109,17 +109,17 @@ def _warn(threshold: float) -> FlagSettings:
 class QualitySettings(_Section):
     """One table per flag. The order is that of the reasons: the first flag that refuses is the outcome."""
 
-    blank: FlagSettings = _refuse(1.0)
-    polarity_suspect: FlagSettings = _refuse(1.0)
-    not_a_knee: FlagSettings = _refuse(1.0)
-    metal: FlagSettings = _refuse(1.0)
+    blank: FlagSettings = _refuse(0.97)
+    metal: FlagSettings = _refuse(0.1)
+    not_a_knee: FlagSettings = _refuse(0.4)
+    polarity_suspect: FlagSettings = _refuse(0.0)
     small_matrix: FlagSettings = _refuse(4.0)
-    underexposed: FlagSettings = _refuse(1.0)
-    overexposed: FlagSettings = _refuse(1.0)
-    clipped: FlagSettings = _warn(1.0)
+    underexposed: FlagSettings = _refuse(0.8)
+    overexposed: FlagSettings = _refuse(0.97)
+    clipped: FlagSettings = _warn(0.05)
     crop_fallback: FlagSettings = _warn(1.0)
     lossy: FlagSettings = _warn(1.0)
-    burned_in_text: FlagSettings = _warn(1.0)
+    burned_in_text: FlagSettings = _warn(6.0)
 
     @model_validator(mode="before")
     @classmethod

@@ -81,13 +81,17 @@ class KneeDecision(StrEnum):
 
     FLAGGED = "flagged"
     NOT_FLAGGED = "not_flagged"
-    INELIGIBLE_NOT_A_KNEE = "ineligible_not_a_knee"
+    QUALITY_BLANK = "quality_blank"
     EXCLUDED_METAL = "excluded_metal"
+    INELIGIBLE_NOT_A_KNEE = "ineligible_not_a_knee"
+    QUALITY_POLARITY_SUSPECT = "quality_polarity_suspect"
+    QUALITY_SMALL_MATRIX = "quality_small_matrix"
     QUALITY_UNDEREXPOSED = "quality_underexposed"
     QUALITY_OVEREXPOSED = "quality_overexposed"
     QUALITY_CLIPPED = "quality_clipped"
-    QUALITY_SMALL_MATRIX = "quality_small_matrix"
     QUALITY_CROP_FALLBACK = "quality_crop_fallback"
+    QUALITY_LOSSY = "quality_lossy"
+    QUALITY_BURNED_IN_TEXT = "quality_burned_in_text"
 
     @property
     def assessed(self) -> bool:

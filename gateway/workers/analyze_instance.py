@@ -85,21 +85,20 @@ class AnalyzeInstance:
         prepared = self.decoder.prepare(path)
         named = frozenset(named_sides(attributes))
         sides = knee_sides(named, _row_direction(attributes), len(prepared.knees))
-        image = judge(prepared.measures, self.quality)
-        refused = self._same_uid(instance, prepared, sides) or _image_refusal(prepared, image, named)
-        assessments: tuple[Assessment, ...] = ()
-        if refused is None:
-            knees = [_JudgedKnee(knee, side, judge(knee.measures, self.quality)) for knee, side in zip(prepared.knees, sides, strict=True)]
-            refused = _every_knee_refused(knees)
-            assessments = self._assess(attributes, prepared, knees, _flags_of_image(image, named, knees), claim.first_claimed_at)
+        knees = [_JudgedKnee(knee, side, self._judged(prepared, knee)) for knee, side in zip(prepared.knees, sides, strict=True)]
+        unseen = self._same_uid(instance, prepared, sides) or _knee_missing(knees, named)
+        refused = unseen or _every_knee_refused(knees)
         return Analysis(
             instance_id=instance.instance_id,
             outcome=InstanceOutcome.ASSESSED if refused is None else refused.outcome,
             reason=decision.reason if refused is None else refused.reason,
             route=decision.route,
             pixel_digest=prepared.pixel_digest,
-            assessments=assessments,
+            assessments=() if unseen else self._assess(attributes, prepared, knees, named, claim.first_claimed_at),
         )
+
+    def _judged(self, prepared: Prepared, knee: PreparedKnee) -> Judgement:
+        return judge({**prepared.measures, **knee.measures}, self.quality)
 
     def _same_uid(self, instance: StoredInstance, prepared: Prepared, sides: Sequence[Side]) -> _Refused | None:
         """Another data set of this UID was assessed. A variant has its pixels, patient and sides; anything else a person decides."""
@@ -121,7 +120,7 @@ class AnalyzeInstance:
         attributes: InstanceAttributes,
         prepared: Prepared,
         knees: Sequence[_JudgedKnee],
-        flags_of_image: tuple[str, ...],
+        named: frozenset[str],
         started_at: datetime,
     ) -> tuple[Assessment, ...]:
         """One assessment per knee; the network sees those that nothing refuses, in one batch."""
@@ -143,7 +142,7 @@ class AnalyzeInstance:
                 sex=attributes.patient_sex if attributes.patient_sex in ("M", "F") else None,
                 covariate_source="header" if covariates is not None else "none",
                 region=knee.prepared.region,
-                quality_flags=(*flags_of_image, *knee.judgement.warnings),
+                quality_flags=(*knee.judgement.warnings, *_contradiction(named, knees)),
                 measures={**prepared.measures, **knee.prepared.measures},
                 pixel_notes=prepared.notes,
                 preprocessed_digest=knee.prepared.image_sha256,
@@ -173,11 +172,9 @@ class AnalyzeInstance:
         )
 
 
-def _image_refusal(prepared: Prepared, judgement: Judgement, named: frozenset[str]) -> _Refused | None:
-    if judgement.refusal is not None:
-        return _Refused(judgement.refusal, "pixels")
-    if len(prepared.knees) == 1 and _BOTH in named:
-        # the header speaks of two knees and one was found: the network would see two legs as one
+def _knee_missing(knees: Sequence[_JudgedKnee], named: frozenset[str]) -> _Refused | None:
+    """The header speaks of two knees and one good one was found: the network would see two legs as one."""
+    if len(knees) == 1 and _BOTH in named and knees[0].judgement.refusal is None:
         return _Refused(InstanceOutcome.INELIGIBLE_BILATERAL, "one knee found, the header names both")
     return None
 
@@ -194,6 +191,5 @@ def _row_direction(attributes: InstanceAttributes) -> str:
     return orientation[0].upper() if len(orientation) == 2 else ""  # noqa: PLR2004
 
 
-def _flags_of_image(judgement: Judgement, named: frozenset[str], knees: Sequence[_JudgedKnee]) -> tuple[str, ...]:
-    contradicted = len(knees) > 1 and bool(named - {_BOTH})
-    return (*judgement.warnings, SIDE_CONTRADICTED) if contradicted else judgement.warnings
+def _contradiction(named: frozenset[str], knees: Sequence[_JudgedKnee]) -> tuple[str, ...]:
+    return (SIDE_CONTRADICTED,) if len(knees) > 1 and named - {_BOTH} else ()

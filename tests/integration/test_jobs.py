@@ -564,7 +564,7 @@ def test_knee_with_metal_is_excluded_and_its_neighbour_is_assessed(bench: Callab
     here = bench()
     here.decoder = DecoderDouble(knees=2, knee_measures=({"metal": 1e9}, {"metal": 0.0}))
     here.analyzer.flagged = [True]
-    uid = here.receive(ImageLaterality="B")
+    uid = here.receive(ImageLaterality="B", PatientOrientation=None)
     here.work()
     first, second = here.story(uid).instances[0].knees
     assert (here.outcome(uid), first.decision, first.score, second.decision) == ("assessed", "excluded_metal", None, "flagged")
