@@ -57,7 +57,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Times of all passes, and what follows from them. Speeds are of best times, the least disturbed; overheads compare within each round."""
+    """Times of all passes and what follows from them: speeds of the best times, overheads compared within each round."""
 
     plan: Plan
     times: dict[str, Times]

@@ -13,7 +13,9 @@ from strnet_core.engines.base import Covariates, Engine, Prediction
 from strnet_core.engines.choose import open_engine
 from strnet_core.engines.equivalence import Pair, batch_difference, compare, figures_of, golden_images, report_on
 from strnet_core.engines.films import films_in, knees_on
+from strnet_core.engines.profiles import profile_named
 from strnet_core.engines.reports import LIMITS, judged, report_file
+from strnet_core.errors import EquivalenceMissingError
 from strnet_core.radiograph import read_image
 from tests.unit.strnet_core.dicom_files import ramp, write
 
@@ -179,7 +181,11 @@ def test_the_command_writes_a_report_that_opens_the_engine(command, demonstratio
     assert open_engine(demonstration, "openvino", reports=tmp_path / "reports").profile == "openvino-cpu-float32"
 
 
-def test_a_profile_that_fails_exits_with_1_and_opens_nothing(command, demonstration: ModelBundle, tmp_path, monkeypatch):
+def test_a_profile_that_fails_exits_with_1_and_opens_nothing(
+    command, demonstration: ModelBundle, engine: Engine, openvino_engine: Engine, tmp_path, monkeypatch
+):
+    opened = {each.profile: each for each in (engine, openvino_engine)}
+    monkeypatch.setattr("strnet_core.engines.choose.open_profile", lambda _bundle, profile, *_, **__: opened[profile.name])
     strict = dataclasses.replace(LIMITS["float32"], saliency=0.0)
     monkeypatch.setattr("strnet_core.engines.equivalence.LIMITS", {"float32": strict})
     monkeypatch.setattr("strnet_core.engines.reports.LIMITS", {"float32": strict})
@@ -187,7 +193,9 @@ def test_a_profile_that_fails_exits_with_1_and_opens_nothing(command, demonstrat
     result = command("--reports", tmp_path, "--profile", "openvino-cpu-float32")
     assert result.exit_code == 1, result.output
     assert "openvino-cpu-float32: a map differs" in result.output
-    assert json.loads(report_file(tmp_path, demonstration.bundle_hash, _openvino()).read_text())["passed"] is False
+    assert json.loads(report_file(tmp_path, demonstration.bundle_hash, OPENVINO).read_text())["passed"] is False
+    with pytest.raises(EquivalenceMissingError, match="failed: a map differs"):
+        open_engine(demonstration, "openvino", reports=tmp_path)
 
 
 @pytest.mark.parametrize("profile", ["torch-cpu-float32", "torch-tpu-float32"])
@@ -195,9 +203,3 @@ def test_what_cannot_be_compared_exits_with_1(command, profile, tmp_path):
     result = command("--reports", tmp_path, "--profile", profile)
     assert result.exit_code == 1
     assert "profile:" in result.output
-
-
-def _openvino():
-    from strnet_core.engines.profiles import profile_named
-
-    return profile_named("openvino-cpu-float32")
