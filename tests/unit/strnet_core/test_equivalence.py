@@ -20,6 +20,9 @@ from strnet_core.radiograph import read_image
 from tests.unit.strnet_core.dicom_files import ramp, write
 
 
+OPENVINO = profile_named("openvino-cpu-float32")
+
+
 def prediction(
     logit: float, severity: float = 0.0, peak: float = 1.0, t_score: float = -1.0, profile: str = "torch-cpu-float32"
 ) -> Prediction:
