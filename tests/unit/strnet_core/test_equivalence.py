@@ -19,7 +19,6 @@ from strnet_core.errors import EquivalenceMissingError
 from strnet_core.radiograph import read_image
 from tests.unit.strnet_core.dicom_files import ramp, write
 
-
 OPENVINO = profile_named("openvino-cpu-float32")
 
 

@@ -87,12 +87,18 @@ def test_bfloat16_on_the_processor_is_near_the_reference_and_says_what_it_is(net
     assert rounded.screening_logit == pytest.approx(reference.screening_logit, abs=0.5)
 
 
-def test_tf32_is_off_inside_and_as_it_was_outside():
-    before = torch.backends.cudnn.allow_tf32
-    with exact_float32():
-        assert not torch.backends.cudnn.allow_tf32
-        assert torch.backends.cudnn.deterministic
-    assert torch.backends.cudnn.allow_tf32 == before
+def test_float32_is_exact_inside_and_what_it_was_outside():
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with exact_float32():
+            assert not torch.backends.cudnn.allow_tf32
+            assert torch.backends.cudnn.deterministic
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.backends.cudnn.allow_tf32
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def test_a_network_with_saliency_is_in_evaluation_mode_whatever_it_was_given(network: StrNet):
