@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from strnet_core.engines.profiles import Profile
     from strnet_core.engines.reports import EquivalenceReport
     from strnet_core.preprocessing import UInt8Image
-
-_COLUMNS = ("profile", "images", "max |dlogit|", "max |dscore|", "max map", "flips", "severity flips", "ms", "reference ms", "passed")
 
 
 def equivalence(
@@ -53,7 +52,7 @@ def equivalence(
         pairs = compare(reference, others, chain(golden_images(bundle), seen.knees()))
         made = [report_on(engine, pairs[engine.profile], bundle, threads=_threads(), allowed_flips=allowed_flips) for engine in others]
         files = [write_report(reports, report) for report in made]
-    OUT.print(table(_COLUMNS, [_row(report) for report in made]))
+    OUT.print(table(("measured", *(report.profile.name for report in made)), _rows(made)))
     for report in made:
         for reason in report.reasons:
             OUT.print(f"{report.profile.name}: {reason}", style="red", markup=False)
@@ -108,21 +107,21 @@ def _threads() -> int:
     return torch.get_num_threads()
 
 
-def _row(report: EquivalenceReport) -> dict[str, str | int | bool | None]:
-    figures = report.figures
-    values = (
-        report.profile.name,
-        figures.images,
-        f"{figures.max_logit:.2e}",
-        f"{figures.max_score:.2e}",
-        f"{figures.max_saliency:.2e}",
-        figures.decision_flips,
-        figures.severity_flips,
-        f"{figures.profile_ms:.1f}",
-        f"{figures.reference_ms:.1f}",
-        report.passed,
-    )
-    return dict(zip(_COLUMNS, values, strict=True))
+def _rows(made: list[EquivalenceReport]) -> list[dict[str, str | int | bool | None]]:
+    """One line per figure, one column per profile, the limit behind the figure where there is one."""
+    from strnet_core.engines.reports import Figures
+
+    limited = {"max_logit": "logit", "max_score": "score", "max_t_score": "t_score", "max_saliency": "saliency", "max_batch": "batch"}
+    rows: list[dict[str, str | int | bool | None]] = []
+    for field in dataclasses.fields(Figures):
+        row: dict[str, str | int | bool | None] = {"measured": field.name}
+        for report in made:
+            value = getattr(report.figures, field.name)
+            limit = getattr(report.limits, limited[field.name]) if field.name in limited else None
+            text = f"{value:.3g}" if isinstance(value, float) else str(value)
+            row[report.profile.name] = text if limit is None else f"{text} (at most {limit:g})"
+        rows.append(row)
+    return [*rows, {"measured": "passed", **{report.profile.name: report.passed for report in made}}]
 
 
 def _summary(made: list[EquivalenceReport], files: list[Path], seen: _Seen) -> dict[str, object]:

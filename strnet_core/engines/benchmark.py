@@ -31,8 +31,19 @@ _MILLISECONDS = 1000.0
 class Times:
     """Milliseconds of one pass over all its turns."""
 
-    median: float
-    best: float
+    samples: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    @property
+    def best(self) -> float:
+        return min(self.samples)
+
+    def over(self, other: Times) -> float:
+        """Median ratio to another pass of the same rounds: both of a round saw the same disturbance."""
+        return statistics.median(one / two for one, two in zip(self.samples, other.samples, strict=True))
 
 
 def take_turns(passes: Passes, rounds: Iterable[int]) -> dict[str, Times]:
@@ -44,7 +55,7 @@ def take_turns(passes: Passes, rounds: Iterable[int]) -> dict[str, Times]:
             run()
             if number > 0:
                 samples[name].append((time.perf_counter() - start) * _MILLISECONDS)
-    return {name: Times(median=statistics.median(values), best=min(values)) for name, values in samples.items()}
+    return {name: Times(samples=tuple(values)) for name, values in samples.items()}
 
 
 def engine_passes(engines: Iterable[Engine], batches: tuple[int, ...], size_px: int) -> dict[str, Callable[[], object]]:

@@ -67,7 +67,8 @@ def eager(module: OnDevice) -> MakePass:
 
     @torch.inference_mode()
     def run(images: UInt8Images, covariates: CovariateRows) -> Packed:
-        packed: Packed = module(_tensor(images).to(device), _tensor(covariates).to(device)).cpu().numpy()
+        with exact_float32():
+            packed: Packed = module(_tensor(images).to(device), _tensor(covariates).to(device)).cpu().numpy()
         return packed
 
     return lambda _size: run
@@ -109,10 +110,15 @@ def cuda_graphs(module: OnDevice, size_px: int) -> MakePass:
 def exact_float32() -> Iterator[None]:
     """Inside: no TF32, which is on by default for convolutions and is not the float32 that a profile's name promises.
 
-    And no choice of algorithm by trial, which would make two starts differ.
+    And no choice of algorithm by trial, which would make two starts differ. Outside everything is as it was.
     """
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        yield
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _warm_up(module: OnDevice, images: torch.Tensor, covariates: torch.Tensor, device: torch.device) -> None:

@@ -57,7 +57,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Times of all passes, and what follows from them. Shares are of best times: the least disturbed of each."""
+    """Times of all passes and what follows from them: speeds of the best times, overheads compared within each round."""
 
     plan: Plan
     times: dict[str, Times]
@@ -76,7 +76,7 @@ class Measured:
             "saliency_overhead": max(overheads.values(), default=None),
             "saliency_overhead_by_engine": overheads,
             "full_gradcam_overhead": self.grad_cam_overhead(),
-            "overheads_are": "ratio - 1, to the network alone, best times",
+            "overheads_are": "ratio - 1, to the network alone, median over the rounds",
             "decode_preprocess_ms": self._decode_ms().get(UNCOMPRESSED),
             "decode_preprocess_ms_by_syntax": self._decode_ms(),
         }
@@ -121,7 +121,7 @@ class Measured:
     def saliency_overheads(self) -> dict[str, float]:
         """By engine: how much longer the network takes with its saliency, as ratio - 1."""
         return {
-            price.without.partition(",")[0]: self.times[price.with_saliency].best / self.times[price.without].best - 1.0
+            price.without.partition(",")[0]: self.times[price.with_saliency].over(self.times[price.without]) - 1.0
             for price in self.plan.prices
         }
 
@@ -129,7 +129,7 @@ class Measured:
         """The package's Grad-CAM against torch's network alone, as ratio - 1."""
         if _GRAD_CAM not in self.times or not self.plan.prices:
             return None
-        return self.times[_GRAD_CAM].best / self.times[self.plan.prices[0].without].best - 1.0
+        return self.times[_GRAD_CAM].over(self.times[self.plan.prices[0].without]) - 1.0
 
     def _per_image(self, profile: Profile, batch: int) -> dict[str, float] | None:
         times = self.times.get(engine_pass(profile.name, batch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -64,18 +65,17 @@ def prepared(network: StrNet, arithmetic: Arithmetic) -> StrNet:
     folded = copy.deepcopy(network)
     fold_batch_norms(folded.backbone)
     folded.backbone = Bfloat16Backbone(folded.backbone)  # type: ignore[assignment]  # the same call, other arithmetic inside
-    return folded
+    return folded.eval()  # what has just been made starts in training mode
 
 
 def fold_batch_norms(module: nn.Module) -> None:
     """Each batch norm behind a convolution becomes part of it, in place. The module must be in evaluation mode."""
-    children = list(module.named_children())
-    for (name, child), following in zip(children, [*children[1:], None], strict=True):
-        if isinstance(child, nn.Conv2d) and following is not None and isinstance(following[1], nn.BatchNorm2d):
-            setattr(module, name, fuse_conv_bn_eval(child, following[1]))
-            setattr(module, following[0], nn.Identity())
-        else:
-            fold_batch_norms(child)
+    for (name, child), (next_name, following) in pairwise(list(module.named_children())):
+        if isinstance(child, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+            setattr(module, name, fuse_conv_bn_eval(child, following))
+            setattr(module, next_name, nn.Identity())
+    for child in module.children():
+        fold_batch_norms(child)
 
 
 def unpacked(packed: npt.NDArray[np.float32]) -> Readings:

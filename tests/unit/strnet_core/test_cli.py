@@ -53,11 +53,3 @@ def test_create_demo_refuses_a_folder_with_a_bundle(run, demonstration: ModelBun
 def test_wrong_use_exits_with_2(run, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run(*words).exit_code == 2
-
-
-def test_bench_ends_with_a_line_of_json(run, demonstration: ModelBundle):
-    result = run("bench", demonstration.folder, "--runs", 1, "--device", "cpu")
-    assert result.exit_code == 0, result.output
-    figures = json.loads(result.stdout.strip().splitlines()[-1])
-    assert figures["profile"] == "torch-cpu-float32"
-    assert {"forward", "with_saliency", "engine", "saliency_ms"} <= set(figures)
