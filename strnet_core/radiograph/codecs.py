@@ -82,6 +82,7 @@ def _gdcm_image(gdcm: Any, frame: bytes, syntax: UID, header: PixelHeader) -> An
     image.SetDataElement(element)
     image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
     image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(str(syntax))))
-    layout = gdcm.PixelFormat(1, header.bits_allocated, header.bits_stored, header.high_bit, int(header.signed))
+    # whole words: told of fewer bits GDCM drops the rest of a stream that holds more, and nobody would know
+    layout = gdcm.PixelFormat(1, header.bits_allocated, header.bits_allocated, header.bits_allocated - 1, 0)
     image.SetPixelFormat(layout)
     return image
