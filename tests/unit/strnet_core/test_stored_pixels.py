@@ -18,6 +18,7 @@ from strnet_core.radiograph.codestream import StreamFacts, jpeg_2000_facts, jpeg
 from strnet_core.radiograph.complaints import captured_complaints
 from strnet_core.radiograph.header import PixelHeader
 from strnet_core.radiograph.histogram import histogram
+from strnet_core.radiograph.opencv import memory_errors
 from strnet_core.radiograph.stored import StoredPixels, digest_of_stored, settle_compressed, settle_native
 from strnet_core.radiograph.values import look_up, to_8bit_counted
 
@@ -162,6 +163,13 @@ def test_a_stream_of_several_components_is_refused():
     facts = StreamFacts(rows=1, columns=4, components=3, precision=8, lossy=True)
     with pytest.raises(errors.UnsupportedEncodingError):
         refuse_other_image(facts, header(8, allocated=8))
+
+
+def test_a_lack_of_memory_in_opencv_is_a_memory_error():
+    with pytest.raises(MemoryError), memory_errors():
+        cv2.copyMakeBorder(np.zeros((2, 2), np.uint8), 0, 1 << 30, 0, 1 << 29, cv2.BORDER_CONSTANT)
+    with pytest.raises(cv2.error), memory_errors():
+        cv2.resize(np.zeros((2, 2), np.uint8), (0, 0))
 
 
 def test_only_what_was_asked_for_is_taken_from_standard_error(capfd):
