@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from strnet_core.radiograph import Radiograph
 from strnet_core.radiograph.histogram import Counts
+from strnet_core.radiograph.opencv import memory_errors
 from strnet_core.radiograph.values import to_8bit_counted
 
 UInt8Image = npt.NDArray[np.uint8]
@@ -36,6 +37,7 @@ class Foreground:
         return int(np.count_nonzero(self.mask)) / max(1, int(np.count_nonzero(self.valid)))
 
 
+@memory_errors()
 def find_foreground(radiograph: Radiograph) -> Foreground:
     """Otsu over the valid pixels only, so that neither padding nor a shutter moves the threshold. Raises EmptyImageError."""
     grey, counts = to_8bit_counted(radiograph)
@@ -63,6 +65,7 @@ def otsu_threshold(counts: Counts) -> int:
     return int(between.argmax())
 
 
+@memory_errors()
 def significant_parts(mask: Mask, min_share: float, grid_px: int = 1) -> Mask:
     """(rows, cols) bool: the mask without connected parts (8 neighbours) below `min_share` of its pixels; 0 keeps all.
 

@@ -14,6 +14,7 @@ from strnet_core.bundle.settings import PreprocessingSettings
 from strnet_core.foreground import Foreground, bounding_box, find_foreground, significant_parts
 from strnet_core.radiograph import Radiograph
 from strnet_core.radiograph.histogram import Counts, histogram
+from strnet_core.radiograph.opencv import memory_errors
 
 UInt8Image = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
@@ -39,6 +40,7 @@ class Preprocessed:
     """SHA-256 (hex) of the image's bytes, row by row: what golden vectors pin."""
 
 
+@memory_errors()
 def preprocess(radiograph: Radiograph, settings: PreprocessingSettings) -> Preprocessed:
     """8-bit grey, Otsu crop with margin, percentile stretch, resize. Padding and shutter count in no statistic.
 

@@ -3,6 +3,11 @@ lossless files.
 
 GDCM decodes JPEG and RLE, CharLS (pyjpegls) JPEG-LS, OpenJPEG (pylibjpeg-openjpeg) JPEG 2000. pydicom refuses JPEG Extended with
 12 bits for every plugin although GDCM decodes it, so GDCM is called here directly.
+
+What damage is noticed (measured on a 256 x 256 image: one byte changed, or up to 59 bytes taken out of the middle, 30 times each): JPEG-LS
+all; bytes taken out of RLE, JPEG 2000 and lossless JPEG all; of lossy JPEG about half to five sixths. One changed byte: lossless JPEG
+about every third to half, lossy JPEG about every fourth to half, RLE and JPEG 2000 none, as little as native pixels: these formats
+carry no check sum, so a byte that was changed before it came here cannot be told from the image.
 """
 
 from __future__ import annotations
@@ -82,6 +87,7 @@ def _gdcm_image(gdcm: Any, frame: bytes, syntax: UID, header: PixelHeader) -> An
     image.SetDataElement(element)
     image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
     image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(str(syntax))))
-    layout = gdcm.PixelFormat(1, header.bits_allocated, header.bits_stored, header.high_bit, int(header.signed))
+    # whole words: told of fewer bits GDCM drops the rest of a stream that holds more, and nobody would know
+    layout = gdcm.PixelFormat(1, header.bits_allocated, header.bits_allocated, header.bits_allocated - 1, 0)
     image.SetPixelFormat(layout)
     return image

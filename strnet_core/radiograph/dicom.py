@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import cv2
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
@@ -17,13 +18,14 @@ from strnet_core.radiograph.grey_scale import grey_scale
 from strnet_core.radiograph.header import PixelHeader, read_pixel_header, refuse_for_processing, text
 from strnet_core.radiograph.histogram import histogram
 from strnet_core.radiograph.limits import ReadLimits
+from strnet_core.radiograph.opencv import memory_errors
 from strnet_core.radiograph.part10 import Part10, open_part10
 from strnet_core.radiograph.stored import digest_of_stored
 from strnet_core.radiograph.values import Radiograph
 
 _DEFAULT_LIMITS = ReadLimits()
 _DEFAULT_SETTINGS = PreprocessingSettings()
-_READ_ERRORS = (*DECODER_ERRORS, InvalidDicomError, BytesLengthException)
+_READ_ERRORS = (*DECODER_ERRORS, InvalidDicomError, BytesLengthException, cv2.error)
 
 
 def read_dicom(path: Path, limits: ReadLimits = _DEFAULT_LIMITS, settings: PreprocessingSettings = _DEFAULT_SETTINGS) -> Radiograph:
@@ -64,6 +66,7 @@ def _check(dataset: Dataset, limits: ReadLimits, settings: PreprocessingSettings
     return header
 
 
+@memory_errors()
 def _assemble(part: Part10, decoded: Decoded, header: PixelHeader, settings: PreprocessingSettings) -> Radiograph:
     stored = decoded.stored
     covered = coverage(stored.numbers, part.dataset, header)

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from strnet_core.radiograph.opencv import memory_errors
+
 Counts = npt.NDArray[np.int64]
 Words = npt.NDArray[np.unsignedinteger]
 """uint8 or uint16."""
@@ -15,6 +17,7 @@ _EXACT_IN_FLOAT32 = 1 << 24
 """OpenCV hands counts out as float32, which is exact up to here; larger images are counted in strips of rows."""
 
 
+@memory_errors()
 def histogram(image: Words, counted: Mask | None = None) -> Counts:
     """(256,) int64 for a (rows, cols) uint8 image, (65536,) for uint16: how often each value occurs where `counted` is True.
 

@@ -71,7 +71,7 @@ class Part10:
             raise DecodeError("compressed frames in an uncompressed transfer syntax")
         if length < expected:
             raise TruncatedPixelsError(f"{length} bytes, {expected} declared")
-        if length >= 2 * expected + size:
+        if length >= 2 * expected and length > expected + 1:
             # another layout than declared: what came out would look like an image and be none
             raise UnsupportedEncodingError(f"{length} bytes for an image of {expected}")
         words = self._filled(expected, swapped=self.syntax == ExplicitVRBigEndian, header=header)

@@ -25,6 +25,15 @@ def test_every_depth_and_sign_decodes_as_independent_decoders_decode_it(tmp_path
     assert all(row.compared for row in rows)
 
 
+def test_a_single_wrong_pixel_fails_a_row(tmp_path: Path) -> None:
+    sample = make(tmp_path, "1.2.840.10008.1.2.4.70", 12, signed=False, photometric="MONOCHROME2")
+    assert compare(sample).passed
+    assert sample.original is not None
+    sample.original[3, 4] ^= 1
+    row = compare(sample)
+    assert (row.passed, row.differing, row.largest) == (False, 1, 1)
+
+
 def test_real_grey_images_decode_as_independent_decoders_decode_them(cases: Path) -> None:
     rows = [compare(sample) for sample in real(cases)]
     assert len(rows) >= 13

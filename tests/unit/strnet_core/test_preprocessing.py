@@ -139,7 +139,16 @@ def test_the_input_is_normalised_with_mean_and_deviation():
 
 
 @pytest.mark.parametrize(
-    "change", [{"margin": -0.1}, {"std": 0.0}, {"low_percentile": 99.0}, {"voi_policy": "guess"}, {"mean": float("nan")}]
+    "change",
+    [
+        {"margin": -0.1},
+        {"std": 0.0},
+        {"low_percentile": 99.0},
+        {"voi_policy": "guess"},
+        {"mean": float("nan")},
+        {"voi_low_percentile": 99.5},
+        {"component_grid_px": 0},
+    ],
 )
 def test_settings_out_of_range_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):

@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000, JPEG2000Lossless, JPEGLSLossless, JPEGLSNearLossless, RLELossless
 
 from strnet_core import errors
 from strnet_core.bundle import PreprocessingSettings
@@ -296,6 +296,41 @@ def test_a_cut_compressed_stream_is_truncated(file):
     dataset.PixelData = encapsulate([frame[: len(frame) // 2]])
     with pytest.raises(errors.TruncatedPixelsError):
         read_dicom(save(file, dataset))
+
+
+@pytest.mark.parametrize(
+    ("syntax", "options", "tagged", "noted"),
+    [
+        (JPEGLSNearLossless, {"jls_error": 2}, "", True),
+        (JPEG2000, {"j2k_psnr": [60]}, "", True),  # irreversible wavelet: the stream says it
+        (JPEG2000Lossless, {}, "01", True),  # compressed losslessly after an earlier loss: only the tag knows
+        (JPEG2000Lossless, {}, "00", False),
+        (JPEGLSLossless, {}, "", False),
+        (None, {}, "01", True),
+        (None, {}, "", False),
+    ],
+)
+def test_loss_is_noted_from_the_stream_or_from_the_tag(file, syntax, options, tagged, noted):
+    dataset = dataset_of(ramp())
+    if syntax is not None:
+        dataset.compress(syntax, generate_instance_uid=False, **options)
+    if tagged:
+        dataset.LossyImageCompression = tagged
+    elif "LossyImageCompression" in dataset:
+        del dataset.LossyImageCompression
+    assert ("lossy" in read_dicom(save(file, dataset)).notes) is noted
+
+
+def test_a_reversible_stream_in_the_syntax_that_may_lose_is_noted_by_its_tag_only(file):
+    dataset = dataset_of(ramp())
+    plain = read_dicom(save(file, dataset)).pixel_digest
+    dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
+    dataset.file_meta.TransferSyntaxUID = JPEG2000
+    bare = read_dicom(save(file, dataset))
+    dataset.LossyImageCompression = "01"
+    tagged = read_dicom(save(file, dataset))
+    assert bare.pixel_digest == tagged.pixel_digest == plain
+    assert ("lossy" in bare.notes, "lossy" in tagged.notes) == (False, True)
 
 
 def test_the_digest_knows_no_header_text_and_no_photometric_but_every_pixel(file):
