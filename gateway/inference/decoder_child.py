@@ -15,9 +15,11 @@ import numpy as np
 
 from strnet_core.bundle import PreprocessingSettings
 from strnet_core.errors import StrnetError
-from strnet_core.knees import count_knees, is_blank, polarity_suspect
+from strnet_core.knees import count_knees
 from strnet_core.preprocessing import preprocess
+from strnet_core.quality import blank, polarity_suspect, raised
 from strnet_core.radiograph import Radiograph, ReadLimits, read_dicom, to_8bit
+from strnet_core.small_image import small_image
 
 
 def serve(connection: Connection, memory_mb: int, preprocessing: PreprocessingSettings) -> None:
@@ -54,10 +56,12 @@ def _answer(request: dict[str, Any], preprocessing: PreprocessingSettings) -> tu
 
 def _prepared(radiograph: Radiograph, preprocessing: PreprocessingSettings) -> tuple[dict[str, Any], bytes]:
     made = preprocess(radiograph, preprocessing)
+    small = small_image(radiograph)
+    suspicious = raised({"polarity_suspect": polarity_suspect(small), "blank": blank(small)})
     flags = list(radiograph.notes)
     if made.fallback:
         flags.append("crop_fallback")
-    if polarity_suspect(radiograph):
+    if "polarity_suspect" in suspicious:
         flags.append("polarity_suspect")
     header = {
         "shape": list(made.image.shape),
@@ -69,8 +73,8 @@ def _prepared(radiograph: Radiograph, preprocessing: PreprocessingSettings) -> t
         "top": made.top,
         "right": made.right,
         "bottom": made.bottom,
-        "knees": count_knees(radiograph).knees,
-        "blank": bool(is_blank(radiograph)),
+        "knees": count_knees(small).knees,
+        "blank": "blank" in suspicious,
         "flags": flags,
     }
     return header, np.ascontiguousarray(made.image).tobytes()
