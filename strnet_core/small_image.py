@@ -58,6 +58,7 @@ def small_image(radiograph: Radiograph) -> SmallImage:
         valid = share >= _HALF
         # invalid pixels are 0: what is left is the mean of the valid ones
         grey = cv2.resize(radiograph.presentation, size, interpolation=cv2.INTER_AREA) / np.maximum(share, 1e-3)
-    stretched = np.clip((grey - low) * (255.0 / max(high - low, 1e-12)), 0.0, 255.0)
+    # one single value becomes all 0, as in `to_8bit`
+    stretched = np.clip((grey - low) * (255.0 / (high - low) if high > low else 0.0), 0.0, 255.0)
     stretched[~valid] = 0.0
     return SmallImage(grey=np.asarray(stretched, np.float32), valid=valid, scale=columns / size[0], low=low, high=high)

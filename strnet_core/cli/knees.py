@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from strnet_core.radiograph import Radiograph
     from strnet_core.survey import Survey
 
-_COLUMNS = ("file", "knee", "side", "known_by", "left", "top", "right", "bottom", "not_a_knee", "flags", "error")
+_COLUMNS = ("file", "knee", "side", "box", "not_a_knee", "flags", "error")
 _IMAGES = (".png", ".jpg", ".jpeg")
 _MANY = 10
 
@@ -112,9 +112,8 @@ def _rows(file: dict[str, Any]) -> list[dict[str, str | int | bool | None]]:
         {
             "file": file["file"],
             "knee": f"{knee['position']} of {file['knees']}",
-            "side": knee["side"],
-            "known_by": knee["side_known_by"],
-            **knee["box"],
+            "side": f"{knee['side']} ({knee['side_known_by']})",
+            "box": "{left},{top}..{right},{bottom}".format(**knee["box"]),
             "not_a_knee": f"{knee['measures']['not_a_knee']:.2f}",
             "flags": _told([*file["flags"], *knee["flags"]]),
             "error": None,

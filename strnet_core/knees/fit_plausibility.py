@@ -21,7 +21,7 @@ from strnet_core.knees.plausibility import TEMPLATE_FILE, KneeTemplate
 from strnet_core.knees.shape_windows import Float32Array, cell_maps, mirrored
 from strnet_core.phantom import MAX_VALUE, PhantomParameters, draw
 from strnet_core.radiograph import Radiograph, read_image
-from strnet_core.small_image import FloatImage, small_image
+from strnet_core.small_image import FloatImage, SmallImage, small_image
 
 FOLDS = 5
 _ROUNDS = 6
@@ -80,9 +80,7 @@ def drawn_knees() -> Float32Array:
     vectors = []
     for seed, (rows, columns) in enumerate([(600, 500), (480, 640), (640, 400)] * 4):
         parameters = PhantomParameters(density=(0.2, 0.5, 0.9)[seed % 3], side="RL"[seed % 2], rows=rows, columns=columns)  # type: ignore[arg-type]  # one of the two letters
-        presentation = draw(parameters, seed).astype(np.float32) / np.float32(MAX_VALUE)
-        radiograph = Radiograph(presentation=presentation, valid=np.ones(presentation.shape, np.bool_), pixel_digest="")
-        small = small_image(radiograph)
+        small = _drawn(parameters, seed)
         windows = windows_of(small.grey)
         unit = min(1.25 * columns, 0.95 * rows) / small.scale
         joint = (small.grey.shape[1] / 2, _PHANTOM_JOINT * small.grey.shape[0], _PHANTOM_SIDE * unit)
@@ -90,10 +88,20 @@ def drawn_knees() -> Float32Array:
     return np.asarray(vectors, np.float32)
 
 
+def drawn_chests() -> Float32Array:
+    """(n, LENGTH) float32: windows all over drawn chests, which count as surroundings too."""
+    vectors = []
+    for seed, (rows, columns) in enumerate([(600, 500), (480, 640), (640, 640)] * 4):
+        parameters = PhantomParameters(view="chest", rows=rows, columns=columns)
+        vectors.append(windows_of(_drawn(parameters, 1000 + seed).grey).vectors[::2])
+    return np.concatenate(vectors)
+
+
 def fit(legs: list[Leg]) -> KneeTemplate:
     """The template of these legs; the median leg scores 1."""
     everything = np.concatenate([leg.windows.vectors[::_EVERY] for leg in legs])
-    weights = _discriminant(drawn_knees(), everything)
+    chests = drawn_chests()
+    weights = _discriminant(drawn_knees(), np.concatenate((everything, chests)))
     for _ in range(_ROUNDS):
         scores = [leg.windows.vectors @ weights for leg in legs]
         best = [int(score.argmax()) for score in scores]
@@ -106,7 +114,7 @@ def fit(legs: list[Leg]) -> KneeTemplate:
             for leg, index in zip(legs, best, strict=True)
         ]
         everything = np.concatenate(beside)
-        weights = _discriminant(knees, everything)
+        weights = _discriminant(knees, np.concatenate((everything, chests)))
     offset = float(np.mean(everything @ weights))
     unit = float(np.median([(leg.windows.vectors @ weights).max() for leg in legs])) - offset
     return KneeTemplate(weights=(weights / unit).astype(np.float32), offset=offset / unit)
@@ -125,6 +133,11 @@ def held_out(legs: list[Leg]) -> dict[str, float]:
                 likeness = float((leg.windows.vectors @ template.weights).max()) - template.offset
                 lowest[leg.film] = min(lowest.get(leg.film, likeness), likeness)
     return lowest
+
+
+def _drawn(parameters: PhantomParameters, seed: int) -> SmallImage:
+    presentation = draw(parameters, seed).astype(np.float32) / np.float32(MAX_VALUE)
+    return small_image(Radiograph(presentation=presentation, valid=np.ones(presentation.shape, np.bool_), pixel_digest=""))
 
 
 def _discriminant(knees: Float32Array, surroundings: Float32Array) -> Float32Array:

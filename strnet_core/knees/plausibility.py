@@ -4,10 +4,11 @@ The template is a linear discriminant: the mean edge directions of knees (both w
 same) against those of everything else on the same films, whitened by the latter's covariance (Hariharan, Malik and Ramanan,
 "Discriminative decorrelation for clustering and classification", ECCV 2012). `strnet_core.knees.fit_plausibility` fits it.
 
-No other body part took part in the fit, so the other body parts that it was tried on are evidence; but there are few of them:
-chest, hip, elbow and lower leg, seven films in all, and drawings. A lateral knee, an upside-down knee or another joint with a
-similar outline can pass: the header's view and region are decided elsewhere. A knee that disease has deformed beyond
-recognition can be refused.
+Drawn chests count as surroundings in the fit; no real image of another body part took part, so those that it was tried on are
+evidence. But they are few: six radiographs (three chests, a hip, an elbow, a lower leg), one MR, and shafts cut from knee films.
+No real hand was at hand; of two drawn ones a crude one passed an earlier fit of the template. A lateral or an upside-down knee,
+or another joint of a similar outline, can pass: region and view are decided by the header. A knee that disease has deformed
+beyond recognition can be refused: of 164 films one is (N9), held out as in the shipped fit.
 """
 
 from __future__ import annotations

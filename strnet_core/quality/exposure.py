@@ -28,7 +28,7 @@ def blank(small: SmallImage) -> float:
 
 def polarity_suspect(small: SmallImage) -> float:
     """Median of the border ring (mostly air) less mean of the inside, per range: -1..1, above 0 where air seems to be bright."""
-    edge = max(1, small.grey.shape[1] // 16)
+    edge = max(1, min(small.grey.shape) // 16)
     inside = np.zeros(small.grey.shape, np.bool_)
     inside[edge:-edge, edge:-edge] = True
     return (float(np.median(small.grey[~inside])) - float(small.grey[inside].mean())) / _RANGE

@@ -50,7 +50,7 @@ DEFAULT_FLAGS: Final[Mapping[str, Flag]] = MappingProxyType(
             action="refuse",
         ),
         "not_a_knee": Flag(
-            level="knee", meaning="0 for the median knee, 1 for what surrounds knees on their films", threshold=0.40, action="refuse"
+            level="knee", meaning="0 for the median knee, 1 for what surrounds knees on their films", threshold=0.42, action="refuse"
         ),
         "small_matrix": Flag(
             level="knee",

@@ -57,7 +57,7 @@ def joint_window(radiograph: Radiograph, *, x: float, y: float, side: float, low
     part = radiograph.presentation[top:bottom, left:right]
     size = (max(1, round((right - left) * zoom)), max(1, round((bottom - top) * zoom)))
     resized = cv2.resize(part, size, interpolation=cv2.INTER_AREA if zoom < 1.0 else cv2.INTER_LINEAR)
-    grey = np.clip((resized - low) * (255.0 / max(high - low, 1e-12)), 0.0, 255.0)
+    grey = np.clip((resized - low) * (255.0 / (high - low) if high > low else 0.0), 0.0, 255.0)
     return JointWindow(grey=np.asarray(grey, np.float32))
 
 

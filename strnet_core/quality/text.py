@@ -33,10 +33,11 @@ def burned_in_text(radiograph: Radiograph, small: SmallImage) -> float:
     zoom = _ROWS / rows
     size = (max(1, round(columns * zoom)), max(_STROKE, round(band * zoom)))
     method = cv2.INTER_AREA if zoom < 1.0 else cv2.INTER_LINEAR
+    per_grey = 255.0 / (small.high - small.low) if small.high > small.low else 0.0
     longest = 0
     for part in (radiograph.presentation[:band], radiograph.presentation[-band:]):
         resized = np.asarray(cv2.resize(part, size, interpolation=method), np.float32)
-        longest = max(longest, _longest_line((resized - np.float32(small.low)) * np.float32(255.0 / max(small.high - small.low, 1e-12))))
+        longest = max(longest, _longest_line((resized - np.float32(small.low)) * np.float32(per_grey)))
     return float(longest)
 
 

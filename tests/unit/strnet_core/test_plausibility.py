@@ -49,19 +49,27 @@ def test_drawn_chests_are_refused(rows, columns, seed):
 
 
 def hands(rows: int = 512, columns: int = 700) -> Radiograph:
-    """Two hands, fingers up, as bright bones in grey soft tissue."""
+    """Two hands, fingers up: two forearm bones, carpals, metacarpals and phalanges in soft tissue."""
     drawn = np.full((rows, columns), 0.05, np.float32)
     for middle in (columns // 4, 3 * columns // 4):
-        for layer, (grey, thick) in enumerate(((0.4, 34), (0.75, 12))):
-            cv2.ellipse(drawn, (middle, 370), (78 - 30 * layer, 90 - 20 * layer), 0, 0, 360, grey, -1 if layer == 0 else 3)
-            cv2.line(drawn, (middle, 400), (middle, rows), grey, 3 * thick)
-            for finger, (lean, length) in enumerate(((-95, 150), (-50, 300), (-15, 330), (20, 310), (55, 250))):
-                tip = (middle + lean, 380 - length)
-                cv2.line(drawn, (middle + lean // 2, 350 + 4 * finger), tip, grey, thick)
-                for joint in (0.35, 0.6, 0.82) if layer else ():
-                    knuckle = (round(middle + lean * (0.5 + joint / 2)), round(350 - joint * (length - 30)))
-                    cv2.circle(drawn, knuckle, 8, 0.5, -1)
-    return radiograph(cv2.GaussianBlur(drawn, (0, 0), 1.5))
+        wrist = (middle, 400)
+        knuckles = [(middle + across, down) for across, down in ((-85, 330), (-48, 262), (-14, 250), (20, 258), (52, 276))]
+        tips = [(middle + across, down) for across, down in ((-140, 235), (-75, 95), (-18, 60), (35, 85), (88, 150))]
+        cv2.line(drawn, (middle, rows), wrist, 0.35, 66)
+        cv2.ellipse(drawn, (middle, 335), (74, 88), 0, 0, 360, 0.4, -1)
+        for knuckle, tip in zip(knuckles, tips, strict=True):
+            cv2.line(drawn, knuckle, tip, 0.38, 30)
+        for across, thick in ((-15, 22), (15, 16)):
+            cv2.line(drawn, (middle + across, rows), (middle + across, 410), 0.75, thick)
+        for across, down in ((-24, 388), (-6, 384), (12, 386), (28, 390), (-14, 368), (6, 366), (24, 370)):
+            cv2.circle(drawn, (middle + across, down), 9, 0.8, -1)
+        for number, (knuckle, tip) in enumerate(zip(knuckles, tips, strict=True)):
+            base = (middle - 24 + 12 * number, 358)
+            cv2.line(drawn, base, knuckle, 0.75, 10)
+            for start, stop in ((0.08, 0.48), (0.54, 0.78), (0.84, 0.98)):
+                ends = [tuple(round(k + (t - k) * share) for k, t in zip(knuckle, tip, strict=True)) for share in (start, stop)]
+                cv2.line(drawn, ends[0], ends[1], 0.75, 9)
+    return radiograph(cv2.GaussianBlur(drawn, (0, 0), 1.2))
 
 
 def forearm(rows: int = 600, columns: int = 400) -> Radiograph:
@@ -80,9 +88,9 @@ def test_drawn_hands_and_forearms_are_refused(image):
 
 @pytest.mark.parametrize("grey", [0.0, 0.5])
 def test_a_cover_sheet_is_refused(grey):
-    sheet = np.full((600, 500), grey)
-    cv2.putText(sheet, "NO IMAGE", (60, 300), cv2.FONT_HERSHEY_SIMPLEX, 2.0, 1.0, 3)
-    assert min(values_of(radiograph(sheet))) >= LIMIT
+    sheet = np.full((600, 500), round(255 * grey), np.uint8)
+    cv2.putText(sheet, "NO IMAGE", (60, 300), cv2.FONT_HERSHEY_SIMPLEX, 2.0, 255, 3)
+    assert min(values_of(radiograph(sheet / 255.0))) >= LIMIT
     assert min(values_of(radiograph(np.full((200, 200), grey)))) >= LIMIT
 
 
