@@ -16,6 +16,7 @@ Mask = npt.NDArray[np.bool_]
 
 ANALYSIS_ROWS = 256
 _MIN_COLUMNS = 32
+_ENOUGH = 8
 _HALF = 0.5
 
 
@@ -41,6 +42,17 @@ class SmallImage:
         return replace(self, grey=np.ascontiguousarray(self.grey[:, start:stop]), valid=np.ascontiguousarray(self.valid[:, start:stop]))
 
 
+def area_average(image: FloatImage, size: tuple[int, int], enough: int) -> FloatImage:
+    """(rows, cols) float32 brought to `size` (columns, rows) by area averages, or by interpolation where it grows.
+
+    Where `enough` pixels a side fall into one, only every second is read: a quarter of the memory for a mean of fewer.
+    """
+    if image.shape[0] >= enough * size[1] and image.shape[1] >= enough * size[0]:
+        image = np.ascontiguousarray(image[::2, ::2])
+    method = cv2.INTER_AREA if size[1] < image.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.float32)
+
+
 def small_image(radiograph: Radiograph) -> SmallImage:
     """The whole radiograph at 256 rows, its aspect kept (at least 32 columns). Raises EmptyImageError where nothing is valid."""
     rows, columns = radiograph.presentation.shape
@@ -52,12 +64,12 @@ def small_image(radiograph: Radiograph) -> SmallImage:
     low, high, _, _ = cv2.minMaxLoc(radiograph.presentation, covered)
     if everything:
         valid = np.ones((size[1], size[0]), np.bool_)
-        grey = cv2.resize(radiograph.presentation, size, interpolation=cv2.INTER_AREA)
+        grey = area_average(radiograph.presentation, size, _ENOUGH)
     else:
-        share = cv2.resize(radiograph.valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        share = area_average(radiograph.valid.astype(np.float32), size, _ENOUGH)
         valid = share >= _HALF
         # invalid pixels are 0: what is left is the mean of the valid ones
-        grey = cv2.resize(radiograph.presentation, size, interpolation=cv2.INTER_AREA) / np.maximum(share, 1e-3)
+        grey = area_average(radiograph.presentation, size, _ENOUGH) / np.maximum(share, np.float32(1e-3))
     # one single value becomes all 0, as in `to_8bit`
     stretched = np.clip((grey - low) * (255.0 / (high - low) if high > low else 0.0), 0.0, 255.0)
     stretched[~valid] = 0.0

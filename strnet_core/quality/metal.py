@@ -16,13 +16,15 @@ import numpy.typing as npt
 
 from strnet_core.quality.exposure import leg_of
 from strnet_core.radiograph import Radiograph
-from strnet_core.small_image import FloatImage
+from strnet_core.small_image import FloatImage, area_average
 
 Part = npt.NDArray[np.uint8]
 
 _WINDOW = 1.9
 """Side of the window per side of the square that looked like a knee: from mid femur to mid tibia on a field of 30 cm."""
 _SIDE = 256
+_ENOUGH = 4
+"""Pixels a side that fall into one of the window from which on every second is enough."""
 _WHITE = 229.0
 """90 % of the range."""
 _MIN_AREA = 24
@@ -56,7 +58,7 @@ def joint_window(radiograph: Radiograph, *, x: float, y: float, side: float, low
     zoom = _SIDE / (2.0 * half)
     part = radiograph.presentation[top:bottom, left:right]
     size = (max(1, round((right - left) * zoom)), max(1, round((bottom - top) * zoom)))
-    resized = cv2.resize(part, size, interpolation=cv2.INTER_AREA if zoom < 1.0 else cv2.INTER_LINEAR)
+    resized = area_average(part, size, _ENOUGH)
     grey = np.clip((resized - low) * (255.0 / (high - low) if high > low else 0.0), 0.0, 255.0)
     return JointWindow(grey=np.asarray(grey, np.float32))
 
