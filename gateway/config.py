@@ -111,7 +111,7 @@ class QualitySettings(_Section):
 
     blank: FlagSettings = _refuse(0.97)
     metal: FlagSettings = _refuse(0.1)
-    not_a_knee: FlagSettings = _refuse(0.4)
+    not_a_knee: FlagSettings = _refuse(0.42)
     polarity_suspect: FlagSettings = _refuse(0.0)
     small_matrix: FlagSettings = _refuse(4.0)
     underexposed: FlagSettings = _refuse(0.8)

@@ -1,4 +1,4 @@
-"""What the pixels say before the network looks: one knee or two and where between, right polarity, anything there at all."""
+"""One knee or two, and the column between them: the valley of the column profile, whatever the film's format."""
 
 from __future__ import annotations
 
@@ -9,21 +9,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from strnet_core.radiograph import Radiograph, to_8bit
+from strnet_core.radiograph import Radiograph
+from strnet_core.small_image import FloatImage, SmallImage, small_image
 
 Profile = npt.NDArray[np.float64]
-FloatImage = npt.NDArray[np.float32]
 
-_ANALYSIS_ROWS = 256
-"""Legs are large: everything here is decided on an image of this height."""
 _SMOOTHING = 0.015
 """Standard deviation of the profile's smoothing per width: below the width of a valley, above that of a bone's edge."""
 _MIN_LOBE = 0.20
 """Each lobe's share of the brightness: markers, scale balls and the edge of a neighbour are far below it."""
 _MIN_DEPTH = 0.35
 """How far the valley lies below the lower lobe. Of 164 knee films, single knees reach 0.01 and touching legs 0.63."""
-_BLANK_SPREAD = 8
-"""Grey levels (of 255 over the full range) between the 5th and 95th percentile below which nothing is on the film."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +33,20 @@ class KneeCount:
     """Depth of the deepest valley between balanced lobes, 0 (none) to 1 (air between the legs)."""
 
 
-def count_knees(radiograph: Radiograph) -> KneeCount:
-    """Two where the column profile has two lobes of comparable mass with a valley between, whatever the film's format.
+def count_knees(image: Radiograph | SmallImage) -> KneeCount:
+    """Two where the column profile has two lobes of comparable mass with a valley between.
 
     Raises EmptyImageError where nothing is valid.
     """
-    profile = _column_profile(_small(radiograph))
+    small = small_image(image) if isinstance(image, Radiograph) else image
+    columns = round(small.grey.shape[1] * small.scale)
+    profile = _column_profile(small.grey)
     depths = _valley_depths(profile)
     deepest = float(depths.max(initial=0.0))
     if deepest < _MIN_DEPTH:
         return KneeCount(knees=1, valley_column=None, depth=max(0.0, deepest))
-    middle = _middle_of_valley(depths)
-    column = round((middle + 0.5) * radiograph.columns / profile.size)
-    return KneeCount(knees=2, valley_column=min(max(column, 1), radiograph.columns - 1), depth=deepest)
+    column = round((_middle_of_valley(depths) + 0.5) * small.scale)
+    return KneeCount(knees=2, valley_column=min(max(column, 1), columns - 1), depth=deepest)
 
 
 def split_knees(radiograph: Radiograph, count: KneeCount) -> tuple[Radiograph, ...]:
@@ -60,32 +57,6 @@ def split_knees(radiograph: Radiograph, count: KneeCount) -> tuple[Radiograph, .
         radiograph.crop_columns(0, count.valley_column),
         radiograph.crop_columns(count.valley_column, radiograph.columns),
     )
-
-
-def polarity_suspect(radiograph: Radiograph) -> bool:
-    """True where the border ring (mostly air) is brighter than what it surrounds, so that air seems to be bright.
-
-    Median of the ring against the mean of the inside: at least 29 of 255 apart on each of 164 knee films, either way up.
-    """
-    small = _small(radiograph)
-    edge = max(1, small.shape[1] // 16)
-    inside = np.zeros(small.shape, np.bool_)
-    inside[edge:-edge, edge:-edge] = True
-    return float(np.median(small[~inside])) > float(small[inside].mean())
-
-
-def is_blank(radiograph: Radiograph) -> bool:
-    """True where the valid pixels hold next to no contrast: an unexposed film, a cover sheet, one grey."""
-    values = to_8bit(radiograph)[radiograph.valid]
-    low, high = np.percentile(values, (5.0, 95.0))
-    return bool(high - low < _BLANK_SPREAD)
-
-
-def _small(radiograph: Radiograph) -> FloatImage:
-    """(256, n) float32, 0..255; invalid pixels are 0."""
-    grey = to_8bit(radiograph)
-    columns = max(32, round(grey.shape[1] * _ANALYSIS_ROWS / grey.shape[0]))
-    return np.asarray(cv2.resize(grey, (columns, _ANALYSIS_ROWS), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _column_profile(small: FloatImage) -> Profile:
