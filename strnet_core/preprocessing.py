@@ -41,14 +41,15 @@ class Preprocessed:
 
 
 @memory_errors()
-def preprocess(radiograph: Radiograph, settings: PreprocessingSettings) -> Preprocessed:
+def preprocess(radiograph: Radiograph, settings: PreprocessingSettings, found: Foreground | None = None) -> Preprocessed:
     """8-bit grey, Otsu crop with margin, percentile stretch, resize. Padding and shutter count in no statistic.
 
     The stretch maps the 256 grey levels to float32 0..255, the resize averages these (OpenCV INTER_AREA), and its result is
-    rounded half to even: after `to_8bit` nothing is rounded but the result.
+    rounded half to even: after `to_8bit` nothing is rounded but the result. `found` is the radiograph's own foreground, where the
+    caller has it already.
     Raises EmptyImageError where nothing is valid.
     """
-    foreground = find_foreground(radiograph)
+    foreground = find_foreground(radiograph) if found is None else found
     (left, top, right, bottom), fallback = _crop_box(foreground, settings)
     window = np.s_[top:bottom, left:right]
     grey, valid = foreground.grey[window], foreground.valid[window]

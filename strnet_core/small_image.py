@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from strnet_core.errors import EmptyImageError
-from strnet_core.radiograph import Radiograph
+from strnet_core.radiograph import Radiograph, to_8bit
+from strnet_core.radiograph.opencv import memory_errors
 
+UInt8Image = npt.NDArray[np.uint8]
 FloatImage = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
@@ -30,10 +32,6 @@ class SmallImage:
     """(256, n) bool: at least half of what was averaged is valid."""
     scale: float
     """Columns of the radiograph per column here."""
-    low: float
-    """Presentation value that is 0 here."""
-    high: float
-    """Presentation value that is 255 here."""
 
     def crop_columns(self, start: int, stop: int) -> SmallImage:
         """Columns start..stop-1 on the same scale of grey. Raises ValueError where the range is empty or outside."""
@@ -42,35 +40,36 @@ class SmallImage:
         return replace(self, grey=np.ascontiguousarray(self.grey[:, start:stop]), valid=np.ascontiguousarray(self.valid[:, start:stop]))
 
 
-def area_average(image: FloatImage, size: tuple[int, int], enough: int) -> FloatImage:
-    """(rows, cols) float32 brought to `size` (columns, rows) by area averages, or by interpolation where it grows.
+def area_average(image: UInt8Image | FloatImage, size: tuple[int, int], enough: int) -> FloatImage:
+    """(rows, cols) uint8 or float32 brought to `size` (columns, rows) float32 by area averages, or by interpolation where it grows.
 
     Where `enough` pixels a side fall into one, only every second is read: a quarter of the memory for a mean of fewer.
     """
     if image.shape[0] >= enough * size[1] and image.shape[1] >= enough * size[0]:
-        image = np.ascontiguousarray(image[::2, ::2])
+        image = image[::2, ::2]
     method = cv2.INTER_AREA if size[1] < image.shape[0] else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size, interpolation=method), np.float32)
+    return np.asarray(cv2.resize(np.ascontiguousarray(image, np.float32), size, interpolation=method), np.float32)
 
 
 def small_image(radiograph: Radiograph) -> SmallImage:
     """The whole radiograph at 256 rows, its aspect kept (at least 32 columns). Raises EmptyImageError where nothing is valid."""
-    rows, columns = radiograph.presentation.shape
+    return shrunk(to_8bit(radiograph), radiograph.valid)
+
+
+@memory_errors()
+def shrunk(grey: UInt8Image, valid: Mask) -> SmallImage:
+    """As `small_image`, of what `to_8bit` made. Raises EmptyImageError where nothing is valid."""
+    rows, columns = grey.shape
     size = (max(_MIN_COLUMNS, round(columns * ANALYSIS_ROWS / rows)), ANALYSIS_ROWS)
-    everything = bool(radiograph.valid.all())
-    covered = None if everything else radiograph.valid.view(np.uint8)
-    if covered is not None and not covered.any():
+    small = area_average(grey, size, _ENOUGH)
+    if valid.all():
+        counted = np.ones(small.shape, np.bool_)
+    elif not valid.any():
         raise EmptyImageError("no valid pixel")
-    low, high, _, _ = cv2.minMaxLoc(radiograph.presentation, covered)
-    if everything:
-        valid = np.ones((size[1], size[0]), np.bool_)
-        grey = area_average(radiograph.presentation, size, _ENOUGH)
     else:
-        share = area_average(radiograph.valid.astype(np.float32), size, _ENOUGH)
-        valid = share >= _HALF
+        share = area_average(valid.view(np.uint8), size, _ENOUGH)
+        counted = share >= _HALF
         # invalid pixels are 0: what is left is the mean of the valid ones
-        grey = area_average(radiograph.presentation, size, _ENOUGH) / np.maximum(share, np.float32(1e-3))
-    # one single value becomes all 0, as in `to_8bit`
-    stretched = np.clip((grey - low) * (255.0 / (high - low) if high > low else 0.0), 0.0, 255.0)
-    stretched[~valid] = 0.0
-    return SmallImage(grey=np.asarray(stretched, np.float32), valid=valid, scale=columns / size[0], low=low, high=high)
+        small = np.clip(small / np.maximum(share, np.float32(1e-3)), 0.0, 255.0)
+        small[~counted] = 0.0
+    return SmallImage(grey=np.asarray(small, np.float32), valid=counted, scale=columns / size[0])

@@ -10,12 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from strnet_core.bundle.settings import PreprocessingSettings
-from strnet_core.knees import count_knees, knee_likeness, split_knees
+from strnet_core.foreground import Foreground, find_foreground
+from strnet_core.knees import KneeCount, KneeLikeness, count_knees, knee_likeness, split_knees
 from strnet_core.preprocessing import Preprocessed, preprocess
 from strnet_core.quality import blank, burned_in_text, clipped, joint_window, metal, overexposed, polarity_suspect, underexposed
 from strnet_core.quality.exposure import leg_of
 from strnet_core.radiograph import Radiograph
-from strnet_core.small_image import SmallImage, small_image
+from strnet_core.radiograph.opencv import memory_errors
+from strnet_core.small_image import FloatImage, SmallImage, shrunk
 
 UInt8Image = npt.NDArray[np.uint8]
 
@@ -51,58 +53,90 @@ class Survey:
     """Measures at image level by flag code; larger is worse."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Leg:
+    """What belongs to one knee. start: its first column in the radiograph."""
+
+    start: int
+    prepared: Preprocessed
+    grey: UInt8Image
+    """On the scale of the whole radiograph, (rows, cols) uint8."""
+    small: SmallImage
+
+
+@memory_errors()
 def survey(radiograph: Radiograph, settings: PreprocessingSettings) -> Survey:
     """Count, split, preprocess and measure. Decides nothing: `strnet_core.quality.raised` does, with thresholds.
 
     Raises EmptyImageError where nothing is valid.
     """
-    small = small_image(radiograph)
+    whole = find_foreground(radiograph)
+    small = shrunk(whole.grey, whole.valid)
     count = count_knees(small)
-    parts = split_knees(radiograph, count)
-    columns = small.grey.shape[1]
-    middle = columns if count.valley_column is None else min(max(round(count.valley_column / small.scale), 1), columns - 1)
-    smalls = (small,) if len(parts) == 1 else (small.crop_columns(0, middle), small.crop_columns(middle, columns))
-    starts = (0, count.valley_column or 0)
-    pairs = zip(starts, parts, smalls, strict=False)
-    knees = tuple(_surveyed(number, start, part, part_small, settings) for number, (start, part, part_small) in enumerate(pairs, 1))
-    return Survey(knees=knees, valley_column=count.valley_column, measures=MappingProxyType(_of_image(radiograph, small)))
+    image = _of_image(radiograph, whole.grey, small)
+    legs = _legs(radiograph, whole, small, count, settings)
+    inverted = image["polarity_suspect"] > 0.0
+    knees = tuple(_surveyed(position, leg, settings, inverted=inverted) for position, leg in enumerate(legs, 1))
+    return Survey(knees=knees, valley_column=count.valley_column, measures=MappingProxyType(image))
 
 
-def _of_image(radiograph: Radiograph, small: SmallImage) -> dict[str, float]:
+def _legs(
+    radiograph: Radiograph, whole: Foreground, small: SmallImage, count: KneeCount, settings: PreprocessingSettings
+) -> tuple[_Leg, ...]:
+    """One or two; of a single knee the foreground is found already."""
+    if count.valley_column is None:
+        return (_Leg(start=0, prepared=preprocess(radiograph, settings, whole), grey=whole.grey, small=small),)
+    first, second = split_knees(radiograph, count)
+    column, columns = count.valley_column, small.grey.shape[1]
+    middle = min(max(round(column / small.scale), 1), columns - 1)
+    return (
+        _Leg(start=0, prepared=preprocess(first, settings), grey=whole.grey[:, :column], small=small.crop_columns(0, middle)),
+        _Leg(start=column, prepared=preprocess(second, settings), grey=whole.grey[:, column:], small=small.crop_columns(middle, columns)),
+    )
+
+
+def _of_image(radiograph: Radiograph, grey: UInt8Image, small: SmallImage) -> dict[str, float]:
     return {
         "blank": blank(small),
         "polarity_suspect": polarity_suspect(small),
         "lossy": float("lossy" in radiograph.notes),
-        "burned_in_text": burned_in_text(radiograph, small),
+        "burned_in_text": burned_in_text(grey),
     }
 
 
-def _surveyed(number: int, start: int, part: Radiograph, small: SmallImage, settings: PreprocessingSettings) -> SurveyedKnee:
-    prepared = preprocess(part, settings)
+def _surveyed(position: int, leg: _Leg, settings: PreprocessingSettings, *, inverted: bool) -> SurveyedKnee:
+    prepared = leg.prepared
     return SurveyedKnee(
-        position=number,
-        left=start + prepared.left,
+        position=position,
+        left=leg.start + prepared.left,
         top=prepared.top,
-        right=start + prepared.right,
+        right=leg.start + prepared.right,
         bottom=prepared.bottom,
         image=prepared.image,
         sha256=prepared.sha256,
-        measures=MappingProxyType(_of_knee(part, small, prepared, settings)),
+        measures=MappingProxyType(_of_knee(leg, settings, inverted=inverted)),
     )
 
 
-def _of_knee(part: Radiograph, small: SmallImage, prepared: Preprocessed, settings: PreprocessingSettings) -> dict[str, float]:
-    leg = leg_of(small.grey)
-    likeness = knee_likeness(small.grey)
-    across, down = part.columns / small.grey.shape[1], part.rows / small.grey.shape[0]
-    window = joint_window(part, x=likeness.x * across, y=likeness.y * down, side=likeness.side * across, low=small.low, high=small.high)
+def _likeness(grey: FloatImage, *, inverted: bool) -> KneeLikeness:
+    """An inverted knee is a knee, and its grey scale is what is wrong with it."""
+    found = knee_likeness(grey)
+    return max(found, knee_likeness(255.0 - grey), key=lambda each: each.likeness) if inverted else found
+
+
+def _of_knee(leg: _Leg, settings: PreprocessingSettings, *, inverted: bool) -> dict[str, float]:
+    small, prepared = leg.small, leg.prepared
+    inside = leg_of(small.grey)
+    likeness = _likeness(small.grey, inverted=inverted)
+    across, down = leg.grey.shape[1] / small.grey.shape[1], leg.grey.shape[0] / small.grey.shape[0]
+    window = joint_window(leg.grey, x=likeness.x * across, y=likeness.y * down, side=likeness.side * across)
     shorter = min(prepared.right - prepared.left, prepared.bottom - prepared.top)
     return {
         "metal": metal(window),
         "not_a_knee": likeness.not_a_knee,
         "small_matrix": max(1.0, settings.size_px / shorter),
-        "underexposed": underexposed(small.grey, leg),
-        "overexposed": overexposed(small.grey, leg),
-        "clipped": clipped(small.grey, leg),
+        "underexposed": underexposed(small.grey, inside),
+        "overexposed": overexposed(small.grey, inside),
+        "clipped": clipped(small.grey, inside),
         "crop_fallback": float(prepared.fallback),
     }

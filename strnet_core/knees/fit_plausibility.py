@@ -137,7 +137,7 @@ def held_out(legs: list[Leg]) -> dict[str, float]:
 
 def _drawn(parameters: PhantomParameters, seed: int) -> SmallImage:
     presentation = draw(parameters, seed).astype(np.float32) / np.float32(MAX_VALUE)
-    return small_image(Radiograph(presentation=presentation, valid=np.ones(presentation.shape, np.bool_), pixel_digest=""))
+    return small_image(Radiograph.from_presentation(presentation))
 
 
 def _discriminant(knees: Float32Array, surroundings: Float32Array) -> Float32Array:

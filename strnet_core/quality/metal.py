@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from strnet_core.quality.exposure import leg_of
-from strnet_core.radiograph import Radiograph
-from strnet_core.small_image import FloatImage, area_average
+from strnet_core.small_image import FloatImage, UInt8Image, area_average
 
 Part = npt.NDArray[np.uint8]
 
@@ -50,17 +49,14 @@ class JointWindow:
     """(rows, cols) float32, 0..255 on the scale of the whole knee's image; at most 256 a side."""
 
 
-def joint_window(radiograph: Radiograph, *, x: float, y: float, side: float, low: float, high: float) -> JointWindow:
-    """Around the middle (x, y) of a square that looked like a knee, all in pixels; low..high of the presentation become 0..255."""
+def joint_window(whole: UInt8Image, *, x: float, y: float, side: float) -> JointWindow:
+    """Of (rows, cols) uint8, see `to_8bit`: around the middle (x, y) of a square that looked like a knee, all in pixels."""
     half = max(8.0, _WINDOW * side / 2.0)
-    left, right = max(0, round(x - half)), min(radiograph.columns, round(x + half))
-    top, bottom = max(0, round(y - half)), min(radiograph.rows, round(y + half))
+    left, right = max(0, round(x - half)), min(whole.shape[1], round(x + half))
+    top, bottom = max(0, round(y - half)), min(whole.shape[0], round(y + half))
     zoom = _SIDE / (2.0 * half)
-    part = radiograph.presentation[top:bottom, left:right]
     size = (max(1, round((right - left) * zoom)), max(1, round((bottom - top) * zoom)))
-    resized = area_average(part, size, _ENOUGH)
-    grey = np.clip((resized - low) * (255.0 / (high - low) if high > low else 0.0), 0.0, 255.0)
-    return JointWindow(grey=np.asarray(grey, np.float32))
+    return JointWindow(grey=area_average(whole[top:bottom, left:right], size, _ENOUGH))
 
 
 def metal(window: JointWindow) -> float:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from strnet_core.radiograph import Radiograph
-from strnet_core.small_image import FloatImage, SmallImage
+from strnet_core.small_image import FloatImage, UInt8Image
 
 _ROWS = 800
 """Letters of a line of text are told apart at this height of the whole image."""
@@ -23,21 +22,20 @@ _MAX_GAP = 18
 Box = tuple[int, int, int, int]
 
 
-def burned_in_text(radiograph: Radiograph, small: SmallImage) -> float:
-    """The most marks of a letter's size that stand beside each other. A lead marker and a vendor's glyph are 1 or 2.
+def burned_in_text(grey: UInt8Image) -> float:
+    """Of (rows, cols) uint8, see `to_8bit`: the most marks of a letter's size that stand beside each other. A lead marker and a vendor's glyph are 1 or 2.
 
     A warning, not a protection of privacy: dark text, text in the middle and very large or small letters go unseen.
     """
-    rows, columns = radiograph.presentation.shape
+    rows, columns = grey.shape
     band = max(1, rows // _BAND)
     zoom = _ROWS / rows
     size = (max(1, round(columns * zoom)), max(_STROKE, round(band * zoom)))
     method = cv2.INTER_AREA if zoom < 1.0 else cv2.INTER_LINEAR
-    per_grey = 255.0 / (small.high - small.low) if small.high > small.low else 0.0
     longest = 0
-    for part in (radiograph.presentation[:band], radiograph.presentation[-band:]):
-        resized = np.asarray(cv2.resize(part, size, interpolation=method), np.float32)
-        longest = max(longest, _longest_line((resized - np.float32(small.low)) * np.float32(per_grey)))
+    for part in (grey[:band], grey[-band:]):
+        resized = np.asarray(cv2.resize(part.astype(np.float32), size, interpolation=method), np.float32)
+        longest = max(longest, _longest_line(resized))
     return float(longest)
 
 

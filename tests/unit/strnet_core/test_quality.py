@@ -22,7 +22,7 @@ from strnet_core.quality import (
     underexposed,
 )
 from strnet_core.quality.exposure import leg_of
-from strnet_core.radiograph import Radiograph, read_dicom
+from strnet_core.radiograph import Radiograph, read_dicom, to_8bit
 from strnet_core.small_image import small_image
 from tests.unit.strnet_core.test_foreground import radiograph
 
@@ -32,14 +32,13 @@ def knee(**changes) -> Radiograph:
 
 
 def metal_of(image: Radiograph) -> float:
-    small = small_image(image)
-    return metal(joint_window(image, x=image.columns / 2, y=0.47 * image.rows, side=0.4 * image.rows, low=small.low, high=small.high))
+    return metal(joint_window(to_8bit(image), x=image.columns / 2, y=0.47 * image.rows, side=0.4 * image.rows))
 
 
 def with_drawing(image: Radiograph, draw) -> Radiograph:
     shown = np.rint(image.presentation * 200).astype(np.uint8)
     draw(shown)
-    return dataclasses.replace(image, presentation=(shown / np.float32(255)).astype(np.float32))
+    return Radiograph.from_presentation(shown / 255.0, image.valid)
 
 
 def test_a_flag_is_raised_at_its_threshold_and_not_below():
@@ -69,7 +68,7 @@ def test_the_table_says_what_refuses():
 @pytest.mark.parametrize(("knees", "columns"), [(1, 500), (2, 800)])
 def test_inverted_phantoms_are_suspect_and_right_ones_are_not(knees, columns):
     image = phantom_radiograph(PhantomParameters(knees=knees, rows=600, columns=columns), 7)
-    inverted = dataclasses.replace(image, presentation=1.0 - image.presentation)
+    inverted = dataclasses.replace(image, table=1.0 - image.table)
     assert raised({"polarity_suspect": polarity_suspect(small_image(image))}) == ()
     assert raised({"polarity_suspect": polarity_suspect(small_image(inverted))}) == ("polarity_suspect",)
 
@@ -135,10 +134,10 @@ def test_a_line_of_text_is_seen_and_a_marker_is_not():
         cv2.putText(shown, "M U S T E R M A N N", (300, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.8, 255, 2)
 
     marked, written = with_drawing(knee(rows=1200, columns=1000), marker), with_drawing(knee(rows=1200, columns=1000), name)
-    assert raised({"burned_in_text": burned_in_text(marked, small_image(marked))}) == ()
-    assert raised({"burned_in_text": burned_in_text(written, small_image(written))}) == ("burned_in_text",)
+    assert raised({"burned_in_text": burned_in_text(to_8bit(marked))}) == ()
+    assert raised({"burned_in_text": burned_in_text(to_8bit(written))}) == ("burned_in_text",)
 
 
 def test_text_on_a_real_film_is_seen(cases):
     image = read_dicom(next(cases.glob("r06*.dcm")))
-    assert raised({"burned_in_text": burned_in_text(image, small_image(image))}) == ("burned_in_text",)
+    assert raised({"burned_in_text": burned_in_text(to_8bit(image))}) == ("burned_in_text",)

@@ -25,7 +25,7 @@ REFUSING = {code for code, flag in DEFAULT_FLAGS.items() if flag.action == "refu
 
 
 def mirrored(image: Radiograph) -> Radiograph:
-    flipped = {"presentation": np.ascontiguousarray(image.presentation[:, ::-1]), "valid": np.ascontiguousarray(image.valid[:, ::-1])}
+    flipped = {"words": np.ascontiguousarray(image.words[:, ::-1]), "valid": np.ascontiguousarray(image.valid[:, ::-1])}
     return dataclasses.replace(image, **flipped)
 
 
