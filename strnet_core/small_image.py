@@ -69,7 +69,7 @@ def small_image(radiograph: Radiograph) -> SmallImage:
         share = area_average(radiograph.valid.astype(np.float32), size, _ENOUGH)
         valid = share >= _HALF
         # invalid pixels are 0: what is left is the mean of the valid ones
-        grey = area_average(radiograph.presentation, size, _ENOUGH) / np.maximum(share, np.float32(1e-3))
+        grey = np.asarray(area_average(radiograph.presentation, size, _ENOUGH) / np.maximum(share, np.float32(1e-3)), np.float32)
     # one single value becomes all 0, as in `to_8bit`
     stretched = np.clip((grey - low) * (255.0 / (high - low) if high > low else 0.0), 0.0, 255.0)
     stretched[~valid] = 0.0
