@@ -16,7 +16,7 @@ from strnet_core.cli.console import OUT, PROGRESS, device_named, remedy_instead_
 
 if TYPE_CHECKING:
     from strnet_core.bundle import ModelBundle
-    from strnet_core.engines.measuring import Measured
+    from strnet_core.engines.measured import Measured
 
 _PARTS = ("engines", "limits", "saliency", "gradcam", "decode", "memory")
 _CUDA_BATCHES = (1, 8, 32, 64)

@@ -11,7 +11,7 @@ from strnet_core.cli.main import app
 from strnet_core.engines.bench_files import write_files
 from strnet_core.engines.bench_processes import decode_there, decoding_child, worker_memory
 from strnet_core.engines.benchmark import GFLOP_PER_IMAGE, SaliencyPrice, Times, take_turns
-from strnet_core.engines.measuring import Measured, Multiplication, Plan
+from strnet_core.engines.measured import Measured, Multiplication, Plan
 from strnet_core.engines.profiles import REFERENCE, profile_named
 from strnet_core.preprocessing import preprocess
 from strnet_core.radiograph import read_dicom
