@@ -107,11 +107,11 @@ class Decoder:
             if "error" in header:
                 raise _ERRORS.get(header["error"], DecodeError)(header["error"])
             content = connection.recv_bytes()
-            self._retire_after_its_images()
-            return header, content
         except (EOFError, OSError) as error:
             self._replace("died")
             raise DecodeMemoryError("the decoder died") from error
+        self._retire_after_its_images()
+        return header, content
 
     def _ensure(self) -> Connection:
         if self._connection is not None and self._process is not None and self._process.is_alive():

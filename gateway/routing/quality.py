@@ -36,7 +36,8 @@ class Judgement:
 def judge(measures: Mapping[str, float], settings: QualitySettings) -> Judgement:
     """`measures`: those of one knee together with those of its image. A flag is raised when its value reaches the threshold.
 
-    A flag that was not measured is passed over. A value that is no number counts as raised: what could not be measured is not known to be good.
+    A flag that was not measured is passed over. A value that is no number counts as raised: what could not be measured is not
+    known to be good.
     """
     raised = [(name, flag.action) for name, flag in settings.flags if name in measures and not measures[name] < flag.threshold]
     refusals = [CODES[name] for name, action in raised if action == "refuse"]

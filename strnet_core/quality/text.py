@@ -23,7 +23,9 @@ Box = tuple[int, int, int, int]
 
 
 def burned_in_text(grey: UInt8Image) -> float:
-    """Of (rows, cols) uint8, see `to_8bit`: the most marks of a letter's size that stand beside each other. A lead marker and a vendor's glyph are 1 or 2.
+    """Of (rows, cols) uint8, see `to_8bit`: the most marks of a letter's size that stand beside each other.
+
+    A lead marker and a vendor's glyph are 1 or 2.
 
     A warning, not a protection of privacy: dark text, text in the middle and very large or small letters go unseen.
     """

@@ -93,7 +93,7 @@ def test_a_mirror_swaps_the_knees(knee_films):
 
 
 def test_padding_counts_in_no_measure():
-    image = phantom_radiograph(PhantomParameters(rows=600, columns=500), 5)
+    image = radiograph(phantom_radiograph(PhantomParameters(rows=600, columns=500), 5).presentation)
     valid = np.zeros((700, 600), bool)
     valid[50:650, 50:550] = True
     framed = radiograph(np.pad(image.presentation, 50, constant_values=1.0), valid)
