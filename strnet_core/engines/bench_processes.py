@@ -52,7 +52,10 @@ def worker_memory(folder: Path, profile: str, threads: int | None) -> WorkerMemo
 
 @contextmanager
 def decoding_child(settings: PreprocessingSettings) -> Iterator[Connection]:
-    """A warm process that decodes and preprocesses the file whose path it is sent, and answers with the image's bytes."""
+    """A warm process that decodes and preprocesses the file whose path it is sent, and answers with the image's bytes.
+
+    Asked for the survey, it also counts the knees and measures their quality, as the gateway's decoder does.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_be_a_decoder, args=(there, settings))
@@ -65,9 +68,9 @@ def decoding_child(settings: PreprocessingSettings) -> Iterator[Connection]:
         process.join(_TIMEOUT_S)
 
 
-def decode_there(child: Connection, path: Path) -> bytes:
+def decode_there(child: Connection, path: Path, *, surveyed: bool = False) -> bytes:
     """One round trip. Raises RuntimeError where the child could not read the file."""
-    child.send(path)
+    child.send((path, surveyed))
     image, error_code = child.recv()
     if error_code:
         raise RuntimeError(f"the decoding child answered {error_code}")
@@ -92,14 +95,17 @@ def _be_a_decoder(requests: Connection, settings: PreprocessingSettings) -> None
     from strnet_core.errors import DecodeError
     from strnet_core.preprocessing import preprocess
     from strnet_core.radiograph import read_dicom
+    from strnet_core.survey import survey
 
     while True:
         try:
-            path = requests.recv()
+            path, surveyed = requests.recv()
         except EOFError:
             return
         try:
-            requests.send((preprocess(read_dicom(path, settings=settings), settings).image.tobytes(), ""))
+            radiograph = read_dicom(path, settings=settings)
+            image = survey(radiograph, settings).knees[0].image if surveyed else preprocess(radiograph, settings).image
+            requests.send((image.tobytes(), ""))
         except DecodeError as error:
             requests.send((b"", error.code))
 

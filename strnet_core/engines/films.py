@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from strnet_core.bundle import PreprocessingSettings
-from strnet_core.knees import count_knees, split_knees
-from strnet_core.preprocessing import UInt8Image, preprocess
+from strnet_core.preprocessing import UInt8Image
 from strnet_core.radiograph import read_dicom, read_image
+from strnet_core.survey import survey
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 
@@ -24,5 +24,5 @@ def films_in(folder: Path) -> tuple[Path, ...]:
 def knees_on(film: Path, settings: PreprocessingSettings) -> Iterator[UInt8Image]:
     """(size, size) uint8 of each knee, from the image's left to its right. Raises DecodeError subclasses."""
     radiograph = read_image(film) if film.suffix.lower() in _PICTURES else read_dicom(film)
-    for knee in split_knees(radiograph, count_knees(radiograph)):
-        yield preprocess(knee, settings).image
+    for knee in survey(radiograph, settings).knees:
+        yield knee.image

@@ -11,6 +11,7 @@ from strnet_core.engines.machine import processor
 from strnet_core.engines.profiles import Arithmetic, Profile
 
 GRAD_CAM = "grad-cam package, full Grad-CAM"
+SURVEY = "decode, preprocess, count and measure knees, uncompressed"
 Line = tuple[str, str, str, str | None, str | None]
 
 
@@ -59,6 +60,7 @@ class Measured:
             "overheads_are": "ratio - 1, to the network alone, median over the rounds",
             "decode_preprocess_ms": self._decode_ms().get(UNCOMPRESSED),
             "decode_preprocess_ms_by_syntax": self._decode_ms(),
+            "decode_survey_ms": self.times[SURVEY].median if SURVEY in self.times else None,
         }
 
     def lines(self) -> Iterator[Line]:

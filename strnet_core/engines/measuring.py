@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import Protocol, Self
 
 import torch
 
 from strnet_core.bundle import ModelBundle
-from strnet_core.engines.bench_files import write_files
+from strnet_core.engines.bench_files import UNCOMPRESSED, write_files
 from strnet_core.engines.bench_processes import COLUMNS, ROWS, decode_there, decoding_child, worker_memory
 from strnet_core.engines.benchmark import (
     engine_passes,
@@ -21,8 +21,12 @@ from strnet_core.engines.benchmark import (
     torch_saliency,
 )
 from strnet_core.engines.choose import available_profiles, open_profile
-from strnet_core.engines.measured import GRAD_CAM, Measured, Multiplication, Plan
+from strnet_core.engines.measured import GRAD_CAM, SURVEY, Measured, Multiplication, Plan
 from strnet_core.engines.multiplication import CPU_SIDE, CUDA_SIDE, gigaflop, openvino_multiplication, torch_multiplication
+
+
+class _MakePass(Protocol):
+    def __call__(self, file: Path, *, surveyed: bool) -> Callable[[], object]: ...
 
 
 class Measuring:
@@ -99,11 +103,17 @@ class Measuring:
         for short, file in write_files(folder, ROWS, COLUMNS).items():
             name = f"decode and preprocess {ROWS} x {COLUMNS}, {short}"
             self._plan.files[short] = name
-            self._passes[name] = child(file)
+            self._passes[name] = child(file, surveyed=False)
+            if short == UNCOMPRESSED:
+                self._passes[SURVEY] = child(file, surveyed=True)
 
 
 @contextmanager
-def _child(bundle: ModelBundle) -> Iterator[Callable[[Path], Callable[[], object]]]:
+def _child(bundle: ModelBundle) -> Iterator[_MakePass]:
     """Makes the pass of a file; all share one warm child."""
     with decoding_child(bundle.preprocessing) as connection:
-        yield lambda file: lambda: decode_there(connection, file)
+
+        def make(file: Path, *, surveyed: bool) -> Callable[[], object]:
+            return lambda: decode_there(connection, file, surveyed=surveyed)
+
+        yield make
