@@ -9,11 +9,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from strnet_core.bundle import ModelBundle, PreprocessingSettings, read_weights
+from strnet_core.bundle import CovariateScaling, ModelBundle, PreprocessingSettings, read_weights
 from strnet_core.engines.base import Covariates, Prediction, UInt8Images, check_batch
 from strnet_core.errors import ArchitectureError, DeviceUnavailableError
 from strnet_core.network.build import PARAMETERS, build_strnet_with
-from strnet_core.network.heads import encode_covariates
 from strnet_core.network.strnet import StrNet
 from strnet_core.preprocessing import to_input
 from strnet_core.saliency import screening_saliency
@@ -26,9 +25,12 @@ _BATCH = 8
 class TorchEngine:
     """A loaded network on one device. Safe to call from one thread at a time."""
 
-    def __init__(self, network: StrNet, settings: PreprocessingSettings, device: torch.device) -> None:
+    def __init__(
+        self, network: StrNet, settings: PreprocessingSettings, device: torch.device, *, scaling: CovariateScaling | None = None
+    ) -> None:
         self._network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._settings = settings
+        self._scaling = scaling or CovariateScaling()
         self._device = device
 
     @property
@@ -69,7 +71,7 @@ class TorchEngine:
         if all(values is None for values in covariates):
             return None
         rows = [
-            (0.0, 0.0, 0.0) if values is None else encode_covariates(values.age_years, male=values.sex == "M", bmi=values.bmi)
+            (0.0, 0.0, 0.0) if values is None else self._scaling.encode(values.age_years, male=values.sex == "M", bmi=values.bmi)
             for values in covariates
         ]
         return torch.tensor(rows, dtype=torch.float32, device=self._device)
@@ -87,7 +89,7 @@ def open_torch_engine(bundle: ModelBundle, device: Device = "auto", threads: int
     if threads is not None:
         torch.set_num_threads(threads)
     network = build_strnet_with(read_weights(bundle))
-    return TorchEngine(network, bundle.preprocessing, chosen)
+    return TorchEngine(network, bundle.preprocessing, chosen, scaling=bundle.covariates)
 
 
 def choose_device(device: Device) -> torch.device:
