@@ -14,7 +14,7 @@ from strnet_core.bundle.statistics import ReferenceStatistics, Spread
 _USES = {
     IntendedUse.DEMONSTRATION: "Demonstration: to show software at work. Not for patients, not for research into bone.",
     IntendedUse.RESEARCH: "Research: under a protocol, with results that reach no patient's care. Not for clinical decisions.",
-    IntendedUse.CLINICAL: "Clinical, as stated by who made the bundle and for the evidence below. It is no medical device by this statement.",
+    IntendedUse.CLINICAL: "Clinical, as stated by who made the bundle, on the evidence below. That statement makes it no medical device.",
 }
 _CONTRACT = """## What goes in
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from strnet_core.bundle.document import Document, from_document
+from strnet_core.bundle.document import from_document
 from strnet_core.bundle.folder import CARD_FILE, DOCUMENT_FILE, WEIGHTS_FILE, check_folder
 from strnet_core.bundle.golden import GOLDEN_FILE, Golden, decode_golden
 from strnet_core.bundle.model_bundle import ModelBundle
-from strnet_core.bundle.strict_json import parse_object
+from strnet_core.bundle.strict_json import Document, parse_object
 from strnet_core.errors import BundleError, BundleFolderError, BundleMissingError, CardDamagedError, GoldenDamagedError, WeightsDamagedError
 
 Weights = Mapping[str, npt.NDArray[np.generic]]

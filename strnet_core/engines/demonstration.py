@@ -131,7 +131,7 @@ def _inputs(knees: Sequence[SyntheticKnee], settings: PreprocessingSettings) -> 
 
 
 def _randomise(network: StrNet, generator: torch.Generator) -> None:
-    """Kaiming normal for every matrix and kernel, in the order of the modules; norms start as identity, biases at 0, residual branches damped."""
+    """Kaiming normal for every matrix and kernel, in the order of the modules; norms as identity, biases 0, residual branches damped."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)

@@ -65,9 +65,7 @@ def verify_bundle(bundle: ModelBundle, engine: Engine) -> VerifiedBundle:
     )
 
 
-def _checked(
-    number: int, vector: GoldenVector, bundle: ModelBundle, engine: Engine, tolerance: Tolerance, floor: float
-) -> _Difference:
+def _checked(number: int, vector: GoldenVector, bundle: ModelBundle, engine: Engine, tolerance: Tolerance, floor: float) -> _Difference:
     image = _image(vector, bundle)
     if image.sha256 != vector.image_sha256:
         raise GoldenMismatchError(f"vector {number}: the 8-bit image differs")
