@@ -102,6 +102,49 @@ class BundleSchemaError(BundleError):
     code = "bundle_schema"
 
 
+class BundleVersionError(BundleSchemaError):
+    """The bundle was written in another format. Make it again with this release: `strnet bundle create-demo` or `bundle import`."""
+
+    code = "bundle_version"
+
+
+class BundleKeyMissingError(BundleSchemaError):
+    """A key of the bundle is missing, and nothing is guessed in its place. Copy the bundle again, or make it again."""
+
+    code = "bundle_key_missing"
+
+
+class BundleKeyUnknownError(BundleSchemaError):
+    """The bundle has a key that this release does not know and would ignore. Use the release that wrote it."""
+
+    code = "bundle_key_unknown"
+
+
+class BundlePreprocessingError(BundleSchemaError):
+    """A preprocessing choice is undeclared, unknown or out of range, so images would not become what these weights expect. Make the
+    bundle again with every choice stated."""
+
+    code = "bundle_preprocessing"
+
+
+class BundleFolderError(BundleError):
+    """The folder holds what does not belong to a bundle. Take it out, replace links by the files, or choose an empty folder."""
+
+    code = "bundle_folder"
+
+
+class CardDamagedError(BundleError):
+    """card.md is not the file that bundle.json names. Copy the bundle again; a changed card needs a new bundle."""
+
+    code = "bundle_card"
+
+
+class GoldenDamagedError(BundleError):
+    """golden/golden.json is not the file that bundle.json names. Copy the bundle again; never edit the golden vectors."""
+
+    code = "bundle_golden"
+
+
 class WeightsDamagedError(BundleError):
     """weights.safetensors is not the file that bundle.json names. Copy the bundle again; never edit the weights in place."""
 
@@ -136,6 +179,12 @@ class GoldenMismatchError(BundleError):
     """A golden vector came out differently, so results would too. Do not use this bundle here before it is explained."""
 
     code = "golden_mismatch"
+
+
+class CheckpointError(StrnetError):
+    """The training checkpoint does not hold exactly what STR-Net needs. Correct what is named; nothing is matched by resemblance."""
+
+    code = "checkpoint"
 
 
 class DeviceUnavailableError(StrnetError):

@@ -1,58 +1,38 @@
-"""Reading and writing a bundle's folder: bundle.json, weights.safetensors, card.md, golden/. Nothing is ever unpickled."""
+"""Reading a bundle's folder. What is read is hashed before it is used, and nothing is ever unpickled."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from strnet_core.bundle.document import Document, bundle_hash, from_document, to_document
-from strnet_core.bundle.golden import GOLDEN_FILE, GoldenVector, encode_golden
-from strnet_core.bundle.model_bundle import ARCHITECTURE, BUNDLE_NAME, LABELS, IntendedUse, ModelBundle
-from strnet_core.bundle.settings import PreprocessingSettings
-from strnet_core.errors import BundleExistsError, BundleMissingError, BundleSchemaError, PickleInBundleError, WeightsDamagedError
-
-WEIGHTS_FILE = "weights.safetensors"
-CARD_FILE = "card.md"
-DOCUMENT_FILE = "bundle.json"
-_PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".bin"})
+from strnet_core.bundle.document import from_document
+from strnet_core.bundle.folder import CARD_FILE, DOCUMENT_FILE, WEIGHTS_FILE, check_folder
+from strnet_core.bundle.golden import GOLDEN_FILE, Golden, decode_golden
+from strnet_core.bundle.model_bundle import ModelBundle
+from strnet_core.bundle.strict_json import Document, parse_object
+from strnet_core.errors import BundleError, BundleFolderError, BundleMissingError, CardDamagedError, GoldenDamagedError, WeightsDamagedError
 
 Weights = Mapping[str, npt.NDArray[np.generic]]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BundleDraft:
-    """What a bundle is written from; the hashes come from the weights themselves, so thresholds are bound by construction."""
-
-    version: str
-    parameters: int
-    weights: Weights
-    intended_use: IntendedUse
-    card: str
-    screening_threshold: float | None = None
-    severity_threshold: float | None = None
-    preprocessing: PreprocessingSettings = field(default_factory=PreprocessingSettings)
-    labels: tuple[str, ...] = LABELS
-    evidence: str = ""
-    manufacturer: str = ""
-    golden: tuple[GoldenVector, ...] = ()
-    name: str = BUNDLE_NAME
-    architecture: str = ARCHITECTURE
+_MAX_TEXT_BYTES = 16 * 1024 * 1024
+"""Of bundle.json, the card and the golden vectors; ours are below 0.1 MB."""
 
 
 def load_bundle(folder: Path) -> ModelBundle:
-    """The bundle in a folder, with every hash checked (about 0.1 s for 96 MB of weights). Raises BundleError subclasses."""
-    _refuse_pickles(folder)
+    """The bundle in a folder, with every hash checked (about 0.1 s for 96 MB of weights). Raises BundleError subclasses.
+
+    The folder holds bundle.json, weights.safetensors, card.md and golden/golden.json, and nothing else: links and undeclared files
+    are refused. Golden vectors are compared by `engines.verification.verify_bundle`, with the engine that is then used.
+    """
+    check_folder(folder)
     bundle = from_document(_read_document(folder), folder)
-    digest = _file_sha256(folder / WEIGHTS_FILE)
-    if digest != bundle.weights_sha256:
-        raise WeightsDamagedError(f"{digest[:12]} instead of {bundle.weights_sha256[:12]}")
+    _check(_file_sha256(folder / WEIGHTS_FILE), bundle.weights_sha256, WeightsDamagedError)
+    card_text(bundle)
+    read_golden(bundle)
     return bundle
 
 
@@ -65,8 +45,7 @@ def read_weights(bundle: ModelBundle) -> dict[str, npt.NDArray[np.generic]]:
         content = (bundle.folder / WEIGHTS_FILE).read_bytes()
     except OSError as error:
         raise BundleMissingError(WEIGHTS_FILE) from error
-    if hashlib.sha256(content).hexdigest() != bundle.weights_sha256:
-        raise WeightsDamagedError(WEIGHTS_FILE)
+    _check(hashlib.sha256(content).hexdigest(), bundle.weights_sha256, WeightsDamagedError)
     try:
         return dict(load(content))
     except (SafetensorError, ValueError, KeyError) as error:
@@ -74,72 +53,35 @@ def read_weights(bundle: ModelBundle) -> dict[str, npt.NDArray[np.generic]]:
 
 
 def card_text(bundle: ModelBundle) -> str:
-    """The model card (Markdown). Raises BundleMissingError."""
+    """The model card (Markdown), hashed before it is returned. Raises BundleMissingError and CardDamagedError."""
+    content = _read_text(bundle.folder, CARD_FILE)
+    _check(hashlib.sha256(content).hexdigest(), bundle.card_sha256, CardDamagedError)
     try:
-        return (bundle.folder / CARD_FILE).read_text(encoding="utf-8")
-    except OSError as error:
-        raise BundleMissingError(CARD_FILE) from error
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CardDamagedError("not UTF-8") from error
 
 
-def write_bundle(folder: Path, draft: BundleDraft) -> ModelBundle:
-    """Write a bundle durably; bundle.json comes last, so that a cut write leaves no bundle. Raises BundleExistsError."""
-    from safetensors.numpy import save
-
-    refuse_existing(folder)
-    content = save({name: array.copy(order="C") for name, array in draft.weights.items()})
-    bundle = _describe(folder, draft, hashlib.sha256(content).hexdigest())
-    (folder / GOLDEN_FILE).parent.mkdir(parents=True, exist_ok=True)
-    _write_durably(folder / WEIGHTS_FILE, content)
-    _write_durably(folder / CARD_FILE, draft.card.encode())
-    _write_durably(folder / GOLDEN_FILE, encode_golden(draft.golden))
-    document = to_document(bundle)
-    _write_durably(folder / DOCUMENT_FILE, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n")
-    return load_bundle(folder)
-
-
-def refuse_existing(folder: Path) -> None:
-    """Raises BundleExistsError where the folder holds a bundle: worth asking before hours of training."""
-    if (folder / DOCUMENT_FILE).exists():
-        raise BundleExistsError(folder.name)
-
-
-def _describe(folder: Path, draft: BundleDraft, digest: str) -> ModelBundle:
-    bundle = ModelBundle(
-        folder=folder,
-        name=draft.name,
-        version=draft.version,
-        architecture=draft.architecture,
-        parameters=draft.parameters,
-        weights_sha256=digest,
-        bundle_hash="",
-        intended_use=draft.intended_use,
-        screening_threshold=draft.screening_threshold,
-        severity_threshold=draft.severity_threshold,
-        thresholds_weights_sha256=digest,
-        preprocessing=draft.preprocessing,
-        labels=draft.labels,
-        evidence=draft.evidence,
-        manufacturer=draft.manufacturer,
-    )
-    return replace(bundle, bundle_hash=bundle_hash(to_document(bundle)))
+def read_golden(bundle: ModelBundle) -> Golden:
+    """The golden vectors, hashed before they are read. Raises BundleMissingError, GoldenDamagedError, BundleSchemaError."""
+    content = _read_text(bundle.folder, GOLDEN_FILE)
+    _check(hashlib.sha256(content).hexdigest(), bundle.golden_sha256, GoldenDamagedError)
+    return decode_golden(content)
 
 
 def _read_document(folder: Path) -> Document:
+    return parse_object(_read_text(folder, DOCUMENT_FILE), DOCUMENT_FILE)
+
+
+def _read_text(folder: Path, name: str) -> bytes:
     try:
-        document = json.loads((folder / DOCUMENT_FILE).read_bytes())
+        with (folder / name).open("rb") as stream:
+            content = stream.read(_MAX_TEXT_BYTES + 1)
     except OSError as error:
-        raise BundleMissingError(DOCUMENT_FILE) from error
-    except ValueError as error:
-        raise BundleSchemaError(f"{DOCUMENT_FILE} is not JSON") from error
-    if not isinstance(document, dict):
-        raise BundleSchemaError(f"{DOCUMENT_FILE} is not an object")
-    return document
-
-
-def _refuse_pickles(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in _PICKLE_SUFFIXES:
-            raise PickleInBundleError(str(path.relative_to(folder)))
+        raise BundleMissingError(name) from error
+    if len(content) > _MAX_TEXT_BYTES:
+        raise BundleFolderError(f"{name} is larger than {_MAX_TEXT_BYTES // 2**20} MB")
+    return content
 
 
 def _file_sha256(path: Path) -> str:
@@ -150,16 +92,6 @@ def _file_sha256(path: Path) -> str:
         raise BundleMissingError(path.name) from error
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    """Write beside, fsync, rename, fsync the folder: after a crash the file is whole or absent."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _check(digest: str, expected: str, error: type[BundleError]) -> None:
+    if digest != expected:
+        raise error(f"{digest[:12]} instead of {expected[:12]}")

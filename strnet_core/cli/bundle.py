@@ -1,14 +1,18 @@
-"""`strnet bundle`: make and verify model bundles."""
+"""`strnet bundle`: make, import, show and verify model bundles."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
+from strnet_core.cli.bundle_import import import_
 from strnet_core.cli.console import OUT, PROGRESS, Folder, device_named, remedy_instead_of_traceback
 
-app = typer.Typer(no_args_is_help=True, help="Make and verify model bundles.")
+app = typer.Typer(no_args_is_help=True, help="Make, import, show and verify model bundles.")
+app.command("import")(import_)
 _DEFAULT_SEED = 20260420
 
 
@@ -25,17 +29,51 @@ def create_demo(folder: Folder, seed: int = _DEFAULT_SEED) -> None:
 
 @app.command("verify")
 def verify(folder: Folder, device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto") -> None:
-    """Check every hash of a bundle, then its golden vectors on this machine."""
+    """Check every file of a bundle, then its golden vectors on this machine."""
     from strnet_core.bundle import load_bundle
     from strnet_core.engines.torch_engine import open_torch_engine
     from strnet_core.engines.verification import verify_bundle
 
-    with remedy_instead_of_traceback(), PROGRESS.status("comparing golden vectors"):
+    chosen = device_named(device)
+    with remedy_instead_of_traceback(), PROGRESS.status("checking files") as status:
         bundle = load_bundle(folder)
-        engine = open_torch_engine(bundle, device_named(device))
+        status.update("comparing golden vectors")
+        engine = open_torch_engine(bundle, chosen)
         verified = verify_bundle(bundle, engine)
+    allowed = verified.tolerance
     OUT.print(
-        f"good: bundle {bundle.bundle_hash[:12]}, intended use {bundle.intended_use}, {verified.vectors} golden vectors on "
-        f"{engine.profile}, largest difference {verified.max_difference:.1e}",
+        f"good: bundle {bundle.bundle_hash[:12]}, intended use {bundle.intended_use}, {verified.vectors} golden vectors "
+        f"on {engine.profile}\n"
+        f"  8-bit images equal to the bit\n"
+        f"  logits      differ by {verified.max_difference:.1e} (allowed {allowed.logit:.1e})\n"
+        f"  T-scores    differ by {verified.max_t_score_difference:.1e} (allowed {allowed.t_score:.1e})\n"
+        f"  maps        differ by {verified.max_saliency_difference:.1e} of their maximum (allowed {allowed.saliency:.1e})",
         markup=False,
+        highlight=False,
     )
+
+
+@app.command("show")
+def show(folder: Folder, as_json: Annotated[bool, typer.Option("--json", help="as one JSON object")] = False) -> None:
+    """Say what a bundle is, once its files have been checked. Runs nothing."""
+    from strnet_core.bundle import load_bundle
+
+    with remedy_instead_of_traceback():
+        bundle = load_bundle(folder)
+    values: dict[str, Any] = {**asdict(bundle), "folder": str(folder), "device_uid": bundle.device_uid}
+    if as_json:
+        typer.echo(json.dumps(values, ensure_ascii=False))
+        return
+    for name, value in values.items():
+        if isinstance(value, dict):
+            OUT.print(f"{name}:", markup=False, highlight=False)
+            for inner, each in value.items():
+                OUT.print(f"  {inner:<24}{each}", markup=False, highlight=False)
+        else:
+            OUT.print(f"{name:<26}{_shown(value)}", markup=False, highlight=False)
+
+
+def _shown(value: object) -> str:
+    if value is None or value == "":
+        return "-"
+    return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

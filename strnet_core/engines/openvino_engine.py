@@ -18,7 +18,7 @@ from strnet_core.engines.base import UInt8Images
 from strnet_core.engines.batching import BatchedEngine, CovariateRows, Readings
 from strnet_core.engines.openvino_import import openvino
 from strnet_core.engines.profiles import Arithmetic, Profile
-from strnet_core.engines.torch_engine import encoded, network_of
+from strnet_core.engines.torch_engine import encoder, network_of
 from strnet_core.errors import ProfileUnavailableError
 from strnet_core.network.strnet import StrNet
 from strnet_core.preprocessing import to_input
@@ -68,7 +68,7 @@ def open_openvino_engine(bundle: ModelBundle, threads: int | None = None, arithm
     # the torch module and the graph's own weights: 0.2 GB that nothing reads again
     del graph
     gc.collect()
-    return BatchedEngine(OpenVinoRunner(compiled, bundle.preprocessing, arithmetic), bundle.preprocessing, encoded)
+    return BatchedEngine(OpenVinoRunner(compiled, bundle.preprocessing, arithmetic), bundle.preprocessing, encoder(bundle.covariates))
 
 
 def arithmetics() -> frozenset[Arithmetic]:

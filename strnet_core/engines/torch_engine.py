@@ -7,15 +7,14 @@ from typing import Literal
 
 import torch
 
-from strnet_core.bundle import ModelBundle, PreprocessingSettings, read_weights
+from strnet_core.bundle import CovariateScaling, ModelBundle, PreprocessingSettings, read_weights
 from strnet_core.engines.base import Covariates
-from strnet_core.engines.batching import BatchedEngine, Runner
+from strnet_core.engines.batching import BatchedEngine, Encode, Runner
 from strnet_core.engines.device_pass import MakePass, PaddedRunner, cuda_graphs, eager
 from strnet_core.engines.on_device import OnDevice, prepared
 from strnet_core.engines.profiles import Arithmetic, Profile
 from strnet_core.errors import ArchitectureError, DeviceUnavailableError
 from strnet_core.network.build import PARAMETERS, build_strnet_with
-from strnet_core.network.heads import encode_covariates
 from strnet_core.network.strnet import StrNet
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -35,8 +34,11 @@ class TorchEngine(BatchedEngine):
         device: torch.device,
         arithmetic: Arithmetic = "float32",
         fallback: Callable[[], Runner] | None = None,
+        *,
+        scaling: CovariateScaling | None = None,
     ) -> None:
-        super().__init__(torch_runner(network, settings, device, arithmetic), settings, encoded, fallback)
+        encode = encoder(scaling or CovariateScaling())
+        super().__init__(torch_runner(network, settings, device, arithmetic), settings, encode, fallback)
 
 
 def torch_runner(network: StrNet, settings: PreprocessingSettings, device: torch.device, arithmetic: Arithmetic) -> PaddedRunner:
@@ -65,7 +67,7 @@ def open_torch_engine(
         torch.set_num_threads(threads)
     network = network_of(bundle)
     fallback = _reference_of(bundle) if allow_cpu_fallback and chosen.type != "cpu" else None
-    return TorchEngine(network, bundle.preprocessing, chosen, arithmetic, fallback)
+    return TorchEngine(network, bundle.preprocessing, chosen, arithmetic, fallback, scaling=bundle.covariates)
 
 
 def network_of(bundle: ModelBundle) -> StrNet:
@@ -75,9 +77,13 @@ def network_of(bundle: ModelBundle) -> StrNet:
     return build_strnet_with(read_weights(bundle))
 
 
-def encoded(covariates: Covariates) -> tuple[float, float, float]:
-    """Covariates as the T-score branch takes them."""
-    return encode_covariates(covariates.age_years, male=covariates.sex == "M", bmi=covariates.bmi)
+def encoder(scaling: CovariateScaling) -> Encode:
+    """How a bundle's T-score branch takes covariates."""
+
+    def encode(covariates: Covariates) -> tuple[float, float, float]:
+        return scaling.encode(covariates.age_years, male=covariates.sex == "M", bmi=covariates.bmi)
+
+    return encode
 
 
 def choose_device(device: Device) -> torch.device:

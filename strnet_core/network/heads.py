@@ -40,11 +40,6 @@ def build_t_score_head() -> nn.Linear:
     return nn.Linear(IMAGE_WIDTH, 1)
 
 
-def encode_covariates(age_years: float, *, male: bool, bmi: float) -> tuple[float, float, float]:
-    """The three numbers that the T-score branch sees. The authors' scaling is unpublished: this one is this project's choice."""
-    return age_years / 100.0, 1.0 if male else 0.0, bmi / 50.0
-
-
 def joined(image: Tensor, covariates: Tensor) -> Tensor:
     """(n, 96) of the image's (n, 64) and the covariates' (n, 32)."""
     return torch.cat((image, covariates), dim=1)

@@ -43,7 +43,7 @@ class StrNet(nn.Module):
         self.tscore_head = heads.build_t_score_head()
 
     def forward(self, images: Tensor, covariates: Tensor | None = None) -> StrNetOutput:
-        """Images (n, 1, h, w) float32 as `to_input` makes them, covariates (n, 3) float32 as `encode_covariates` does."""
+        """Images (n, 1, h, w) float32 as `to_input` makes them, covariates (n, 3) float32 as `CovariateScaling.encode` does."""
         features = self.backbone(images)
         pooled = features.mean(dim=(2, 3))
         routed = self.tarr(self.neck(pooled))

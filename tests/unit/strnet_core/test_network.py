@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from strnet_core import errors
+from strnet_core.bundle import CovariateScaling
 from strnet_core.network.build import PARAMETERS, build_strnet_with, count_parameters, weights_of
-from strnet_core.network.heads import encode_covariates
 from strnet_core.network.strnet import StrNet
 from strnet_core.network.torchvision_import import torchvision_models
 
@@ -40,7 +40,7 @@ def test_one_pass_has_the_documented_shapes_and_no_t_score_without_covariates(ne
         assert output.pooled.shape == (2, 2048)
         assert output.screening.shape == output.severity.shape == (2,)
         assert output.t_score is None
-        covariates = torch.tensor([encode_covariates(65.0, male=False, bmi=25.0)] * 2)
+        covariates = torch.tensor([CovariateScaling().encode(65.0, male=False, bmi=25.0)] * 2)
         with_covariates = network(torch.zeros(2, 1, 64, 96), covariates)
     assert with_covariates.t_score is not None
     assert with_covariates.t_score.shape == (2,)
