@@ -44,7 +44,7 @@ def golden_images(bundle: ModelBundle) -> list[UInt8Image]:
     """The synthetic knees of a bundle's golden vectors as the network sees them."""
     return [
         phantom_image(PhantomParameters(**dict(vector.phantom)), vector.seed, bundle.preprocessing).image  # type: ignore[arg-type]
-        for vector in read_golden(bundle.folder)
+        for vector in read_golden(bundle).vectors
     ]
 
 
