@@ -13,8 +13,9 @@ from .reports import Group, groups
 from .screen import Label, Screen, difference, overlaps
 from .studies import ViewedKnee, ViewedStudy, presentation
 
-LARGEST_DIFFERENCE = 12.0
-"""Mean of 0..255 between a picture and its place on the screen: resampling and OHIF's corner texts make 1 to 5, another picture 20 and more."""
+LARGEST_DIFFERENCE = 4.0
+"""Mean of 0..255 between a picture and its place on the screen. Measured: 0.6 to 2.0 for the picture itself (resampling, OHIF's texts
+over it), 6.2 between the two overlays that are most alike, 33 and more for an empty viewport."""
 _PIXEL = 1.5
 _EDGE = 8.0
 _LOADING_TRIES = 40
@@ -176,9 +177,10 @@ class Visit:
 
 
 def _names(lines: list[str], knee: ViewedKnee, group: Group) -> bool:
-    """Whether every number of the group stands in the lines as it should, the first of them with this knee's own score."""
+    """Whether every number of the group stands in the lines as it should, the first of them with this knee's own side and score."""
     numbers = [number.in_ohif for number in group.numbers]
-    return all(number in lines for number in numbers) and numbers[0].endswith(f": {float(knee.score):.2f} {{score}}")
+    own = numbers[0].startswith(f"{knee.side}: ") and numbers[0].endswith(f": {float(knee.score):.2f} {{score}}")
+    return own and all(number in lines for number in numbers)
 
 
 def _near(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
