@@ -46,7 +46,13 @@ class Orthanc:
         }
         if dicomweb_host:
             # the host stands in the URLs of its answers: a viewer behind a proxy must find them on the proxy
-            self._config["DicomWeb"] = {"Enable": True, "Root": "/dicom-web/", "EnableWado": True, "WadoRoot": "/wado", "Host": dicomweb_host}
+            self._config["DicomWeb"] = {
+                "Enable": True,
+                "Root": "/dicom-web/",
+                "EnableWado": True,
+                "WadoRoot": "/wado",
+                "Host": dicomweb_host,
+            }
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.peers import orthanc
 
+from .findings import Findings
 from .reports import DSR2HTML, html_text, statements, unshown
 from .site import Site
 from .studies import ViewedStudy, part10, studies
@@ -74,8 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(viewer: Path, pictures: Path) -> int:
-    from .browser import reader
-    from .checks import Findings, Visit
+    from .browser import reader  # playwright is in the dev extra: its absence is said by main
+    from .checks import Visit
 
     findings = Findings()
     shown = studies()
@@ -102,7 +103,7 @@ def run(viewer: Path, pictures: Path) -> int:
     return 1 if findings.errors else 0
 
 
-def _as_html(study: ViewedStudy, findings) -> None:  # noqa: ANN001 - Findings is imported with the browser
+def _as_html(study: ViewedStudy, findings: Findings) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.dcm"
         file.write_bytes(study.report.content)
@@ -112,7 +113,7 @@ def _as_html(study: ViewedStudy, findings) -> None:  # noqa: ANN001 - Findings i
         findings.missed(f"{study.name}: dsr2html does not show {one.name} with its value")
 
 
-def _previews(study: ViewedStudy, pacs: orthanc.Orthanc, held: dict[str, str], findings) -> None:  # noqa: ANN001
+def _previews(study: ViewedStudy, pacs: orthanc.Orthanc, held: dict[str, str], findings: Findings) -> None:
     for page in study.pages:
         status, kind, content = pacs.preview(held[page.sop_instance_uid])
         if status != 200 or kind != "image/png":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from pydicom import dcmread
 
 from .browser import Reader, Series
+from .findings import Findings
 from .reports import Group, groups
 from .screen import Label, Screen, difference, overlaps
 from .studies import ViewedKnee, ViewedStudy, presentation
@@ -19,27 +22,6 @@ over it), 6.2 between the two overlays that are most alike, 33 and more for an e
 _PIXEL = 1.5
 _EDGE = 8.0
 _LOADING_TRIES = 40
-
-
-@dataclass(slots=True, kw_only=True)
-class Findings:
-    """pages, labels: how many were seen well. errors: what was missed. notes: the viewer's own ways that a site should know."""
-
-    pages: int = 0
-    labels: int = 0
-    errors: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def saw(self, text: str) -> None:
-        print(f"  {text}", flush=True)
-
-    def missed(self, text: str) -> None:
-        self.errors.append(text)
-        print(f"  MISSED {text}", flush=True)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-        print(f"  note: {text}", flush=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +72,7 @@ class Visit:
             else:
                 self.findings.pages += 1
 
-    def _wait_for(self, expected, name: str) -> Screen | None:  # noqa: ANN001 - an array of either shape
+    def _wait_for(self, expected: npt.NDArray[np.uint8], name: str) -> Screen | None:
         """The screen once it shows a picture; None and a miss when it never does."""
         distance = 255.0
         for _ in range(_LOADING_TRIES):
@@ -107,16 +89,23 @@ class Visit:
 
     def _report(self, series: Series) -> None:
         if not self.study.knees:
-            self.reader.open_series(series, draws=False)
-            self.reader.settle()
-            self.reader.picture(self.pictures / f"{self.study.name}-report.png")
-            self.findings.note(f"{self.study.name}: OHIF opens a report without measurements as an empty viewport; the page says it all")
+            self._empty_report(series)
             return
         self.reader.open_series(series)
         self.reader.wait_for_rectangle()
         self.reader.decline_tracking()
         self._loaded(series)
         self._drawn()
+
+    def _empty_report(self, series: Series) -> None:
+        """Nothing to draw: it has to open without an error, and it is told whether OHIF shows anything of it."""
+        self.reader.open_series(series, draws=False)
+        self.reader.settle()
+        self.reader.picture(self.pictures / f"{self.study.name}-report.png")
+        if self.reader.labels_loaded(series):
+            self.findings.missed(f"{self.study.name}: OHIF reads measurements from a report that has none")
+        if not self.reader.viewport_text():
+            self.findings.note(f"{self.study.name}: OHIF opens a report without measurements as an empty viewport; the page says it all")
 
     def _loaded(self, series: Series) -> None:
         """Everything that OHIF read of the report, also what it never draws."""
@@ -143,7 +132,9 @@ class Visit:
             if knee.sop_instance_uid == first:
                 self.findings.missed(f"{self.study.name}: {knee.side} is not drawn with its labels")
             else:
-                self.findings.note(f"{self.study.name}: {knee.side} of a further image: OHIF reads its labels but its arrows never get there")
+                self.findings.note(
+                    f"{self.study.name}: {knee.side} of a further image: OHIF reads its labels but its arrows never get there"
+                )
 
     def _knee(self, seen: Screen, knee: ViewedKnee, group: Group) -> bool:
         region = knee.region

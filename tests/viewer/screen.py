@@ -48,7 +48,9 @@ class Screen:
 
     def is_whole(self, label: Label) -> bool:
         """Whether all of a label stands inside the viewport."""
-        return label.box[0] >= self.pane[0] and label.box[2] <= self.pane[2] and self.pane[1] <= label.box[1] and label.box[3] <= self.pane[3]
+        return (
+            label.box[0] >= self.pane[0] and label.box[2] <= self.pane[2] and self.pane[1] <= label.box[1] and label.box[3] <= self.pane[3]
+        )
 
 
 def screen(values: Mapping[str, Any]) -> Screen:
