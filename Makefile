@@ -6,8 +6,9 @@ PEERS  ?=
 INPUT  ?=
 STAMP  := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
+OHIF   := build/ohif/node_modules/@ohif/app/dist
 
-.PHONY: help demo test check conformance decode-table format clean peers
+.PHONY: help demo test check conformance decode-table viewer format clean peers viewer-peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +31,17 @@ demo: $(STAMP) ## the main job on this machine: embedded PACS, gateway, syntheti
 peers:
 	@if [ "$(PEERS)" = install ]; then bash tests/peers/install.sh; fi
 
+viewer-peers:
+	@if [ "$(PEERS)" = install ]; then bash tests/peers/install.sh viewer; fi
+
+# npm refuses a package that is not the one whose hash stands in the lock; nothing of it is run at installation
+$(OHIF)/index.html: tests/viewer/ohif/package.json tests/viewer/ohif/package-lock.json | viewer-peers
+	@command -v npm >/dev/null || { echo "npm is not installed; use make viewer PEERS=install"; exit 2; }
+	mkdir -p build/ohif
+	cp tests/viewer/ohif/package.json tests/viewer/ohif/package-lock.json build/ohif/
+	cd build/ohif && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 test: $(STAMP_DEV) peers ## all tests; PEERS=install installs Debian's DICOM peers first, without them their tests are skipped and named
 	$(RUN)/python -m pytest
 
@@ -44,6 +56,9 @@ conformance: $(STAMP_DEV) peers ## SR and SC of every kind through the public va
 
 decode-table: $(STAMP_DEV) peers ## stored values of every transfer syntax against independent decoders; last line JSON
 	$(RUN)/python -m tests.decode_table
+
+viewer: $(STAMP_DEV) viewer-peers $(OHIF)/index.html ## results in OHIF over Orthanc in headless Chromium, pictures in out/viewer; last line JSON; PEERS=install as for test
+	$(RUN)/python -m tests.viewer --viewer $(OHIF)
 
 format: $(STAMP_DEV) ## let the formatter write
 	$(RUN)/ruff format .

@@ -24,10 +24,7 @@ def _sct(value: str, meaning: str) -> Code:
 
 FLAGGED: Final = _private("LBD-FLAG", "Possible low bone density (AI screening)")
 NOT_FLAGGED: Final = _private("LBD-NOFLAG", "Not flagged by AI screening; does not exclude low bone density")
-SCORE: Final = _private("SCORE", "AI score for low bone density, 0-100, not a probability")
 THRESHOLD: Final = _private("TAU", "AI score threshold")
-SEVERITY: Final = _private("SEV", "AI severity score, 0-100, not a probability")
-T_SCORE: Final = _private("TS-EST", "Exploratory T-score estimate (not DXA)")
 INPUTS: Final = _private("INPUTS", "Clinical variables used")
 DISCLAIMER: Final = _private("DISCL", "Disclaimer")
 
@@ -73,6 +70,24 @@ QUALITY_FINDING: Final = _dcm("111052", "Quality Finding")
 def screening_result(suffix: str, side: str) -> Code:
     """One private concept per knee: two unmarked items would be ambiguous, and modifiers are warned about."""
     return _private(f"SCREENRES-{suffix}", f"AI screening result, {side}")
+
+
+def score(suffix: str) -> Code:
+    """Viewers show a number's name and nothing of its group's laterality, one knee's label over the other: the name tells the knee."""
+    return _private(f"SCORE-{suffix}", f"{_knee(suffix)}: low bone density AI score, 0-100, not a probability")
+
+
+def severity(suffix: str) -> Code:
+    return _private(f"SEV-{suffix}", f"{_knee(suffix)}: AI severity score, 0-100, not a probability")
+
+
+def t_score(suffix: str) -> Code:
+    return _private(f"TS-EST-{suffix}", f"{_knee(suffix)}: exploratory T-score estimate (not DXA)")
+
+
+def _knee(suffix: str) -> str:
+    """Short, for a code meaning has 64 characters (PS3.5 6.2 LO)."""
+    return {"R": "Right knee", "L": "Left knee"}.get(suffix, f"Knee {suffix}")
 
 
 def private_scheme() -> CodingSchemeIdentificationItem:

@@ -140,7 +140,7 @@ def _measurement_group(
         finding_type=codes.FLAGGED if flagged else codes.NOT_FLAGGED,
         algorithm_id=_algorithm(plan, knee.finding),
         finding_sites=[FindingSite(codes.KNEE_JOINT, laterality=_laterality(knee.finding))],
-        measurements=_measurements(plan, knee.finding),
+        measurements=_measurements(plan, knee),
     )
     group: ContainerContentItem = template[0]
     overlay = overlays.get(image.number)
@@ -184,18 +184,18 @@ def _algorithm(plan: Plan, knee: KneeFinding) -> AlgorithmIdentification:
     )
 
 
-def _measurements(plan: Plan, knee: KneeFinding) -> list[Measurement]:
+def _measurements(plan: Plan, knee: ReportedKnee) -> list[Measurement]:
     """Numbers as they are printed: a viewer that shows nothing else shows no contradiction either."""
-    report = plan.report
-    shown = wording.printed_score(knee, report.model.screening_threshold)
+    report, finding, suffix = plan.report, knee.finding, knee.code_suffix
+    shown = wording.printed_score(finding, report.model.screening_threshold)
     rows: list[tuple[Code, Decimal, Code]] = [
-        (codes.SCORE, shown.score, codes.SCORE_UNIT),
+        (codes.score(suffix), shown.score, codes.SCORE_UNIT),
         (codes.THRESHOLD, shown.threshold, codes.SCORE_UNIT),
     ]
-    if report.show_severity and knee.severity_score is not None:
-        rows.append((codes.SEVERITY, wording.whole(knee.severity_score), codes.SCORE_UNIT))
-    if report.show_t_score and knee.t_score is not None:
-        rows.append((codes.T_SCORE, wording.tenths(knee.t_score), codes.T_SCORE_UNIT))
+    if report.show_severity and finding.severity_score is not None:
+        rows.append((codes.severity(suffix), wording.whole(finding.severity_score), codes.SCORE_UNIT))
+    if report.show_t_score and finding.t_score is not None:
+        rows.append((codes.t_score(suffix), wording.tenths(finding.t_score), codes.T_SCORE_UNIT))
     return [_measurement(*row) for row in rows]
 
 

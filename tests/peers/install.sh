@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
 # Installs Debian's DICOM peers for the tests and keeps their services from starting. Needs root (or sudo).
+# With the argument "viewer": also what `make viewer` needs, a browser among it.
 set -euo pipefail
 packages=(orthanc dcmtk ffmpeg dicom3tools libpixelmed-java default-jre-headless postgresql strace)
+if [[ ${1:-} == viewer ]]; then
+  packages+=(chromium orthanc-dicomweb)
+  # a node of another origin brings its own npm
+  command -v npm >/dev/null || packages+=(npm)
+fi
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

@@ -9,18 +9,22 @@ import time
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
 from tests.peers.postgresql import free_port
 
 BINARY = Path("/usr/sbin/Orthanc")
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 class Orthanc:
-    """A running Orthanc that accepts everything."""
+    """A running Orthanc that accepts everything. dicomweb_host: answer DICOMweb too, as if at this host and port."""
 
-    def __init__(self, *, lua: Path | None = None, modalities: dict[str, list[object]] | None = None) -> None:
+    def __init__(
+        self, *, lua: Path | None = None, modalities: dict[str, list[object]] | None = None, dicomweb_host: str | None = None
+    ) -> None:
         if not BINARY.exists():
             pytest.skip("Orthanc is not installed (make test PEERS=install)")
         self.folder = Path(tempfile.mkdtemp(prefix="strnet-orthanc-"))
@@ -38,8 +42,17 @@ class Orthanc:
             "DicomModalities": modalities or {},
             "LuaScripts": [str(lua)] if lua else [],
             "OverwriteInstances": False,
-            "Plugins": [],
+            "Plugins": [str(DICOMWEB)] if dicomweb_host else [],
         }
+        if dicomweb_host:
+            # the host stands in the URLs of its answers: a viewer behind a proxy must find them on the proxy
+            self._config["DicomWeb"] = {
+                "Enable": True,
+                "Root": "/dicom-web/",
+                "EnableWado": True,
+                "WadoRoot": "/wado",
+                "Host": dicomweb_host,
+            }
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -71,6 +84,20 @@ class Orthanc:
     def file(self, instance: str) -> bytes:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/instances/{instance}/file", timeout=10) as answer:
             return bytes(answer.read())
+
+    def upload(self, content: bytes) -> str:
+        """Stores a Part 10 file by REST; Orthanc's own identifier of the instance."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}/instances", data=content, method="POST")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return str(json.load(answer)["ID"])
+
+    def preview(self, instance: str) -> tuple[int, str, bytes]:
+        """(HTTP status, content type, image) of an instance's preview."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/instances/{instance}/preview", timeout=30) as answer:
+                return answer.status, answer.headers.get_content_type(), answer.read()
+        except HTTPError as error:
+            return error.code, error.headers.get_content_type(), b""
 
     def instances(self) -> dict[str, dict[str, str]]:
         """Main attributes of everything it holds, by SOP Instance UID."""

@@ -98,7 +98,11 @@ def test_answer_to_c_store_is_documented(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", [code for code in vars(codes).values() if isinstance(code, Code) and code.scheme_designator == codes.PRIVATE_SCHEME]
+    "code",
+    [
+        *(code for code in vars(codes).values() if isinstance(code, Code) and code.scheme_designator == codes.PRIVATE_SCHEME),
+        *(of_knee(suffix) for of_knee in (codes.score, codes.severity, codes.t_score) for suffix in ("R", "L", "1")),
+    ],
 )
 def test_private_code_stands_in_the_conformance_statement(code: Code) -> None:
     assert f"| {code.value} | {code.meaning} |" in read("docs/conformance.md")

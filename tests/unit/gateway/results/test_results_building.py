@@ -140,6 +140,28 @@ def test_per_knee_codes_stand_beside_the_groups_under_one_concept_per_side(docum
     assert find(document, "SCREENRES-L")[0].ConceptCodeSequence[0].CodeValue == "LBD-NOFLAG"
 
 
+def test_every_score_names_its_knee_because_viewers_show_nothing_else_beside_it(flagged: Case) -> None:
+    """OHIF draws a knee's label over its neighbour on the film, without the finding site's laterality."""
+    shown = {"show_severity": True, "show_t_score": True}
+    document = read(build(replace(flagged, report=replace(flagged.report, **shown)))["sr"])
+    groups = find(document, "125007")
+    assert len(groups) == 2
+    assert all(len(item.ConceptNameCodeSequence[0].CodeMeaning) <= 64 for item in items(document) if item.ValueType == "NUM")
+    for group, suffix, name in zip(groups, ("R", "L"), ("Right knee", "Left knee"), strict=True):
+        numbers = [item.ConceptNameCodeSequence[0] for item in items(group) if item.ValueType == "NUM"]
+        scores = [one for one in numbers if one.CodeValue != "TAU"]
+        assert f"SCORE-{suffix}" in [one.CodeValue for one in scores]
+        assert all(one.CodeValue.endswith(f"-{suffix}") and one.CodeMeaning.startswith(f"{name}: ") for one in scores)
+
+
+def test_scores_of_unknown_sides_are_counted_from_the_images_left() -> None:
+    one = next(one for one in ALL_CASES if one.name == "dx-one-film-side-unknown-enhanced")
+    tree = read(build(one)["sr"])
+    for suffix in ("1", "2"):
+        (score,) = find(tree, f"SCORE-{suffix}")
+        assert score.ConceptNameCodeSequence[0].CodeMeaning.startswith(f"Knee {suffix}: ")
+
+
 def test_knees_of_unknown_side_are_counted_from_the_images_left() -> None:
     film = next(one for one in ALL_CASES if "side-unknown-enhanced" in one.name)
     tree = read(build(film)["sr"])
@@ -231,11 +253,11 @@ def test_demonstration_is_stamped_in_disclaimer_and_series_description(flagged: 
 
 
 def test_severity_and_t_score_are_absent_unless_shown(flagged: Case, document: Dataset) -> None:
-    assert not find(document, "SEV")
-    assert not find(document, "TS-EST")
+    optional = ("SEV-R", "SEV-L", "TS-EST-R", "TS-EST-L")
+    assert not [code for code in optional if find(document, code)]
     shown = read(build(replace(flagged, report=replace(flagged.report, show_severity=True, show_t_score=True)))["sr"])
-    assert len(find(shown, "SEV")) == 1  # the flagged knee's only
-    assert len(find(shown, "TS-EST")) == 2
+    # severity of the flagged knee only
+    assert [len(find(shown, code)) for code in optional] == [1, 0, 1, 1]
 
 
 @pytest.mark.parametrize(("sr_class", "uid"), [("comprehensive", "88.33"), ("comprehensive_3d", "88.34"), ("enhanced", "88.22")])
