@@ -31,7 +31,7 @@ def content_qualification(model: ModelIdentity) -> str:
     return "PRODUCT" if model.intended_use == "clinical" else "RESEARCH"
 
 
-def network_equipment(model: ModelIdentity, moment: Moment) -> ContributingEquipment:
+def network_equipment(model: ModelIdentity, moment: Moment, description: str) -> ContributingEquipment:
     """The network as Processing Equipment with its Device UID (IHE AIR 6.5.3.1), equal to the observer and the algorithm."""
     item = ContributingEquipment(
         manufacturer=long_string(model.manufacturer),
@@ -39,7 +39,7 @@ def network_equipment(model: ModelIdentity, moment: Moment) -> ContributingEquip
         manufacturer_model_name=long_string(model.name),
         software_versions=long_string(model.version),
         contribution_datetime=moment.date_time,
-        contribution_description="AI screening of knee radiographs",
+        contribution_description=description,
     )
     item.DeviceUID = model.device_uid
     return item

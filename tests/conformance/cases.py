@@ -68,7 +68,7 @@ def knee(
     position: int = 1,
     region: Region | None = None,
     saliency: tuple[tuple[float, ...], ...] | None = None,
-    flags: tuple[str, ...] = ("weight_bearing_unknown",),
+    flags: tuple[str, ...] = ("lossy",),
     decision: KneeDecision | None = None,
 ) -> KneeFinding:
     flagged = score >= threshold * 100
