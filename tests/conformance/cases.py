@@ -187,6 +187,9 @@ def full() -> Iterator[Case]:
     yield case("dx-one-film-side-unknown-enhanced", [film], unknown, knees=2, sr_class="enhanced", show_severity=True, show_t_score=True)
     metal = replace(report(_one_film(film, Laterality.RIGHT)[0]), not_assessed=(_second_knee_with_metal(film, Laterality.LEFT),))
     yield case("dx-one-film-one-knee-excluded", [film], metal, knees=2)
+    one_header = dx_header()
+    jet = report(knee(str(one_header.SOPInstanceUID), score=73.2))
+    yield case("dx-jet", [one_header], jet, colormap="jet")
     bare = bare_header(modality="DX")
     demonstration = replace(
         report(knee(str(bare.SOPInstanceUID), score=73.2)),

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs Debian's DICOM peers for the tests and keeps their services from starting. Needs root (or sudo).
 set -euo pipefail
-packages=(orthanc dcmtk dicom3tools libpixelmed-java default-jre-headless postgresql strace)
+packages=(orthanc dcmtk dicom3tools libpixelmed-java default-jre-headless postgresql strace tesseract-ocr tesseract-ocr-chi-sim)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
