@@ -55,10 +55,10 @@ def secondary_capture(plan: Plan, page: Page, *, series_instance_uid: str, sop_i
         series_description=plan.wording.pages_series(model),
         content_qualification=equipment.content_qualification(model),
         specific_character_set=UNICODE,
-        contributing_equipment=[equipment.network_equipment(model, plan.moment, plan.wording.texts.descriptions.contribution)],
+        contributing_equipment=[equipment.network_equipment(model, plan.moment, plan.wording.texts.descriptions)],
     )
     image.copy_patient_and_study_information(source)
-    equipment.settle_header(image, plan.moment)
+    equipment.settle_header(image, plan.moment, plan.wording.texts.descriptions)
     _settle_capture(image, plan, page)
     _derivation(image, page)
     return image

@@ -38,9 +38,9 @@ def structured_report(plan: Plan, *, pages: Sequence[Dataset], overlays: Mapping
         content_qualification=equipment.content_qualification(model),
         coding_schemes=[codes.private_scheme()],
         specific_character_set=UNICODE,
-        contributing_equipment=[equipment.network_equipment(model, plan.moment, plan.wording.texts.descriptions.contribution)],
+        contributing_equipment=[equipment.network_equipment(model, plan.moment, plan.wording.texts.descriptions)],
     )
-    equipment.settle_header(document, plan.moment)
+    equipment.settle_header(document, plan.moment, plan.wording.texts.descriptions)
     return document
 
 

@@ -45,6 +45,7 @@ class Descriptions:
     card: str
     overlay: str
     contribution: str
+    acquisition: str
     tracking: str
     network: str
     """{name}, {weights}."""

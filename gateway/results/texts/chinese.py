@@ -96,6 +96,7 @@ CHINESE: Final = Texts(
         card="AI筛查报告页",
         overlay="AI筛查的Grad-CAM叠加图（叠加于源图像）",
         contribution="膝关节X线平片AI筛查",
+        acquisition="源图像的采集设备",
         tracking="AI低骨密度筛查，{knee}",
         network="{name}架构，权重{weights}",
     ),

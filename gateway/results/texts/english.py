@@ -96,6 +96,7 @@ ENGLISH: Final = Texts(
         card="Report card of an AI screening",
         overlay="Grad-CAM of an AI screening over its source image",
         contribution="AI screening of knee radiographs",
+        acquisition="Acquisition equipment of the source images",
         tracking="AI low bone density screening, {knee}",
         network="{name} architecture, weights {weights}",
     ),
