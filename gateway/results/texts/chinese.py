@@ -114,7 +114,7 @@ CHINESE: Final = Texts(
         score="AI评分{score}（0-100，非概率）",
         threshold="阈值{threshold}",
         severity="AI严重程度评分{value}（0-100，非概率）",
-        t_score="探索性T值估计{value}（非DXA测量）",
+        t_score="探索性T值估计：{value}（非DXA测量）",
     ),
     summaries=Summaries(
         headline_flagged="总体提示：可能骨密度低。总体规则：任一已评估的膝被标记，即为标记。",
