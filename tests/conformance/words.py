@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pydicom.dataset import Dataset
 
 _ALLOWED = re.compile(
-    r"not a probability|does not exclude|cannot rule (it )?out|\[excluded_[a-z_]+\]|非概率|不是概率|不能排除|无法排除", re.IGNORECASE
+    r"not ?a ?probability|does ?not ?exclude|cannot ?rule ?(it ?)?out|\[excluded_[a-z_]+\]|非概率|不是概率|不能排除|无法排除", re.IGNORECASE
 )
-"""Denials, and our own outcome codes: taken out before the words are looked for."""
+"""Denials, and our own outcome codes: taken out before the words are looked for. OCR loses a space here and there."""
 
 _FORBIDDEN = re.compile(
     r"probab|likelihood|\brisk|diagnos|normal|bone[ -]?loss|osteop|osteo[ -]?p|healthy|rul(e|es|ed|ing) (it )?out|exclud|\bnegative\b"
