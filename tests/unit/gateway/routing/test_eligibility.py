@@ -180,9 +180,7 @@ def test_sides_are_those_that_the_tags_name(laterality: str, image_laterality: s
 
 
 def test_image_for_processing_is_eligible_only_where_the_bundle_was_made_for_it() -> None:
-    raw = replace(
-        KNEE, identity=replace(KNEE.identity, sop_class_uid="1.2.840.10008.5.1.4.1.1.1.1.1"), presentation_intent="FOR PROCESSING"
-    )
+    raw = replace(KNEE, identity=replace(KNEE.identity, sop_class_uid="1.2.840.10008.5.1.4.1.1.1.1.1"), presentation_intent="FOR PROCESSING")
     refusal = check(raw, SETTINGS)
     assert refusal is not None
     assert refusal.outcome is InstanceOutcome.INELIGIBLE_INTENT_PROCESSING
