@@ -21,6 +21,10 @@ AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5
 """PS3.5 table 6.2-1: at most 16 characters of the default repertoire, no backslash, no control characters."""
 
 
+Language = Literal["en", "zh"]
+"""Of what a result says: English, or simplified Chinese."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -168,7 +172,8 @@ class ResultSettings(_Section):
     sr_series_number: int = Field(default=9901, ge=1)
     sc_series_number: int = Field(default=9902, ge=1)
     sc_modality: str = "OT"
-    language: Literal["en"] = "en"
+    language: Language = "en"
+    colormap: Literal["inferno", "jet"] = "inferno"
     show_severity: bool = False
     show_t_score: bool = False
     report_not_assessed: bool = False

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from gateway.results.typeface import drawn, font
+from gateway.results.wrapping import wrapped
 
 Colour = tuple[int, int, int]
 
@@ -29,31 +31,36 @@ BODY_SIZE: Final = 19
 SMALL_SIZE: Final = 16
 
 _TALLEST: Final = 8192
-_LEADING: Final = 1.38
-
-
-@cache
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size=size)
+_LEADING: Final = 1.42
+_BASELINE: Final = 1.0
+"""Of a line, in parts of the size, below its top."""
 
 
 class Canvas:
-    """Draws from the top down; the page ends where the drawing ended."""
+    """Draws from the top down; the page ends where the drawing ended. `texts` keeps all that was written, for the checks that read it."""
 
     def __init__(self) -> None:
         self.image = Image.new("RGB", (WIDTH, _TALLEST), BACKGROUND)
         self.draw = ImageDraw.Draw(self.image)
         self.y = 0
+        self.texts: list[str] = []
 
     def text(self, position: tuple[int, int], text: str, *, size: int = BODY_SIZE, colour: Colour = TEXT) -> None:
-        self.draw.text(position, text, font=font(size), fill=colour)
+        """One line; position is its top left corner."""
+        self.texts.append(text)
+        self._line(position, drawn(text), size=size, colour=colour)
 
     def paragraph(self, left: int, top: int, width: int, text: str, *, size: int = BODY_SIZE, colour: Colour = TEXT) -> int:
         """Write wrapped text; the y below it."""
-        for line in wrapped(text, size=size, width=width):
-            self.text((left, top), line, size=size, colour=colour)
+        self.texts.append(text)
+        for line in wrapped(drawn(text), size=size, width=width):
+            self._line((left, top), line, size=size, colour=colour)
             top += line_height(size)
         return top
+
+    def _line(self, position: tuple[int, int], text: str, *, size: int, colour: Colour) -> None:
+        left, top = position
+        self.draw.text((left, top + round(size * _BASELINE)), text, font=font(size), fill=colour, anchor="ls")
 
     def pixels(self) -> npt.NDArray[np.uint8]:
         """uint8 (rows, 1024, 3), RGB."""
@@ -65,37 +72,15 @@ def line_height(size: int) -> int:
     return round(size * _LEADING)
 
 
-def wrapped(text: str, *, size: int, width: int) -> list[str]:
-    """Lines that fit `width` pixels; a word that is too long alone is cut."""
-    lines: list[str] = []
-    current = ""
-    for word in _words(text, size=size, width=width):
-        candidate = f"{current} {word}".strip()
-        if font(size).getlength(candidate) <= width or not current:
-            current = candidate
-        else:
-            lines.append(current)
-            current = word
-    return [*lines, current] if current else lines
-
-
-def _words(text: str, *, size: int, width: int) -> list[str]:
-    words: list[str] = []
-    for word in text.split():
-        rest = word
-        while len(rest) > 1 and font(size).getlength(rest) > width:
-            cut = next(n for n in range(len(rest) - 1, 0, -1) if n == 1 or font(size).getlength(rest[:n]) <= width)
-            words.append(rest[:cut])
-            rest = rest[cut:]
-        words.append(rest)
-    return words
+def length(text: str, size: int) -> float:
+    """Pixels that a line takes."""
+    return font(size).getlength(drawn(text))
 
 
 def stamp(canvas: Canvas, text: str) -> None:
     """The band on top that says what this must not be used for."""
     if text:
         canvas.draw.rectangle((0, canvas.y, WIDTH, canvas.y + 44), fill=STAMP)
-        width = font(BODY_SIZE).getlength(text)
-        canvas.text((round((WIDTH - width) / 2), canvas.y + 10), text)
+        canvas.text((round((WIDTH - length(text, BODY_SIZE)) / 2), canvas.y + 10), text)
         canvas.y += 44
     canvas.y += 20

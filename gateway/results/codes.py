@@ -7,6 +7,8 @@ from typing import Final
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom.sr.coding import Code
 
+from gateway.results.texts import Texts
+
 PRIVATE_SCHEME: Final = "99STRNET"
 
 
@@ -38,7 +40,6 @@ PROCEDURE_REPORTED: Final = _dcm("121058", "Procedure reported")
 IMAGING_PROCEDURE: Final = _sct("363679005", "Imaging procedure")
 """The XR codes of today's CID 100 are newer than the validators' tables."""
 DEVICE: Final = _dcm("121007", "Device")
-ENGLISH: Final = Code("en-US", "RFC5646", "English (United States)")
 IMAGE_LIBRARY: Final = _dcm("111028", "Image Library")
 IMAGE_LIBRARY_GROUP: Final = _dcm("126200", "Image Library Group")
 IMAGING_MEASUREMENTS: Final = _dcm("126010", "Imaging Measurements")
@@ -67,8 +68,14 @@ SUMMARY: Final = _dcm("121111", "Summary")
 QUALITY_FINDING: Final = _dcm("111052", "Quality Finding")
 
 
-def screening_result(suffix: str, side: str) -> Code:
-    """One private concept per knee: two unmarked items would be ambiguous, and modifiers are warned about."""
+def language(texts: Texts) -> Code:
+    """Of the report's texts (PS3.16 TID 1204, CID 5000)."""
+    return Code(texts.language_code, "RFC5646", texts.language_meaning)
+
+
+def screening_result(suffix: str) -> Code:
+    """One private concept per knee: two unmarked items would be ambiguous, and modifiers are warned about. suffix: R, L or a number."""
+    side = {"R": "right knee", "L": "left knee"}.get(suffix, f"knee {suffix} (side unknown)")
     return _private(f"SCREENRES-{suffix}", f"AI screening result, {side}")
 
 

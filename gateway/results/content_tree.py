@@ -30,12 +30,13 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as public
 from pydicom.sr.coding import Code
 
-from gateway.domain.finding import KneeFinding, Laterality, LateralitySource, ModelIdentity
+from gateway.domain.finding import KneeFinding, Laterality, LateralitySource
 from gateway.domain.outcome import KneeDecision
-from gateway.results import codes, wording
+from gateway.results import codes
 from gateway.results.equipment import long_string
 from gateway.results.evidence import patient_orientation, pixel_spacing_mm
 from gateway.results.plan import Plan, ReportedImage, ReportedKnee
+from gateway.results.printed_score import printed_score, rounded
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _ACQUISITION = RelationshipTypeValues.HAS_ACQ_CONTEXT
@@ -46,8 +47,8 @@ def content_tree(plan: Plan, overlays: Mapping[int, Dataset], uid_for: Callable[
     root = ContainerContentItem(codes.IMAGING_MEASUREMENT_REPORT, template_id="1500")
     root.ContentSequence = ContentSequence(
         [
-            *LanguageOfContentItemAndDescendants(codes.ENGLISH),
-            *_observer(plan.report.model),
+            *LanguageOfContentItemAndDescendants(codes.language(plan.wording.texts)),
+            *_observer(plan),
             CodeContentItem(codes.PROCEDURE_REPORTED, codes.IMAGING_PROCEDURE, RelationshipTypeValues.HAS_CONCEPT_MOD),
             _image_library(plan.headers),
         ]
@@ -74,13 +75,14 @@ def _container(name: Code, items: Iterable[ContentItem]) -> ContainerContentItem
     return container
 
 
-def _observer(model: ModelIdentity) -> ObserverContext:
+def _observer(plan: Plan) -> ObserverContext:
     """TID 1004; each value equal to the Contributing Equipment's (IHE AIR table 6.5.3.1-1)."""
+    model = plan.report.model
     return ObserverContext(
         observer_type=codes.DEVICE,
         observer_identifying_attributes=DeviceObserverIdentifyingAttributes(
             uid=model.device_uid,
-            name=long_string(wording.network(model)),
+            name=long_string(plan.wording.network(model)),
             manufacturer_name=long_string(model.manufacturer),
             model_name=long_string(model.name),
         ),
@@ -134,7 +136,7 @@ def _measurement_group(
     flagged = knee.finding.decision is KneeDecision.FLAGGED
     template = PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
-            uid=uid_for(f"tracking_{knee.number}"), identifier=f"AI low bone density screening, {knee.name}"
+            uid=uid_for(f"tracking_{knee.number}"), identifier=plan.wording.texts.descriptions.tracking.format(knee=knee.name)
         ),
         referenced_region=_region(image.header, knee.finding),
         finding_type=codes.FLAGGED if flagged else codes.NOT_FLAGGED,
@@ -187,15 +189,15 @@ def _algorithm(plan: Plan, knee: KneeFinding) -> AlgorithmIdentification:
 def _measurements(plan: Plan, knee: ReportedKnee) -> list[Measurement]:
     """Numbers as they are printed: a viewer that shows nothing else shows no contradiction either."""
     report, finding, suffix = plan.report, knee.finding, knee.code_suffix
-    shown = wording.printed_score(finding, report.model.screening_threshold)
+    shown = printed_score(finding, report.model.screening_threshold)
     rows: list[tuple[Code, Decimal, Code]] = [
         (codes.score(suffix), shown.score, codes.SCORE_UNIT),
         (codes.THRESHOLD, shown.threshold, codes.SCORE_UNIT),
     ]
-    if report.show_severity and finding.severity_score is not None:
-        rows.append((codes.severity(suffix), wording.whole(finding.severity_score), codes.SCORE_UNIT))
-    if report.show_t_score and finding.t_score is not None:
-        rows.append((codes.t_score(suffix), wording.tenths(finding.t_score), codes.T_SCORE_UNIT))
+    if plan.shows_severity and finding.severity_score is not None:
+        rows.append((codes.severity(suffix), rounded(finding.severity_score, 0), codes.SCORE_UNIT))
+    if plan.shows_t_score and finding.t_score is not None:
+        rows.append((codes.t_score(suffix), rounded(finding.t_score, 1), codes.T_SCORE_UNIT))
     return [_measurement(*row) for row in rows]
 
 
@@ -213,15 +215,15 @@ def _number(name: Code, value: float, unit: Code, relationship: RelationshipType
 
 def _evaluations(plan: Plan) -> list[ContentItem]:
     """TID 1500 row 12: the only place where validators take coded and text items without a warning."""
-    report = plan.report
-    findings = [wording.not_assessed_finding(item) for item in report.not_assessed]
-    findings += [f"{knee.name}: {wording.quality_flag(flag)}" for knee in plan.knees for flag in knee.finding.quality_flags]
+    wording = plan.wording
+    findings = [wording.not_assessed_finding(item) for item in plan.report.not_assessed]
+    findings += [wording.of_knee(knee.name, wording.quality_flag(flag)) for knee in plan.knees for flag in knee.finding.quality_flags]
     findings += [
-        f"{knee.name}: {wording.SIDE_SOURCES[knee.finding.laterality_source]}"
+        wording.of_knee(knee.name, wording.texts.side_sources[knee.finding.laterality_source])
         for knee in plan.knees
         if knee.finding.laterality_source is not LateralitySource.TAGS
     ]
-    inputs = "; ".join(f"{knee.name}: {wording.inputs(knee.finding)}" for knee in plan.knees)
+    inputs = wording.listed(wording.inputs(knee.name, knee.finding) for knee in plan.knees)
     items: list[ContentItem] = [
         CodeContentItem(codes.PROCESSING_SUMMARY, _processing(plan), _CONTAINS),
         *_screening_results(plan.knees),
@@ -230,7 +232,7 @@ def _evaluations(plan: Plan) -> list[ContentItem]:
     if inputs:
         items.append(TextContentItem(codes.INPUTS, inputs, _CONTAINS))
     items += [TextContentItem(codes.QUALITY_FINDING, text, _CONTAINS) for text in findings]
-    items.append(TextContentItem(codes.DISCLAIMER, wording.disclaimer(report), _CONTAINS))
+    items.append(TextContentItem(codes.DISCLAIMER, plan.disclaimer, _CONTAINS))
     return items
 
 
@@ -247,10 +249,6 @@ def _screening_results(knees: Sequence[ReportedKnee]) -> list[CodeContentItem]:
         is_flagged = knee.finding.decision is KneeDecision.FLAGGED
         flagged[knee.code_suffix] = flagged.get(knee.code_suffix, False) or is_flagged
     return [
-        CodeContentItem(codes.screening_result(suffix, _side_meaning(suffix)), codes.FLAGGED if value else codes.NOT_FLAGGED, _CONTAINS)
+        CodeContentItem(codes.screening_result(suffix), codes.FLAGGED if value else codes.NOT_FLAGGED, _CONTAINS)
         for suffix, value in flagged.items()
     ]
-
-
-def _side_meaning(suffix: str) -> str:
-    return {"R": "right knee", "L": "left knee"}.get(suffix, f"knee {suffix} (side unknown)")

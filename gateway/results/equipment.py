@@ -15,6 +15,7 @@ from gateway import __version__
 from gateway.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from gateway.domain.finding import ModelIdentity
 from gateway.results.moment import Moment
+from gateway.results.texts.catalogue import Descriptions
 
 MANUFACTURER: Final = "strnet-gateway"
 MODEL_NAME: Final = "strnet-gateway"
@@ -31,7 +32,7 @@ def content_qualification(model: ModelIdentity) -> str:
     return "PRODUCT" if model.intended_use == "clinical" else "RESEARCH"
 
 
-def network_equipment(model: ModelIdentity, moment: Moment) -> ContributingEquipment:
+def network_equipment(model: ModelIdentity, moment: Moment, descriptions: Descriptions) -> ContributingEquipment:
     """The network as Processing Equipment with its Device UID (IHE AIR 6.5.3.1), equal to the observer and the algorithm."""
     item = ContributingEquipment(
         manufacturer=long_string(model.manufacturer),
@@ -39,7 +40,7 @@ def network_equipment(model: ModelIdentity, moment: Moment) -> ContributingEquip
         manufacturer_model_name=long_string(model.name),
         software_versions=long_string(model.version),
         contribution_datetime=moment.date_time,
-        contribution_description="AI screening of knee radiographs",
+        contribution_description=descriptions.contribution,
     )
     item.DeviceUID = model.device_uid
     return item
@@ -50,8 +51,8 @@ def long_string(text: str) -> str:
     return text.replace("\\", "/")[:_LONG_STRING]
 
 
-def settle_header(result: Dataset, moment: Moment) -> None:
-    """Put the row's time where highdicom put the present, and take the library out of the list of equipment.
+def settle_header(result: Dataset, moment: Moment, descriptions: Descriptions) -> None:
+    """Put the row's time where highdicom put the present, our words where its are, and take the library out of the list of equipment.
 
     A second Processing Equipment beside the network would leave it open which of the two spoke (IHE AIR table 6.5.3.1-1).
     """
@@ -59,8 +60,11 @@ def settle_header(result: Dataset, moment: Moment) -> None:
     for name in ("InstanceCreation", "Content", "Series"):
         setattr(result, f"{name}Date", moment.date)
         setattr(result, f"{name}Time", moment.time)
-    equipment = result.ContributingEquipmentSequence
-    result.ContributingEquipmentSequence = [item for item in equipment if item.get("ManufacturerModelName") != _LIBRARY_NAME]
+    equipment = [item for item in result.ContributingEquipmentSequence if item.get("ManufacturerModelName") != _LIBRARY_NAME]
+    for item in equipment:
+        if item.PurposeOfReferenceCodeSequence[0].CodeValue == codes.DCM.AcquisitionEquipment.value:
+            item.ContributionDescription = descriptions.acquisition
+    result.ContributingEquipmentSequence = equipment
     result.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     result.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
 

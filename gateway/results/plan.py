@@ -12,9 +12,10 @@ from pydicom.dataset import Dataset
 from gateway.config import ResultSettings
 from gateway.dicom.characters import text
 from gateway.domain.finding import KneeFinding, Laterality, NotAssessed, StudyReport, UnassessedKnee
-from gateway.results import wording
 from gateway.results.evidence import SourceInstance, normalised
 from gateway.results.moment import Moment, moment_of
+from gateway.results.texts import texts_for
+from gateway.results.wording import Wording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Plan:
 
     report: StudyReport
     settings: ResultSettings
+    wording: Wording
     moment: Moment
     headers: tuple[Dataset, ...]
     images: tuple[ReportedImage, ...]
@@ -54,12 +56,35 @@ class Plan:
 
     @property
     def summary(self) -> str:
-        return wording.summary(self.report, tuple(knee.name for knee in self.knees))
+        return self.wording.summary(self.report, tuple(knee.name for knee in self.knees))
+
+    @property
+    def shows_severity(self) -> bool:
+        """The site's wish alone is not enough: a number needs a bundle that has evidence."""
+        return self.report.show_severity and _has_evidence(self.report)
+
+    @property
+    def shows_t_score(self) -> bool:
+        """As `shows_severity`."""
+        return self.report.show_t_score and _has_evidence(self.report)
+
+    @property
+    def disclaimer(self) -> str:
+        return self.wording.disclaimer(self.report.model, t_score=self._prints_t_score)
+
+    @property
+    def limits(self) -> tuple[str, ...]:
+        return self.wording.limits(t_score=self._prints_t_score)
+
+    @property
+    def _prints_t_score(self) -> bool:
+        return self.shows_t_score and any(knee.finding.t_score is not None for knee in self.knees)
 
 
 def plan_of(report: StudyReport, sources: Mapping[str, SourceInstance], settings: ResultSettings) -> Plan:
     """`sources` by SOP Instance UID: every assessed image, and at least one image when nothing was assessed."""
-    knees = _named(report)
+    wording = Wording(texts_for(settings.language))
+    knees = _named(report, wording)
     uids = tuple(dict.fromkeys(knee.sop_instance_uid for knee in report.knees))
     if not uids:
         uids = tuple(item.sop_instance_uid for item in report.not_assessed if item.sop_instance_uid in sources) or tuple(sources)[:1]
@@ -70,15 +95,20 @@ def plan_of(report: StudyReport, sources: Mapping[str, SourceInstance], settings
     return Plan(
         report=report,
         settings=settings,
+        wording=wording,
         moment=moment_of(report.started_at, zone=settings.timezone, source=headers[uids[0]]),
         headers=tuple(headers.values()),
-        images=_images(report, knees, sources, headers),
+        images=_images(report, knees, sources, headers, wording),
         knees=knees,
-        not_assessed=tuple((_name_of_unassessed(item, sources), item) for item in report.not_assessed),
+        not_assessed=tuple((_name_of_unassessed(item, sources, wording), item) for item in report.not_assessed),
     )
 
 
-def _named(report: StudyReport) -> tuple[ReportedKnee, ...]:
+def _has_evidence(report: StudyReport) -> bool:
+    return bool(report.model.evidence.strip())
+
+
+def _named(report: StudyReport, wording: Wording) -> tuple[ReportedKnee, ...]:
     """Knees of unknown side are numbered from the image's left; over several images, in the report's order."""
     unknown = [knee for knee in report.knees if knee.laterality is Laterality.UNKNOWN]
     several_images = len({knee.sop_instance_uid for knee in unknown}) > 1
@@ -90,20 +120,24 @@ def _named(report: StudyReport) -> tuple[ReportedKnee, ...]:
         own_number = 1 + next(i for i, other in enumerate(unknown) if other is knee) if several_images and not known else knee.position
         name = wording.side(knee, own_number)
         if known and sides.count(knee.laterality) > 1:
-            name += f" (image {images.index(knee.sop_instance_uid) + 1})"
+            name = wording.texts.repeated_knee.format(knee=name, image=images.index(knee.sop_instance_uid) + 1)
         suffix = knee.laterality.value if known else str(own_number)
         named.append(ReportedKnee(number=number, name=name, code_suffix=suffix, finding=knee))
     return tuple(named)
 
 
 def _images(
-    report: StudyReport, knees: tuple[ReportedKnee, ...], sources: Mapping[str, SourceInstance], headers: Mapping[str, Dataset]
+    report: StudyReport,
+    knees: tuple[ReportedKnee, ...],
+    sources: Mapping[str, SourceInstance],
+    headers: Mapping[str, Dataset],
+    wording: Wording,
 ) -> tuple[ReportedImage, ...]:
     uids = dict.fromkeys(knee.finding.sop_instance_uid for knee in knees)
     return tuple(
         ReportedImage(
             number=number,
-            title=f"Image {number}: {_image_name(uid, sources)}",
+            title=wording.texts.images.title.format(number=number, image=_image_name(uid, sources, wording)),
             header=headers[uid],
             presentation=sources[uid].presentation,
             knees=tuple(knee for knee in knees if knee.finding.sop_instance_uid == uid),
@@ -113,13 +147,15 @@ def _images(
     )
 
 
-def _name_of_unassessed(item: NotAssessed, sources: Mapping[str, SourceInstance]) -> str:
-    name = _image_name(item.sop_instance_uid, sources)
-    return name if item.knee is None else f"{name}, {wording.unassessed_knee(item.knee)}"
+def _name_of_unassessed(item: NotAssessed, sources: Mapping[str, SourceInstance], wording: Wording) -> str:
+    name = _image_name(item.sop_instance_uid, sources, wording)
+    return name if item.knee is None else wording.texts.images.knee_of_image.format(image=name, knee=wording.unassessed_knee(item.knee))
 
 
-def _image_name(uid: str, sources: Mapping[str, SourceInstance]) -> str:
+def _image_name(uid: str, sources: Mapping[str, SourceInstance], wording: Wording) -> str:
     """The numbers a viewer shows, else the end of the UID."""
     header = sources[uid].dataset if uid in sources else Dataset()
-    numbers = [(what, text(header, keyword)) for what, keyword in (("series", "SeriesNumber"), ("image", "InstanceNumber"))]
-    return ", ".join(f"{what} {number}" for what, number in numbers if number) or f"instance ...{uid[-12:]}"
+    series, image = text(header, "SeriesNumber"), text(header, "InstanceNumber")
+    names = wording.texts.images
+    template = {(True, True): names.series_and_image, (True, False): names.series, (False, True): names.image}
+    return template.get((bool(series), bool(image)), names.instance).format(series=series, image=image, uid=uid[-12:].lstrip("."))

@@ -14,7 +14,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import ExplicitVRLittleEndian
 
 from gateway.domain.finding import Laterality
-from gateway.results import codes, equipment, wording
+from gateway.results import codes, equipment
 from gateway.results.evidence import UNICODE, patient_orientation
 from gateway.results.plan import Plan
 
@@ -52,13 +52,13 @@ def secondary_capture(plan: Plan, page: Page, *, series_instance_uid: str, sop_i
         device_serial_number=equipment.SERIAL_NUMBER,
         patient_orientation=("L", "F"),  # required by highdicom, corrected below
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        series_description=wording.series_description(model, "pages"),
+        series_description=plan.wording.pages_series(model),
         content_qualification=equipment.content_qualification(model),
         specific_character_set=UNICODE,
-        contributing_equipment=[equipment.network_equipment(model, plan.moment)],
+        contributing_equipment=[equipment.network_equipment(model, plan.moment, plan.wording.texts.descriptions)],
     )
     image.copy_patient_and_study_information(source)
-    equipment.settle_header(image, plan.moment)
+    equipment.settle_header(image, plan.moment, plan.wording.texts.descriptions)
     _settle_capture(image, plan, page)
     _derivation(image, page)
     return image

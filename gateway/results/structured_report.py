@@ -8,7 +8,7 @@ from typing import Final
 from highdicom.sr import Comprehensive3DSR, ComprehensiveSR, EnhancedSR
 from pydicom.dataset import Dataset
 
-from gateway.results import codes, equipment, wording
+from gateway.results import codes, equipment
 from gateway.results.content_tree import content_tree
 from gateway.results.evidence import UNICODE
 from gateway.results.plan import Plan
@@ -34,13 +34,13 @@ def structured_report(plan: Plan, *, pages: Sequence[Dataset], overlays: Mapping
         is_final=False,  # PS3.3 C.17.2: FINAL would make this the definitive communication of the findings
         is_verified=False,  # no human has seen it
         previous_versions=_predecessors(plan),
-        series_description=wording.series_description(model, "report"),
+        series_description=plan.wording.report_series(model),
         content_qualification=equipment.content_qualification(model),
         coding_schemes=[codes.private_scheme()],
         specific_character_set=UNICODE,
-        contributing_equipment=[equipment.network_equipment(model, plan.moment)],
+        contributing_equipment=[equipment.network_equipment(model, plan.moment, plan.wording.texts.descriptions)],
     )
-    equipment.settle_header(document, plan.moment)
+    equipment.settle_header(document, plan.moment, plan.wording.texts.descriptions)
     return document
 
 

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from gateway.config import ResultSettings
 from gateway.domain.finding import StudyReport
-from gateway.results import codes, wording
+from gateway.results import codes
 from gateway.results.built_result import BuiltResult
 from gateway.results.equipment import part10
 from gateway.results.evidence import SourceInstance
@@ -57,7 +57,7 @@ def _pages(plan: Plan) -> list[Page]:
         pixels=report_page(plan),
         sources=plan.headers,
         lateralities=tuple(knee.finding.laterality for knee in plan.knees),
-        description=wording.CARD_DESCRIPTION,
+        description=plan.wording.texts.descriptions.card,
         derivation=None,
         text_suspected=False,
     )
@@ -68,7 +68,7 @@ def _pages(plan: Plan) -> list[Page]:
             pixels=overlay_page(plan, image),
             sources=(image.header,),
             lateralities=(*(knee.finding.laterality for knee in image.knees), *(knee.laterality for knee in image.unassessed)),
-            description=wording.OVERLAY_DESCRIPTION,
+            description=plan.wording.texts.descriptions.overlay,
             derivation=codes.GRAD_CAM,
             text_suspected=any(_BURNED_IN_TEXT in knee.finding.quality_flags for knee in image.knees),
         )

@@ -68,7 +68,7 @@ def knee(
     position: int = 1,
     region: Region | None = None,
     saliency: tuple[tuple[float, ...], ...] | None = None,
-    flags: tuple[str, ...] = ("weight_bearing_unknown",),
+    flags: tuple[str, ...] = ("lossy",),
     decision: KneeDecision | None = None,
 ) -> KneeFinding:
     flagged = score >= threshold * 100
@@ -183,10 +183,14 @@ def full() -> Iterator[Case]:
     film = dx_header()
     bilateral = report(*_one_film(film, Laterality.RIGHT))
     yield case("dx-one-film-3d", [film], bilateral, knees=2, sr_class="comprehensive_3d", timezone="Asia/Shanghai")
-    unknown = replace(report(*_one_film(film, Laterality.UNKNOWN)), show_severity=True, show_t_score=True)
+    seen = replace(MODEL, evidence="Seen on 100 synthetic knees.")
+    unknown = replace(report(*_one_film(film, Laterality.UNKNOWN)), model=seen, show_severity=True, show_t_score=True)
     yield case("dx-one-film-side-unknown-enhanced", [film], unknown, knees=2, sr_class="enhanced", show_severity=True, show_t_score=True)
     metal = replace(report(_one_film(film, Laterality.RIGHT)[0]), not_assessed=(_second_knee_with_metal(film, Laterality.LEFT),))
     yield case("dx-one-film-one-knee-excluded", [film], metal, knees=2)
+    one_header = dx_header()
+    jet = report(knee(str(one_header.SOPInstanceUID), score=73.2))
+    yield case("dx-jet", [one_header], jet, colormap="jet")
     bare = bare_header(modality="DX")
     demonstration = replace(
         report(knee(str(bare.SOPInstanceUID), score=73.2)),

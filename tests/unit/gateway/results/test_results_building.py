@@ -18,8 +18,11 @@ from gateway.config import ResultSettings
 from gateway.dicom.uids import IMPLEMENTATION_CLASS_UID
 from gateway.domain.finding import Laterality, Predecessor
 from gateway.results.evidence import SourceInstance
+from gateway.results.plan import plan_of
+from gateway.results.report_page import page_texts as report_page_texts
 from gateway.results.study_report import BuiltResult, build_results
 from tests.conformance.cases import Case, case, full, knee, reduced, report
+from tests.conformance.matrix import in_language
 from tests.conformance.sources import cr_header, drawn_knee, dx_header
 
 ROOT = Path(__file__).parents[4]
@@ -252,12 +255,67 @@ def test_demonstration_is_stamped_in_disclaimer_and_series_description(flagged: 
         assert dataset.SeriesDescription.startswith("DEMONSTRATION, not for clinical use")
 
 
-def test_severity_and_t_score_are_absent_unless_shown(flagged: Case, document: Dataset) -> None:
-    optional = ("SEV-R", "SEV-L", "TS-EST-R", "TS-EST-L")
-    assert not [code for code in optional if find(document, code)]
-    shown = read(build(replace(flagged, report=replace(flagged.report, show_severity=True, show_t_score=True)))["sr"])
+def with_evidence(one: Case, evidence: str, *, shown: bool) -> Case:
+    model = replace(one.report.model, evidence=evidence)
+    return replace(one, report=replace(one.report, model=model, show_severity=shown, show_t_score=shown))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("evidence", "shown"), [("", True), ("  ", True), ("Seen on 100 knees.", False), ("", False)])
+def test_severity_and_t_score_need_the_sites_wish_and_a_bundle_with_evidence(
+    flagged: Case, language: str, evidence: str, shown: bool
+) -> None:
+    one = next(in_language([with_evidence(flagged, evidence, shown=shown)], language))
+    tree, plan = read(build(one)["sr"]), plan_of(one.report, one.sources, one.settings)
+    assert not [code for code in ("SEV-R", "SEV-L", "TS-EST-R", "TS-EST-L") if find(tree, code)]
+    texts = " ".join([*report_page_texts(plan), *(item.TextValue for item in items(tree) if "TextValue" in item)])
+    assert not any(word in texts for word in ("T-score", "severity", "T值", "严重"))
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", ("T-score", "severity")), ("zh", ("T值", "严重"))])
+def test_severity_and_t_score_are_shown_with_both(flagged: Case, language: str, words: tuple[str, str]) -> None:
+    one = next(in_language([with_evidence(flagged, "Seen on 100 knees.", shown=True)], language))
+    tree, plan = read(build(one)["sr"]), plan_of(one.report, one.sources, one.settings)
     # severity of the flagged knee only
-    assert [len(find(shown, code)) for code in optional] == [1, 0, 1, 1]
+    assert [len(find(tree, code)) for code in ("SEV-R", "SEV-L", "TS-EST-R", "TS-EST-L")] == [1, 0, 1, 1]
+    assert all(word in " ".join(report_page_texts(plan)) for word in words)
+    assert words[0] in find(tree, "DISCL")[0].TextValue
+
+
+@pytest.mark.parametrize(
+    ("language", "code", "summary"), [("en", "en-US", "Right knee: possible low"), ("zh", "zh-CN", "右膝：可能骨密度低")]
+)
+def test_report_is_written_in_the_language_that_it_names(flagged: Case, language: str, code: str, summary: str) -> None:
+    one = next(in_language([flagged], language))
+    tree = read(build(one)["sr"])
+    (named,) = find(tree, "121049")
+    assert (named.ConceptCodeSequence[0].CodeValue, named.ConceptCodeSequence[0].CodingSchemeDesignator) == (code, "RFC5646")
+    assert tree.SpecificCharacterSet == "ISO_IR 192"
+    assert summary in find(tree, "121111")[0].TextValue
+
+
+def test_meanings_of_codes_are_english_in_every_language(flagged: Case) -> None:
+    for result in build(next(in_language([flagged], "zh"))).values():
+        meanings = [str(element.value) for element in read(result).iterall() if element.keyword == "CodeMeaning"]
+        assert meanings
+        assert all(meaning.isascii() for meaning in meanings)
+
+
+def test_chinese_result_is_chinese_in_every_description(flagged: Case) -> None:
+    for result in build(next(in_language([flagged], "zh"))).values():
+        dataset = read(result)
+        described = [dataset.SeriesDescription, *(item.ContributionDescription for item in dataset.ContributingEquipmentSequence)]
+        described += [dataset.DerivationDescription] if "DerivationDescription" in dataset else []
+        assert not [text for text in described if text.isascii()]
+        assert len(dataset.SeriesDescription) <= 64
+
+
+def test_patients_name_in_another_script_goes_unharmed_beside_chinese_texts() -> None:
+    header = dx_header()
+    header.SpecificCharacterSet, header.PatientName = "GB18030", "王^小东"
+    one = case("gb", [header], report(knee(str(header.SOPInstanceUID), score=80)), language="zh")
+    for result in build(one).values():
+        assert str(read(result).PatientName) == "王^小东"
 
 
 @pytest.mark.parametrize(("sr_class", "uid"), [("comprehensive", "88.33"), ("comprehensive_3d", "88.34"), ("enhanced", "88.22")])

@@ -11,13 +11,14 @@ from pydicom import dcmread
 
 from gateway.dicom.uids import derived_uid
 from gateway.domain.finding import NotAssessed
-from gateway.results import wording
-from gateway.results.overlay import blend, normalised_map, overlay_page, page_texts
+from gateway.results.heat import blend, coloured, normalised_map
+from gateway.results.overlay import overlay_page, page_texts
 from gateway.results.plan import plan_of
 from gateway.results.report_page import page_texts as report_page_texts
 from gateway.results.report_page import report_page
 from gateway.results.study_report import build_results
-from tests.conformance.cases import case, full, hot_spot, knee, report
+from tests.conformance.cases import Case, case, full, hot_spot, knee, report
+from tests.conformance.matrix import in_language
 from tests.conformance.sources import dx_header
 
 CASES = list(full())
@@ -44,7 +45,7 @@ def test_blending_leaves_the_source_where_the_map_is_zero() -> None:
     grey = np.arange(64 * 64, dtype=np.uint32).reshape(64, 64).astype(np.uint8)
     saliency = np.zeros((16, 16), dtype=np.float32)
     saliency[2, 2] = 1.0
-    blended = blend(grey, saliency)
+    blended = blend(grey, saliency, "inferno")
     assert (blended[32:, 32:] == grey[32:, 32:, None]).all()
     assert (blended[8:12, 8:12, 0] != blended[8:12, 8:12, 2]).any()
 
@@ -52,7 +53,9 @@ def test_blending_leaves_the_source_where_the_map_is_zero() -> None:
 def test_empty_map_is_said_in_words() -> None:
     one = case("empty", [dx_header()], report(knee(UID, score=80, saliency=((0.0,) * 16,) * 16)))
     plan = plan_of(one.report, one.sources, one.settings)
-    assert any(wording.NO_POSITIVE_EVIDENCE_MEANING in text for text in page_texts(plan, plan.images[0]))
+    texts = page_texts(plan, plan.images[0])
+    assert "No positive evidence" in texts
+    assert any("nothing in this knee that raises the score" in text for text in texts)
     assert overlay_page(plan, plan.images[0]).dtype == np.uint8
 
 
@@ -62,17 +65,39 @@ def test_every_overlay_says_that_the_map_is_coarse() -> None:
     assert any("1 cell = 1/16 of the crop; not a localisation" in text for text in page_texts(plan, plan.images[0]))
 
 
-@pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
-def test_no_pixel_of_any_page_is_green(one: object) -> None:
-    plan = plan_of(one.report, one.sources, one.settings)  # type: ignore[attr-defined]
-    for page in (report_page(plan), *(overlay_page(plan, image) for image in plan.images)):
-        red, green, blue = (page[..., channel].astype(np.int16) for channel in range(3))
-        assert not ((green > red + 12) & (green > blue + 12)).any()
+def has_green(page: np.ndarray) -> bool:
+    red, green, blue = (page[..., channel].astype(np.int16) for channel in range(3))
+    return bool(((green > red + 12) & (green > blue + 12)).any())
 
 
 @pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
-def test_pages_are_as_wide_as_they_say_and_end_where_the_text_ends(one: object) -> None:
-    plan = plan_of(one.report, one.sources, one.settings)  # type: ignore[attr-defined]
+def test_no_pixel_of_any_page_is_green_but_on_jet_overlays(one: Case) -> None:
+    plan = plan_of(one.report, one.sources, one.settings)
+    assert not has_green(report_page(plan))
+    for image in plan.images:
+        assert has_green(overlay_page(plan, image)) == (one.settings.colormap == "jet")
+
+
+@pytest.mark.parametrize("colormap", ["inferno", "jet"])
+def test_legend_shows_the_colours_of_the_chosen_map(colormap: str) -> None:
+    one = case("map", [dx_header()], report(knee(UID, score=80)), colormap=colormap)
+    plan = plan_of(one.report, one.sources, one.settings)
+    bar = coloured(np.linspace(0, 1, 320, dtype=np.float32)[None], colormap)  # type: ignore[arg-type]
+    page = overlay_page(plan, plan.images[0])
+    rows = [row for row in page if any((row[left : left + 320] == bar[0]).all() for left in range(40, 120))]
+    assert len(rows) == 16
+
+
+def test_jet_leaves_the_source_where_the_map_is_zero() -> None:
+    grey = np.full((32, 32), 100, dtype=np.uint8)
+    saliency = np.zeros((16, 16), dtype=np.float32)
+    saliency[2, 2] = 1.0
+    assert (blend(grey, saliency, "jet")[16:, 16:] == 100).all()
+
+
+@pytest.mark.parametrize("one", [*CASES, *in_language(CASES, "zh")], ids=lambda one: one.name)
+def test_pages_are_as_wide_as_they_say_and_end_where_the_text_ends(one: Case) -> None:
+    plan = plan_of(one.report, one.sources, one.settings)
     page = report_page(plan)
     assert page.shape[1:] == (1024, 3)
     assert 400 < page.shape[0] < 1600
@@ -91,7 +116,7 @@ def test_clinical_pages_carry_no_stamp() -> None:
     one = CASES[0]
     clinical = replace(one.report, model=replace(one.report.model, intended_use="clinical"))
     plan = plan_of(clinical, one.sources, one.settings)
-    assert wording.label(clinical.model) == ""
+    assert plan.wording.label(clinical.model) == ""
     assert report_page(plan).shape[0] < report_page(plan_of(one.report, one.sources, one.settings)).shape[0]
 
 
@@ -122,3 +147,21 @@ def test_overlay_of_a_source_with_suspected_text_does_not_claim_to_be_free_of_it
     (overlay,) = [dcmread(BytesIO(result.content)) for result in built if result.kind == "sc_overlay_1"]
     (card,) = [dcmread(BytesIO(result.content)) for result in built if result.kind == "sc_report_page"]
     assert (overlay.BurnedInAnnotation, card.BurnedInAnnotation) == (expected, "NO")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_evidence_in_a_script_that_the_font_lacks_is_pointed_to_and_stands_in_the_report(language: str) -> None:
+    one = case("script", [dx_header()], report(knee(UID, score=80)), language=language)
+    model = replace(one.report.model, evidence="한국어 코호트 100 무릎")
+    plan = plan_of(replace(one.report, model=model), one.sources, one.settings)
+    texts = report_page_texts(plan)
+    assert plan.wording.texts.card.evidence_elsewhere in texts
+    assert model.evidence not in texts
+    assert model.evidence in plan.disclaimer
+
+
+def test_card_of_several_images_that_were_not_assessed_starts_each_line_with_their_names() -> None:
+    missed = tuple(NotAssessed(sop_instance_uid=f"2.25.7.{n}", sop_class_uid="1.2", outcome="ineligible_modality") for n in range(2))
+    one = case("zh", [dx_header()], report(knee(UID, score=80), not_assessed=missed), language="zh")
+    plan = plan_of(one.report, one.sources, one.settings)
+    assert "实例...2.25.7.0；实例...2.25.7.1：不是X线平片（设备类型不符） [ineligible_modality]" in report_page_texts(plan)

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.config import QualitySettings
 from gateway.domain.outcome import InstanceOutcome, KneeDecision
-from gateway.results.wording import FLAGS, OUTCOMES
+from gateway.results.texts import CATALOGUES
 from gateway.routing.quality import CODES, judge
 
 TABLE = QualitySettings.model_validate(
@@ -48,8 +48,9 @@ def test_action_alone_keeps_the_threshold_that_is_shipped() -> None:
 def test_every_flag_has_an_outcome_and_words() -> None:
     flags = {name for name, _ in QualitySettings().flags}
     assert flags == set(CODES)
-    assert flags <= set(FLAGS)
-    assert set(CODES.values()) <= set(OUTCOMES)
+    for texts in CATALOGUES.values():
+        assert flags <= set(texts.flags)
+        assert set(CODES.values()) <= set(texts.outcomes)
 
 
 def test_every_refusal_of_a_knee_is_also_an_outcome_of_an_image() -> None:

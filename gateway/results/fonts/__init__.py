@@ -1,0 +1,1 @@
+"""Font files; README.md tells where they come from."""
