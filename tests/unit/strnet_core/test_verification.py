@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from strnet_core.engines.golden_vectors import GOLDEN_PHANTOMS, draw_knees, gold
 from strnet_core.engines.phantom_images import phantom_image
 from strnet_core.engines.torch_engine import TorchEngine, open_torch_engine
 from strnet_core.engines.verification import verify_bundle
-from tests.unit.strnet_core.bundle_files import copied, edit, edit_golden
+from tests.unit.strnet_core.bundle_files import copied, edit, edit_golden, make
 
 
 def first_only(document):
@@ -160,7 +161,7 @@ def test_the_tolerance_is_far_below_what_wrong_weights_or_scaling_change(demonst
     knee = draw_knees(GOLDEN_PHANTOMS[:1], read_golden(demonstration).vectors[0].seed, demonstration.preprocessing)[0]
     allowed = read_golden(demonstration).tolerances["float32"]
     (right,) = engine.predict(knee.image.image[np.newaxis], (knee.covariates,))
-    # one of 2,359,296 kernels of one layer twice as large is the least that a wrong file would be
+    # 64 of 2,048 kernels of one layer a tenth too large: far less than another file would differ
     wrong = copy.deepcopy(network)
     with torch.no_grad():
         wrong.backbone[7][0].downsample[0].weight[:64].mul_(1.1)
@@ -187,8 +188,6 @@ def test_wrong_preprocessing_changes_the_image_hash_and_the_logits_beyond_the_to
 
 
 def test_missing_and_extra_tensors_are_refused_also_on_the_command_line(demonstration: ModelBundle, tmp_path):
-    from tests.unit.strnet_core.bundle_files import make
-
     weights = read_weights(demonstration)
     for number, (spoilt, named) in enumerate(
         (
@@ -222,8 +221,6 @@ def test_tolerances_grow_with_the_spread_of_the_outputs_and_never_prove_nothing(
 
 
 def test_show_prints_what_a_bundle_is_and_refuses_a_spoilt_one(demonstration: ModelBundle, tmp_path):
-    import json
-
     show = lambda *words: CliRunner().invoke(app, ["bundle", "show", *map(str, words)])  # noqa: E731
     shown = show(demonstration.folder)
     assert shown.exit_code == 0, shown.output
