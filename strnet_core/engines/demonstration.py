@@ -39,8 +39,9 @@ from strnet_core.preprocessing import to_input
 __all__ = ["DEFAULT_SEED", "VerifiedBundle", "create_demonstration_bundle", "verify_bundle"]
 
 DEFAULT_SEED = 20260420
-BFLOAT16 = Tolerance(logit=0.25, t_score=0.1, saliency=0.25)
-"""Random weights are no network that was taught to ignore noise: bfloat16 moves their unit-spread logits by about 0.1."""
+BFLOAT16 = Tolerance(logit=0.4, t_score=0.1, saliency=0.25)
+"""Wide, because random weights were never taught to ignore noise. Measured with torch on a processor, over four ways to use bfloat16
+(autocast or all of it, batch norms folded or not): logits 0.08 to 0.23, T-scores 0.01 to 0.06, maps 4 to 14 % of their maximum."""
 
 Progress = Callable[[str], None]
 _RESIDUAL_GAIN = 0.1
@@ -70,7 +71,7 @@ _CARD = """# STR-Net architecture, RANDOM WEIGHTS: demonstration only
 
 
 def create_demonstration_bundle(folder: Path, seed: int = DEFAULT_SEED, progress: Progress | None = None) -> ModelBundle:
-    """Make and write the demonstration bundle (about 12 s on 2 free cores). `progress` is told what is being done.
+    """Make and write the demonstration bundle (some 20 forward passes). `progress` is told what is being done.
 
     Raises BundleExistsError where the folder already holds a bundle.
     """

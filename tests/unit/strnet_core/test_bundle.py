@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,41 +9,19 @@ from hypothesis import strategies as st
 
 from strnet_core import errors
 from strnet_core.bundle import (
-    BundleDraft,
+    CovariateScaling,
+    Golden,
     IntendedUse,
-    ModelBundle,
     PreprocessingSettings,
+    card_text,
     decision_logit,
     is_reached,
     load_bundle,
     read_golden,
     read_weights,
     score,
-    write_bundle,
 )
-
-WEIGHTS = {"layer.weight": np.arange(12, dtype=np.float32).reshape(3, 4), "layer.count": np.array(3, np.int64)}
-
-
-def make(folder: Path, **changes: object) -> ModelBundle:
-    values = {
-        "version": "1",
-        "parameters": 12,
-        "weights": WEIGHTS,
-        "intended_use": IntendedUse.RESEARCH,
-        "card": "# card",
-        "screening_threshold": 0.44,
-        "severity_threshold": 0.5,
-        **changes,
-    }
-    return write_bundle(folder, BundleDraft(**values))
-
-
-def edit(folder: Path, change) -> None:
-    path = folder / "bundle.json"
-    document = json.loads(path.read_text())
-    change(document)
-    path.write_text(json.dumps(document))
+from tests.unit.strnet_core.bundle_files import STATISTICS, WEIGHTS, edit, golden, make
 
 
 def test_a_written_bundle_is_read_back_as_it_was(tmp_path):
@@ -59,7 +35,9 @@ def test_a_written_bundle_is_read_back_as_it_was(tmp_path):
     assert {name: array.shape for name, array in weights.items()} == {"layer.weight": (3, 4), "layer.count": ()}
     assert np.array_equal(weights["layer.weight"], WEIGHTS["layer.weight"])
     assert not list((tmp_path / "bundle").rglob("*.part"))
-    assert read_golden(loaded.folder) == ()
+    assert read_golden(loaded) == Golden()
+    assert card_text(loaded).startswith("# card")
+    assert loaded.reference_statistics is None
 
 
 def test_the_bundle_hash_depends_on_content_and_not_on_layout(tmp_path):
@@ -71,9 +49,52 @@ def test_the_bundle_hash_depends_on_content_and_not_on_layout(tmp_path):
     assert load_bundle(tmp_path / "again").bundle_hash == first.bundle_hash
     for number, change in enumerate(
         ({"screening_threshold": 0.45}, {"preprocessing": PreprocessingSettings(antialias=False)}, {"labels": ("a", "b", "c")},
-         {"weights": {**WEIGHTS, "layer.weight": WEIGHTS["layer.weight"] + 1}}, {"evidence": "none"})
+         {"weights": {**WEIGHTS, "layer.weight": WEIGHTS["layer.weight"] + 1}}, {"evidence": "none"},
+         {"card": "# another"}, {"covariates": CovariateScaling(age_divisor=90.0)}, {"reference_statistics": STATISTICS},
+         {"golden": golden()}, {"provenance": "here"}, {"licence": "none"}, {"threshold_origin": "guessed"})
     ):  # fmt: skip
         assert make(tmp_path / str(number), **change).bundle_hash != first.bundle_hash
+
+
+def test_statistics_scaling_golden_vectors_and_texts_are_read_back_as_they_were(tmp_path):
+    scaling = CovariateScaling(age_offset=55.0, age_divisor=12.0, male_value=0.0, female_value=1.0)
+    made = make(
+        tmp_path / "bundle", reference_statistics=STATISTICS, covariates=scaling, golden=golden(), provenance="a lab", licence="ours"
+    )
+    loaded = load_bundle(made.folder)
+    assert (loaded.reference_statistics, loaded.covariates, loaded.provenance, loaded.licence) == (STATISTICS, scaling, "a lab", "ours")
+    assert read_golden(loaded) == golden()
+
+
+def test_a_write_that_was_cut_is_taken_up_again(tmp_path):
+    make(tmp_path / "bundle")
+    (tmp_path / "bundle" / "bundle.json").unlink()
+    (tmp_path / "bundle" / "bundle.json.part").write_bytes(b"{")
+    assert load_bundle(make(tmp_path / "bundle").folder).version == "1"
+
+
+def test_a_bundle_is_not_written_among_other_files(tmp_path):
+    (tmp_path / "report.pdf").write_bytes(b"%PDF")
+    with pytest.raises(errors.BundleFolderError, match=r"report\.pdf"):
+        make(tmp_path)
+
+
+def test_clinical_use_needs_evidence(tmp_path):
+    with pytest.raises(errors.BundleSchemaError, match="evidence"):
+        make(tmp_path / "without", intended_use=IntendedUse.CLINICAL, evidence=" ")
+    assert make(tmp_path / "with", intended_use=IntendedUse.CLINICAL, evidence="a study").evidence == "a study"
+
+
+def test_covariates_are_scaled_as_the_bundle_says():
+    assert CovariateScaling().encode(65.0, male=True, bmi=25.0) == (0.65, 1.0, 0.5)
+    scaling = CovariateScaling(age_offset=55.0, age_divisor=10.0, bmi_offset=25.0, bmi_divisor=5.0, male_value=-1.0, female_value=2.0)
+    assert scaling.encode(65.0, male=False, bmi=30.0) == (1.0, 2.0, 1.0)
+
+
+@pytest.mark.parametrize("change", [{"age_divisor": 0.0}, {"bmi_divisor": -1.0}, {"age_offset": math.inf}, {"female_value": 1.0}])
+def test_a_scaling_that_loses_what_it_scales_is_refused(change):
+    with pytest.raises(ValueError):
+        CovariateScaling(**change)
 
 
 def test_the_device_uid_is_a_uid(tmp_path):
@@ -83,82 +104,10 @@ def test_the_device_uid_is_a_uid(tmp_path):
     assert len(uid) <= 64
 
 
-def test_a_flipped_bit_in_the_weights_is_refused(tmp_path):
-    bundle = make(tmp_path / "bundle")
-    path = bundle.folder / "weights.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(errors.WeightsDamagedError):
-        load_bundle(bundle.folder)
-    with pytest.raises(errors.WeightsDamagedError):
-        read_weights(bundle)
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        (lambda document: document.pop("labels"), "labels"),
-        (lambda document: document.update(surprise=1), "surprise"),
-        (lambda document: document["thresholds"].update(third=0.5), "thresholds.third"),
-        (lambda document: document["thresholds"].pop("severity"), "thresholds.severity"),
-        (lambda document: document["thresholds"].update(screening=1.0), "thresholds.screening"),
-        (lambda document: document["preprocessing"].update(size=1), "preprocessing.size"),
-        (lambda document: document["preprocessing"].update(margin=0.9), "margin"),
-        (lambda document: document["preprocessing"].update(antialias=1), "preprocessing.antialias"),
-        (lambda document: document.update(intended_use="everything"), "intended_use"),
-        (lambda document: document.update(schema=2), "schema"),
-        (lambda document: document.update(parameters="12"), "parameters"),
-        (lambda document: document.update(labels=["a", 2, "c"]), "labels"),
-    ],
-)
-def test_a_wrong_key_is_refused_and_named(tmp_path, change, named):
-    bundle = make(tmp_path / "bundle")
-    edit(bundle.folder, change)
-    with pytest.raises(errors.BundleSchemaError, match=named):
-        load_bundle(bundle.folder)
-
-
-def test_thresholds_of_other_weights_are_refused(tmp_path):
-    bundle = make(tmp_path / "bundle")
-    edit(bundle.folder, lambda document: document["thresholds"].update(weights_sha256="0" * 64))
-    with pytest.raises(errors.ThresholdUnboundError):
-        load_bundle(bundle.folder)
-
-
-@pytest.mark.parametrize("name", ["weights.pt", "golden/old.PTH", "model.pkl"])
-def test_a_pickled_file_anywhere_is_refused(tmp_path, name):
-    bundle = make(tmp_path / "bundle")
-    (bundle.folder / name).write_bytes(b"\x80\x04.")
-    with pytest.raises(errors.PickleInBundleError, match=name):
-        load_bundle(bundle.folder)
-
-
-@pytest.mark.parametrize("name", ["bundle.json", "weights.safetensors"])
-def test_a_missing_file_is_refused_and_named(tmp_path, name):
-    bundle = make(tmp_path / "bundle")
-    (bundle.folder / name).unlink()
-    with pytest.raises(errors.BundleMissingError, match=name):
-        load_bundle(bundle.folder)
-
-
-def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(errors.BundleMissingError):
-        load_bundle(tmp_path / "absent")
-
-
 def test_a_bundle_is_never_overwritten(tmp_path):
     make(tmp_path / "bundle")
     with pytest.raises(errors.BundleExistsError):
         make(tmp_path / "bundle", version="2")
-
-
-def test_rubbish_instead_of_json_is_refused(tmp_path):
-    bundle = make(tmp_path / "bundle")
-    for content in (b"{", b"[]", b"\xff"):
-        (bundle.folder / "bundle.json").write_bytes(content)
-        with pytest.raises(errors.BundleSchemaError):
-            load_bundle(bundle.folder)
 
 
 def test_the_threshold_itself_is_reached_and_the_next_smaller_number_is_not():
