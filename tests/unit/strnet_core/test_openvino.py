@@ -41,7 +41,7 @@ def test_its_logits_and_t_scores_are_the_reference_s(pairs):
 
 
 def test_golden_vectors_come_out(demonstration: ModelBundle, openvino_engine: Engine):
-    assert verify_bundle(demonstration, openvino_engine).vectors == len(read_golden(demonstration.folder))
+    assert verify_bundle(demonstration, openvino_engine).vectors == len(read_golden(demonstration).vectors)
 
 
 def test_a_prediction_keeps_its_map_when_the_next_image_comes(demonstration: ModelBundle, openvino_engine: Engine):
@@ -85,7 +85,7 @@ def test_a_graph_from_training_mode_is_never_made():
 def test_a_graph_that_gives_no_number_is_implausible(demonstration: ModelBundle):
     from strnet_core.engines.batching import BatchedEngine
     from strnet_core.engines.openvino_engine import OpenVinoRunner
-    from strnet_core.engines.torch_engine import encoded
+    from strnet_core.engines.torch_engine import encoder
 
     class Infinite(torch.nn.Module):
         def forward(self, images, covariates):
@@ -95,7 +95,9 @@ def test_a_graph_that_gives_no_number_is_implausible(demonstration: ModelBundle)
     graph = graph_of(Infinite().eval(), (torch.zeros(1, 1, 512, 512), torch.zeros(1, 3)))
     runner = OpenVinoRunner(compile_graph(graph, "float32"), demonstration.preprocessing, "float32")
     with pytest.raises(errors.ImplausibleOutputError):
-        BatchedEngine(runner, demonstration.preprocessing, encoded).predict(np.full((1, 512, 512), 200, np.uint8), (None,))
+        BatchedEngine(runner, demonstration.preprocessing, encoder(demonstration.covariates)).predict(
+            np.full((1, 512, 512), 200, np.uint8), (None,)
+        )
 
 
 def test_importing_and_converting_tell_nobody(tmp_path):
