@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from pydicom.sr.coding import Code
 
-from gateway.config import Settings
+from gateway.config import QualitySettings, Settings
 from gateway.dicom.part10 import Defect, DefectiveDatasetError
 from gateway.dicom.uids import (
     ACCEPTED_SOP_CLASSES,
@@ -28,7 +28,7 @@ from gateway.store.tables import Base
 from tests.conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
-TARGETS = ("help", "demo", "test", "check", "conformance")
+TARGETS = ("help", "demo", "test", "check", "conformance", "decode-table", "viewer")
 
 
 def read(path: str) -> str:
@@ -141,3 +141,9 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page_names_no_absolute_path_of_a_development_machine(page: Path) -> None:
     assert not re.search(r"(?<![\w.])/(work|root|home)/", page.read_text(encoding="utf-8"))
+
+
+def test_quality_page_shows_every_flag_with_what_is_shipped() -> None:
+    page = read("docs/quality.md")
+    for name, flag in QualitySettings().flags:
+        assert re.search(rf"^\| `{name}` \|.*\| {flag.action} at {flag.threshold:g}0* \|$", page, flags=re.MULTILINE), name

@@ -8,6 +8,7 @@ from gateway.config import QualitySettings
 from gateway.domain.outcome import InstanceOutcome, KneeDecision
 from gateway.results.texts import CATALOGUES
 from gateway.routing.quality import CODES, judge
+from strnet_core.quality import DEFAULT_FLAGS
 
 TABLE = QualitySettings.model_validate(
     {
@@ -55,3 +56,8 @@ def test_every_flag_has_an_outcome_and_words() -> None:
 
 def test_every_refusal_of_a_knee_is_also_an_outcome_of_an_image() -> None:
     assert {decision.value for decision in KneeDecision if not decision.assessed} <= {outcome.value for outcome in CODES.values()}
+
+
+def test_shipped_table_is_the_cores_own() -> None:
+    ours = {name: (flag.action, flag.threshold) for name, flag in QualitySettings().flags}
+    assert ours == {name: (flag.action, flag.threshold) for name, flag in DEFAULT_FLAGS.items()}
