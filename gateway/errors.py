@@ -93,6 +93,12 @@ class DecodeTimeoutError(DecodeError):
     code = "failed_timeout"
 
 
+class DecodeAnswerError(DecodeError):
+    """The decoding process gave an answer that was not understood. It was replaced; if it happens again, report the image."""
+
+    retryable = True
+
+
 class DecodeMemoryError(DecodeError):
     """Decoding needed more memory than `worker.decode_memory_mb` and was stopped. Raise the limit if the image is genuine."""
 
@@ -105,6 +111,13 @@ class EngineMemoryError(GatewayError):
 
     retryable = True
     code = "failed_oom"
+
+
+class EngineFailedError(GatewayError):
+    """The engine or its device failed. The worker is started anew; if it happens again, check the device and its driver."""
+
+    retryable = True
+    code = "failed_engine"
 
 
 class ImplausibleOutputError(GatewayError):

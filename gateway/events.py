@@ -60,6 +60,7 @@ class Event(StrEnum):
     DELIVERY_DEAD = "delivery:dead"
     DECODER_RESTARTED = "decoder:restarted"
     ENGINE_OPENED = "engine:opened"
+    ENGINE_FAILED = "engine:failed"
     ENGINE_FELL_BACK = "engine:fell_back"
     OUTPUT_IMPLAUSIBLE = "output:implausible"
 

@@ -168,9 +168,11 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
         )
         timers = start_timers(queue, owner_name(Role.WORKER), settings.worker.lease_seconds)
         _started(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
-        _loop(settings, queue, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})(stop)
+        handlers: dict[JobKind, JobHandler] = {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report}
+        _loop(settings, queue, Role.WORKER, handlers, lambda: analyzer.broken)(stop)
         timers.shutdown(wait=False)
-    return 0
+    # a failed device stays failed for this process: the supervisor starts another one
+    return 1 if analyzer.broken else 0
 
 
 def _run_sender(settings: Settings, database: Database, stop: threading.Event) -> int:
@@ -196,7 +198,13 @@ def _queue(settings: Settings, database: Database) -> JobQueue:
     return JobQueue(database, lease_seconds=settings.worker.lease_seconds, max_lease_expiries=settings.worker.max_lease_expiries)
 
 
-def _loop(settings: Settings, queue: JobQueue, role: Role, handlers: dict[JobKind, JobHandler]) -> Callable[[threading.Event], None]:
+def _loop(
+    settings: Settings,
+    queue: JobQueue,
+    role: Role,
+    handlers: dict[JobKind, JobHandler],
+    broken: Callable[[], bool] = lambda: False,
+) -> Callable[[threading.Event], None]:
     if role is Role.SENDER:
         # a delivery is tried for days, whatever the number of attempts; deliver_result knows when it has been too long
         attempts, backoff = (
@@ -215,6 +223,7 @@ def _loop(settings: Settings, queue: JobQueue, role: Role, handlers: dict[JobKin
         poll_seconds=settings.worker.poll_seconds,
         max_attempts=attempts,
         backoff=backoff,
+        broken=broken,
     ).run
 
 

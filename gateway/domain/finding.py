@@ -59,6 +59,8 @@ class KneeFinding:
     pixel_digest: str
     saliency: tuple[tuple[float, ...], ...]
     """Non-negative Grad-CAM of the crop, rows of columns (16 x 16 for 512 x 512), not normalised; all zero = no positive evidence."""
+    text_suspected: bool = False
+    """Text may be burned into the source, whether or not the site wants to hear of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ class Predecessor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyReport:
-    """All that a study's result says. `started_at` (aware) is the first claim of the study's first analysis, taken from its row."""
+    """All that a study's result says. `started_at` (aware) is the latest first claim of the analyses it rests on, taken from their rows."""
 
     study_instance_uid: str
     knees: tuple[KneeFinding, ...]

@@ -51,6 +51,7 @@ class InstanceOutcome(StrEnum):
     FAILED_TIMEOUT = "failed_timeout"
     FAILED_OOM = "failed_oom"
     FAILED_IMPLAUSIBLE = "failed_implausible"
+    FAILED_ENGINE = "failed_engine"
     FAILED_MODEL_LOAD = "failed_model_load"
     FAILED_OUTBOUND_GATE = "failed_outbound_gate"
     FAILED_INTERNAL = "failed_internal"

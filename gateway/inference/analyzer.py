@@ -13,7 +13,7 @@ import numpy as np
 from gateway.config import ModelSettings
 from gateway.domain.finding import ModelIdentity
 from gateway.domain.outcome import KneeDecision
-from gateway.errors import BundleError, EngineMemoryError, ImplausibleOutputError
+from gateway.errors import BundleError, EngineFailedError, EngineMemoryError, ImplausibleOutputError
 from gateway.events import Event, log_event
 from gateway.inference.decoder import PreparedKnee
 from strnet_core.bundle import ModelBundle, is_reached, load_bundle, score
@@ -87,6 +87,8 @@ class Analyzer:
         from strnet_core.engines.verification import verify_bundle
 
         self._bundle = bundle.model
+        self.broken = False
+        """True once the engine has failed: this process should end."""
         try:
             self._engine: Engine = open_engine(
                 bundle.model,
@@ -116,6 +118,11 @@ class Analyzer:
             raise EngineMemoryError(error.detail) from error
         except StrnetError as error:
             raise ImplausibleOutputError(error.code) from error
+        except RuntimeError as error:
+            # torch and OpenVINO report a lost device so, and a lost device stays lost for this process
+            self.broken = True
+            log_event(Event.ENGINE_FAILED, level="error", code=self._engine.profile, error_class=type(error).__name__)
+            raise EngineFailedError(type(error).__name__) from error
         for profile in {prediction.profile for prediction in predictions} - {self._engine.profile}:
             log_event(Event.ENGINE_FELL_BACK, level="warning", code=profile)
         return tuple(self._reading(prediction, threshold) for prediction in predictions)
@@ -141,4 +148,8 @@ def covariates_of(*, age_years: int | None, sex: str, size_m: float | None, weig
     """Age, sex and body mass index when the header has all of them: the exploratory T-score has no image-only path."""
     if age_years is None or sex not in ("M", "F") or not size_m or not weight_kg:
         return None
-    return Covariates(age_years=float(age_years), sex="M" if sex == "M" else "F", bmi=weight_kg / (size_m * size_m))
+    try:
+        return Covariates(age_years=float(age_years), sex="M" if sex == "M" else "F", bmi=weight_kg / (size_m * size_m))
+    except ValueError:
+        # a size in centimetres, a weight in grams: what the screening does not need must not stop it
+        return None

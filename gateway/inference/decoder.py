@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
+from uuid import uuid4
 
 import numpy as np
 
 from gateway.config import WorkerSettings
 from gateway.domain.finding import Region
-from gateway.errors import DecodeError, DecodeMemoryError, DecodeTimeoutError
+from gateway.errors import DecodeAnswerError, DecodeError, DecodeMemoryError, DecodeTimeoutError
 from gateway.events import Event, log_event
 from gateway.inference.decoder_child import serve
 from strnet_core.bundle import PreprocessingSettings
 
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 2.0
+_MAX_HEADER_BYTES: Final = 1 << 20
 _ERRORS: Final = {"oom": DecodeMemoryError}
+_COSTS_THE_CHILD: Final = frozenset({"oom"})
+"""What a child may not have got over."""
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,6 +58,31 @@ class Prepared:
     knees: tuple[PreparedKnee, ...]
 
 
+def _prepared(header: dict[str, Any], content: bytes) -> Prepared:
+    images = np.frombuffer(content, dtype=np.uint8).reshape(header["shape"])
+    return Prepared(
+        pixel_digest=header["pixel_digest"],
+        rows=header["rows"],
+        columns=header["columns"],
+        notes=tuple(header["notes"]),
+        measures=header["measures"],
+        knees=tuple(
+            PreparedKnee(
+                position=knee["position"],
+                region=Region(**knee["region"]),
+                image=image,
+                image_sha256=knee["image_sha256"],
+                measures=knee["measures"],
+            )
+            for knee, image in zip(header["knees"], images, strict=True)
+        ),
+    )
+
+
+def _presented(header: dict[str, Any], content: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.frombuffer(content, dtype=np.uint8).reshape(header["shape"])
+
+
 class Decoder:
     """Owns the child: started when needed, reused, replaced after a failure or a number of images. One caller at a time."""
 
@@ -70,52 +102,60 @@ class Decoder:
 
     def prepare(self, path: Path) -> Prepared:
         """Decodes a DICOM file and makes the network's input. DecodeError and its kinds say why it could not."""
-        header, content = self._ask("prepare", path)
-        images = np.frombuffer(content, dtype=np.uint8).reshape(header["shape"])
-        return Prepared(
-            pixel_digest=header["pixel_digest"],
-            rows=header["rows"],
-            columns=header["columns"],
-            notes=tuple(header["notes"]),
-            measures=header["measures"],
-            knees=tuple(
-                PreparedKnee(
-                    position=knee["position"],
-                    region=Region(**knee["region"]),
-                    image=image,
-                    image_sha256=knee["image_sha256"],
-                    measures=knee["measures"],
-                )
-                for knee, image in zip(header["knees"], images, strict=True)
-            ),
-        )
+        return self._ask("prepare", path, _prepared)
 
     def present(self, path: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """The presentation image of a DICOM file, uint8 (rows, columns), brighter = denser."""
-        header, content = self._ask("present", path)
-        return np.frombuffer(content, dtype=np.uint8).reshape(header["shape"])
+        return self._ask("present", path, _presented)
 
-    def _ask(self, what: str, path: Path) -> tuple[dict[str, Any], bytes]:
+    def _ask(self, what: str, path: Path, understand: Callable[[dict[str, Any], bytes], _Answer]) -> _Answer:
+        """One request and its own answer. Whatever goes wrong in between costs the child: a late answer would be another patient's."""
         connection = self._ensure()
-        limits = {"max_rows": self._settings.max_rows, "max_columns": self._settings.max_columns}
         try:
-            connection.send_bytes(json.dumps({"what": what, "path": str(path), "limits": limits}).encode())
-            if not connection.poll(self._settings.decode_seconds):
-                self._replace("timeout")
-                raise DecodeTimeoutError(what)
-            header: dict[str, Any] = json.loads(connection.recv_bytes())
-            if "error" in header:
-                raise _ERRORS.get(header["error"], DecodeError)(header["error"])
-            content = connection.recv_bytes()
+            header, content = self._exchange(connection, what, path)
+            answer = None if "error" in header else understand(header, content)
+        except DecodeError:
+            raise
         except (EOFError, OSError) as error:
             self._replace("died")
             raise DecodeMemoryError("the decoder died") from error
-        self._retire_after_its_images()
-        return header, content
+        except BaseException as error:
+            self._replace("unclear")
+            if isinstance(error, Exception):
+                raise DecodeAnswerError(type(error).__name__) from error
+            raise
+        if header.get("error") in _COSTS_THE_CHILD:
+            self._replace(header["error"])
+        else:
+            self._retire_after_its_images()
+        if answer is None:
+            raise _ERRORS.get(header["error"], DecodeError)(header["error"])
+        return answer
+
+    def _exchange(self, connection: Connection, what: str, path: Path) -> tuple[dict[str, Any], bytes]:
+        """The answer carries the request's number. Both of its messages have to come within the one time limit."""
+        deadline = time.monotonic() + self._settings.decode_seconds
+        number = uuid4().hex
+        limits = {"max_rows": self._settings.max_rows, "max_columns": self._settings.max_columns}
+        connection.send_bytes(json.dumps({"number": number, "what": what, "path": str(path), "limits": limits}).encode())
+        header: dict[str, Any] = json.loads(self._receive(connection, what, deadline, _MAX_HEADER_BYTES))
+        if header.pop("number") != number:
+            raise ValueError("the answer to another request")
+        if "error" in header:
+            return header, b""
+        largest = max(self._settings.max_rows * self._settings.max_columns, _MAX_HEADER_BYTES)
+        return header, self._receive(connection, what, deadline, largest)
+
+    def _receive(self, connection: Connection, what: str, deadline: float, largest: int) -> bytes:
+        if not connection.poll(max(0.0, deadline - time.monotonic())):
+            self._replace("timeout")
+            raise DecodeTimeoutError(what)
+        return connection.recv_bytes(largest)
 
     def _ensure(self) -> Connection:
         if self._connection is not None and self._process is not None and self._process.is_alive():
             return self._connection
+        self.close()
         self._answered = 0
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
@@ -124,10 +164,14 @@ class Decoder:
         )
         process.start()
         theirs.close()
-        if not ours.poll(_START_SECONDS) or ours.recv_bytes() != b"ready":
-            process.kill()
-            raise DecodeError("the decoder did not start")
         self._process, self._connection = process, ours
+        try:
+            ready = ours.poll(_START_SECONDS) and ours.recv_bytes(_MAX_HEADER_BYTES) == b"ready"
+        except (EOFError, OSError):
+            ready = False
+        if not ready:
+            self._replace("not started")
+            raise DecodeTimeoutError("the decoder did not start")
         return ours
 
     def _retire_after_its_images(self) -> None:

@@ -32,8 +32,9 @@ def serve(connection: Connection, memory_mb: int, preprocessing: PreprocessingSe
     # the pipe's end, at whatever moment the worker dies, is the end
     with suppress(EOFError, OSError):
         while True:
-            header, content = _answer(json.loads(connection.recv_bytes()), preprocessing)
-            connection.send_bytes(json.dumps(header).encode())
+            request = json.loads(connection.recv_bytes())
+            header, content = _answer(request, preprocessing)
+            connection.send_bytes(json.dumps({**header, "number": request["number"]}).encode())
             if content is not None:
                 connection.send_bytes(content)
 

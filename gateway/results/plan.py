@@ -109,19 +109,19 @@ def _has_evidence(report: StudyReport) -> bool:
 
 
 def _named(report: StudyReport, wording: Wording) -> tuple[ReportedKnee, ...]:
-    """Knees of unknown side are numbered from the image's left; over several images, in the report's order."""
-    unknown = [knee for knee in report.knees if knee.laterality is Laterality.UNKNOWN]
-    several_images = len({knee.sop_instance_uid for knee in unknown}) > 1
+    """A knee of unknown side has its number from its image's left, always; with several images the image is named with it."""
     images = list(dict.fromkeys(knee.sop_instance_uid for knee in report.knees))
     sides = [knee.laterality for knee in report.knees]
     named = []
     for number, knee in enumerate(report.knees, 1):
         known = knee.laterality is not Laterality.UNKNOWN
-        own_number = 1 + next(i for i, other in enumerate(unknown) if other is knee) if several_images and not known else knee.position
-        name = wording.side(knee, own_number)
-        if known and sides.count(knee.laterality) > 1:
-            name = wording.texts.repeated_knee.format(knee=name, image=images.index(knee.sop_instance_uid) + 1)
-        suffix = knee.laterality.value if known else str(own_number)
+        image = images.index(knee.sop_instance_uid) + 1
+        name = wording.side(knee, knee.position)
+        repeated = sides.count(knee.laterality) > 1 if known else len(images) > 1
+        if repeated:
+            name = wording.texts.repeated_knee.format(knee=name, image=image)
+        number_of_unknown = f"{image}.{knee.position}" if repeated else str(knee.position)
+        suffix = knee.laterality.value if known else number_of_unknown
         named.append(ReportedKnee(number=number, name=name, code_suffix=suffix, finding=knee))
     return tuple(named)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from pydicom.dataset import Dataset
 
@@ -21,9 +20,6 @@ from gateway.results.secondary_capture import Page, secondary_capture
 from gateway.results.structured_report import structured_report
 
 __all__ = ["BuiltResult", "build_results"]
-
-_BURNED_IN_TEXT: Final = "burned_in_text"
-"""The quality flag of a source whose pixels may hold text, and with it a name."""
 
 
 def build_results(
@@ -70,7 +66,7 @@ def _pages(plan: Plan) -> list[Page]:
             lateralities=(*(knee.finding.laterality for knee in image.knees), *(knee.laterality for knee in image.unassessed)),
             description=plan.wording.texts.descriptions.overlay,
             derivation=codes.GRAD_CAM,
-            text_suspected=any(_BURNED_IN_TEXT in knee.finding.quality_flags for knee in image.knees),
+            text_suspected=any(knee.finding.text_suspected for knee in image.knees),
         )
         for image in plan.images
     ]

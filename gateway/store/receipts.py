@@ -144,7 +144,7 @@ class Receipts:
                 return Adoption.NOT_NEEDED
             if known is None and session.get(InstanceRow, instance_id) is not None:
                 return Adoption.FOREIGN
-            row = self._keep(session, received, instance_id, file, None)
+            row = self._keep(session, received, known, instance_id, file, None)
             self._event(session, Event.INSTANCE_ADOPTED, row, None)
             return Adoption.ADOPTED
 
@@ -161,14 +161,24 @@ class Receipts:
                 return Acceptance.RECEIVED_AGAIN
             if file is None:
                 raise ValueError("a new instance without a file")
-            row = self._keep(session, received, instance_id, file, association_id)
+            row = self._keep(session, received, known, instance_id, file, association_id)
             self._receipt(session, received, row.id, Acceptance.STORED, association_id)
             self._event(session, Event.INSTANCE_STORED, row, association_id)
             return Acceptance.STORED
 
-    def _keep(self, session: Session, received: ReceivedInstance, instance_id: str, file: str, association_id: str | None) -> InstanceRow:
-        """The row and its job. An instance whose bytes were gone gets its row back with the new file."""
-        known = _same(session, received.identity, received.dataset_digest)
+    def _keep(
+        self,
+        session: Session,
+        received: ReceivedInstance,
+        known: InstanceRow | None,
+        instance_id: str,
+        file: str,
+        association_id: str | None,
+    ) -> InstanceRow:
+        """The row and its job. A known instance, whose bytes were gone, gets its row back with the new file.
+
+        `known` is what the caller saw: a row that another association has committed since must meet the unique key, not this.
+        """
         if known is not None:
             self._restore(session, known, file)
             return known

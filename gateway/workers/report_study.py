@@ -28,6 +28,7 @@ from gateway.inference.decoder import Decoder
 from gateway.results.evidence import SourceInstance
 from gateway.results.policy import release_for, visible
 from gateway.results.study_report import build_results
+from gateway.routing.quality import CODES
 from gateway.store.instances import Instances
 from gateway.store.job_queue import JobQueue
 from gateway.store.results import NewResult, NewResultSet, Results
@@ -48,6 +49,9 @@ _NOT_A_KNEE_STUDY: Final = frozenset(
     }
 )
 """Nobody waits for a knee result of these: a chest radiograph gets no report that says so."""
+_TEXT: Final = "burned_in_text"
+_JUDGED: Final = frozenset(outcome.value for outcome in CODES.values())
+"""Refusals by quality: judged anew where the settings or the bundle have changed."""
 _FROM_STRICTEST: Final = (Policy.SHADOW, Policy.SILENT, Policy.POSITIVE_ONLY, Policy.ALL)
 
 
@@ -89,15 +93,18 @@ class ReportStudy:
 
     def _report(self, claim: Claim, instances: Sequence[StoredInstance]) -> str:
         """Ends the job and returns the code of what it came to."""
-        assessed = [instance for instance in instances if instance.state == InstanceState.ASSESSED]
-        knees = self._knees(assessed)
-        stale = [instance for instance in assessed if instance not in {knee.instance for knee in knees}]
+        judged = [instance for instance in instances if instance.state == InstanceState.ASSESSED or instance.outcome in _JUDGED]
+        rows = self._knees(judged)
+        stale = [instance for instance in judged if instance not in {knee.instance for knee in rows}]
         if stale:
             self.instances.analyze_again(claim, stale)
             return "analyze_again"
+        # by the rows of these very settings, whatever other settings have made of the instance since
+        assessed = [instance for instance in judged if any(knee.assessed for knee in rows if knee.instance == instance)]
+        knees = [knee for knee in rows if knee.instance in assessed]
         settled = {instance.sop_instance_uid for instance in assessed}
         # an instance that came again with a corrected header is no longer refused
-        refused = [instance for instance in instances if _is_worth_saying(instance) and instance.sop_instance_uid not in settled]
+        refused = [i for i in instances if i not in assessed and _is_worth_saying(i) and i.sop_instance_uid not in settled]
         if not knees and not (refused and self.settings.results.report_not_assessed):
             self.queue.finish(claim, code=Release.WITHHELD_NOT_ASSESSED)
             return Release.WITHHELD_NOT_ASSESSED.value
@@ -125,7 +132,7 @@ class ReportStudy:
 
     def _uid_parts(self, study: str, knees: Sequence[_Knee], identity: tuple[str, str], route: RouteSettings) -> tuple[str, ...]:
         """Everything that a result's UIDs are derived from, but its kind. What `positive_only` leaves out is another result."""
-        digests = sorted({f"{k.assessment.pixel_digest}:{k.assessment.position}:{k.assessment.laterality}" for k in knees})
+        digests = sorted({":".join((*_seen_as(k), k.assessment.laterality)) for k in knees})
         form = "positive_only" if route.policy is Policy.POSITIVE_ONLY else "whole"
         return (study, *digests, *identity, self.model.bundle_hash, self.settings.shaping_hash, form)
 
@@ -231,6 +238,7 @@ class ReportStudy:
             engine_profile=reading.engine_profile,
             pixel_digest=assessment.pixel_digest,
             saliency=tuple(tuple(float(value) for value in row) for row in saliency),
+            text_suspected=assessment.measures.get(_TEXT, 0.0) >= self.settings.quality.burned_in_text.threshold,
         )
 
     def _sources(self, knees: Sequence[_Knee], refused: Sequence[StoredInstance]) -> dict[str, SourceInstance]:
@@ -269,11 +277,17 @@ def _refused_knee(knee: _Knee) -> NotAssessed:
 
 
 def _unique(knees: Sequence[_Knee]) -> list[_Knee]:
-    """The same pixels under several SOP Instance UIDs are one image."""
-    seen: dict[tuple[str, int], _Knee] = {}
+    """The same image under several SOP Instance UIDs is one: the same pixels that the network saw alike."""
+    seen: dict[tuple[str, str, str], _Knee] = {}
     for knee in knees:
-        seen.setdefault((knee.assessment.pixel_digest, knee.assessment.position), knee)
+        seen.setdefault(_seen_as(knee), knee)
     return list(seen.values())
+
+
+def _seen_as(knee: _Knee) -> tuple[str, str, str]:
+    """Stored pixels, knee, and the network's input: another window or polarity over the same pixels is another image to the network."""
+    assessment = knee.assessment
+    return assessment.pixel_digest, str(assessment.position), assessment.preprocessed_digest
 
 
 def _is_worth_saying(instance: StoredInstance) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,6 +56,8 @@ class WorkerLoop:
     poll_seconds: float
     max_attempts: int
     backoff: Backoff
+    broken: Callable[[], bool] = lambda: False
+    """True when this process cannot go on: the loop ends after the job."""
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; the current job is finished first."""
@@ -65,6 +67,8 @@ class WorkerLoop:
                 claims = self.queue.claim(kinds, self.owner)
                 for claim in claims:
                     self.run_one(claim)
+                if self.broken():
+                    return
             except DatabaseUnavailableError as error:
                 log_event(Event.JOB_CLAIMED, level="error", error_class=type(error).__name__)
                 stop.wait(1.0)

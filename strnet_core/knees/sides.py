@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from strnet_core.radiograph.header import text
 
@@ -20,7 +21,7 @@ _CODES: Final = {
 }  # fmt: skip
 """SNOMED CT codes and their SNOMED RT predecessors, CID 244 Laterality (PS3.16)."""
 _CODE_SCHEMES: Final = ("SCT", "SRT", "SNM3", "99SDM")
-_SIDE_TAGS: Final = ("Laterality", "ImageLaterality", "FrameLaterality")
+_SIDE_TAGS: Final = ("Laterality", "ImageLaterality")
 
 
 def sides_of_knees(named: frozenset[str], row_direction: str, knees: int) -> tuple[tuple[Side, SideSource], ...]:
@@ -44,7 +45,7 @@ def sides_of_knees(named: frozenset[str], row_direction: str, knees: int) -> tup
 def header_sides(dataset: Dataset) -> tuple[frozenset[str], str]:
     """The sides that a header names, of R, L and B, and its row direction ("" if there is none), for `sides_of_knees`.
 
-    Looks at Laterality (0020,0060), ImageLaterality (0020,0062), FrameLaterality (0020,9072) and the modifiers of
+    Looks at Laterality (0020,0060), ImageLaterality (0020,0062) and the modifiers of
     AnatomicRegionSequence (0008,2218) > AnatomicRegionModifierSequence (0008,2220). Whatever else they say is not a side.
     """
     named = {side for tag in _SIDE_TAGS if (side := text(dataset, tag)) in ("R", "L", "B")}
@@ -53,7 +54,13 @@ def header_sides(dataset: Dataset) -> tuple[frozenset[str], str]:
             code = text(modifier, "CodeValue")
             if code in _CODES and text(modifier, "CodingSchemeDesignator") in _CODE_SCHEMES:
                 named.add(_CODES[code])
-    return frozenset(named), text(dataset, "PatientOrientation")
+    return frozenset(named), _row_direction(dataset)
+
+
+def _row_direction(dataset: Dataset) -> str:
+    """The first of two values (PS3.3 C.7.6.1.1.1); one value alone says nothing that can be relied on."""
+    value = dataset.get("PatientOrientation")
+    return str(value[0]).strip().upper() if isinstance(value, MultiValue | list) and len(value) == 2 else ""  # noqa: PLR2004
 
 
 def _one(named: frozenset[str]) -> tuple[Side, SideSource]:

@@ -224,7 +224,7 @@ def test_demo_runs_the_main_job_and_its_results_are_there(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     assert "23,945,571 parameters" in done.stdout
     rendered = sorted(path.suffix for path in (tmp_path / "demo/results").iterdir())
-    assert rendered.count(".txt") == 4
+    assert rendered.count(".txt") == 5
     assert rendered.count(".png") >= 6
     text = next(path for path in (tmp_path / "demo/results").iterdir() if path.suffix == ".txt").read_text()
     assert "not for clinical use" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from gateway.config import QualitySettings, WorkerSettings
-from gateway.errors import DecodeError, DecodeMemoryError, DecodeTimeoutError
+from gateway.errors import DecodeAnswerError, DecodeError, DecodeMemoryError, DecodeTimeoutError
 from gateway.inference.decoder import Decoder
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
 from gateway.routing.quality import Judgement, judge
@@ -143,3 +144,49 @@ def test_image_that_needs_more_memory_than_allowed_is_refused_and_the_child_goes
 def test_matrix_over_the_limit_is_refused_from_the_header(decoders: Callable[..., Decoder], phantom: Path) -> None:
     with pytest.raises(DecodeError, match="too_large"):
         decoders(max_rows=599).prepare(phantom)
+
+
+def test_answer_to_another_request_is_never_taken(decoders: Callable[..., Decoder], phantom: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.dcm"
+    phantom_instance(STUDY, phantom_parameters(rows=500, columns=400), instance_number=7).save_as(other, enforce_file_format=True)
+    decoder = decoders()
+    expected = decoder.prepare(other)
+    first = child_of(decoder)
+    assert decoder._connection is not None
+    # an answer that nobody has waited for lies in the pipe
+    request = {"number": "late", "what": "prepare", "path": str(phantom), "limits": {"max_rows": 8192, "max_columns": 8192}}
+    decoder._connection.send_bytes(json.dumps(request).encode())
+    with pytest.raises(DecodeAnswerError):
+        decoder.prepare(other)
+    again = decoder.prepare(other)
+    assert child_of(decoder) != first
+    assert (again.pixel_digest, again.rows) == (expected.pixel_digest, expected.rows)
+
+
+def test_trouble_between_the_two_parts_of_an_answer_costs_the_child(
+    decoders: Callable[..., Decoder], phantom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = decoders()
+    decoder.prepare(phantom)
+    first = child_of(decoder)
+
+    def fail(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(decoder, "_receive", fail)
+    with pytest.raises(DecodeAnswerError):
+        decoder.prepare(phantom)
+    monkeypatch.undo()
+    assert decoder.prepare(phantom).rows == 600
+    assert child_of(decoder) != first
+
+
+def test_child_that_does_not_start_in_time_is_tried_again_later(
+    decoders: Callable[..., Decoder], phantom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.inference.decoder._START_SECONDS", 0.001)
+    decoder = decoders()
+    with pytest.raises(DecodeTimeoutError) as told:
+        decoder.prepare(phantom)
+    assert told.value.retryable
+    assert decoder._process is None

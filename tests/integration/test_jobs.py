@@ -21,7 +21,7 @@ from gateway.domain.finding import ModelIdentity, Region
 from gateway.domain.job import JobKind
 from gateway.domain.outcome import KneeDecision
 from gateway.domain.story import Explanation
-from gateway.errors import DecodeError, DecodeTimeoutError, ImplausibleOutputError, SpoolError
+from gateway.errors import DecodeError, DecodeTimeoutError, EngineFailedError, ImplausibleOutputError, SpoolError
 from gateway.inference.analyzer import Reading
 from gateway.inference.decoder import Prepared, PreparedKnee
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
@@ -61,12 +61,15 @@ class DecoderDouble:
     error: Exception | None = None
     knees: int = 1
     measures: dict[str, float] = field(default_factory=dict)
+    digests: list[str] = field(default_factory=lambda: ["e" * 64])
+    """Of the network's input, file by file; the last one goes on."""
     knee_measures: tuple[dict[str, float], ...] = ({}, {})
 
     def prepare(self, path: Path) -> Prepared:
         if self.error is not None:
             raise self.error
         stored = dcmread(path)
+        digest = self.digests.pop(0) if len(self.digests) > 1 else self.digests[0]
         return Prepared(
             pixel_digest=hashlib.sha256(stored.PixelData).hexdigest(),
             rows=stored.Rows,
@@ -78,7 +81,7 @@ class DecoderDouble:
                     position=position,
                     region=Region(left=100 * position - 90, top=10, right=100 * position, bottom=250),
                     image=np.zeros((512, 512), np.uint8),
-                    image_sha256="e" * 64,
+                    image_sha256=digest,
                     measures=measures,
                 )
                 for position, measures in enumerate(self.knee_measures[: self.knees], 1)
@@ -198,6 +201,11 @@ class Bench:
 
     def outcome(self, key: str) -> str | None:
         return self.story(key).instances[0].outcome
+
+    def sr_text(self, sop_instance_uid: str) -> str:
+        study = self.story(sop_instance_uid).results[0].study_instance_uid
+        (name,) = [r.file for r in Results(self.database).of_study(study) if r.sop_instance_uid == sop_instance_uid]
+        return "\n".join(_lines(dcmread(self.spool.path(name)), 0))
 
     def report_texts(self, key: str) -> str:
         files = [r.file for r in Results(self.database).of_study(self.story(key).instances[0].study_instance_uid) if r.kind == "sr"]
@@ -639,3 +647,67 @@ def test_refused_image_keeps_what_was_measured_of_its_knees(bench: Callable[...,
     here.work()
     (knee,) = here.story(uid).instances[0].knees
     assert (here.outcome(uid), knee.decision, knee.measures) == ("excluded_metal", "excluded_metal", {"metal": 1e9})
+
+
+def test_same_pixels_under_another_window_are_another_image_and_a_flag_is_never_lost(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.decoder.digests = ["1" * 64, "2" * 64]
+    here.analyzer.flagged = [False, True]
+    uid = here.receive(1)
+    here.work()
+    here.receive(1, SOPInstanceUID="1.2.3.4.5", WindowWidth="100")
+    here.work()
+    assert [r.flagged for r in here.story(uid).results if r.kind == "sr"] == [False, True]
+    assert "Study headline: Possible low bone density" in here.report_texts(uid)
+
+
+def test_knee_of_unknown_side_keeps_its_number_and_names_its_image_among_several(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.decoder = DecoderDouble(knees=2, knee_measures=({"metal": 1e9}, {}))
+    here.analyzer.flagged = [True]
+    uid = here.receive(1, ImageLaterality="B", PatientOrientation=None)
+    here.receive(2, ImageLaterality="B", PatientOrientation=None)
+    here.work()
+    text = here.report_texts(uid)
+    assert "Knee 2, side unknown (image 1): possible low bone density" in text
+    assert "Knee 2, side unknown (image 2): possible low bone density" in text
+    assert "Knee 1, side unknown" not in text
+
+
+@pytest.mark.parametrize(("size", "weight"), [("170", "70"), ("1.7", "70000"), ("0.0001", "70")])
+def test_size_or_weight_in_other_units_does_not_cost_the_screening(bench: Callable[..., Bench], size: str, weight: str) -> None:
+    here = bench()
+    uid = here.receive(PatientSize=size, PatientWeight=weight)
+    here.work()
+    assert here.outcome(uid) == "assessed"
+
+
+def test_quality_is_judged_anew_when_the_settings_change_and_again_when_they_are_restored(bench: Callable[..., Bench]) -> None:
+    loose, strict = ({"quality": {"metal": {"threshold": limit}}} for limit in (0.5, 0.1))
+    here = bench(**loose)
+    here.decoder.knee_measures = ({"metal": 0.2},)
+    first = here.receive(1)
+    here.work()
+    assert here.outcome(first) == "assessed"
+    here.decoder.knee_measures = ({"metal": 0.0},)
+    tight = bench(**strict)
+    tight.decoder.knee_measures = ({"metal": 0.2},)
+    tight.receive(2)
+    tight.work()
+    assert here.outcome(first) == "excluded_metal"
+    restored = bench(**loose)
+    restored.receive(3)
+    restored.work()
+    last = max((r for r in here.story(first).results if r.kind == "sr"), key=lambda r: r.revision)
+    assert "excluded_metal" not in here.sr_text(last.sop_instance_uid)
+    waiting = [job for job in here.story(first).study_jobs if job.state not in ("done", "dead")]
+    assert waiting == []
+
+
+def test_failed_engine_is_coded_and_tried_again(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.analyzer.error = EngineFailedError("RuntimeError")
+    uid = here.receive()
+    here.work()
+    (job,) = here.story(uid).instances[0].jobs
+    assert (here.outcome(uid), job.attempts) == ("failed_engine", 3)

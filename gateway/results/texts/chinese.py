@@ -52,6 +52,7 @@ _OUTCOMES: Final = {
     InstanceOutcome.FAILED_TIMEOUT: "解码超时",
     InstanceOutcome.FAILED_OOM: "解码所需内存过大",
     InstanceOutcome.FAILED_IMPLAUSIBLE: "网络未给出可用数值",
+    InstanceOutcome.FAILED_ENGINE: "网络无法计算",
     InstanceOutcome.FAILED_MODEL_LOAD: "网络无法加载",
     InstanceOutcome.FAILED_OUTBOUND_GATE: "结果未通过发送前检查",
     InstanceOutcome.FAILED_INTERNAL: "内部错误",

@@ -52,6 +52,7 @@ _OUTCOMES: Final = {
     InstanceOutcome.FAILED_TIMEOUT: "decoding took too long",
     InstanceOutcome.FAILED_OOM: "decoding needed too much memory",
     InstanceOutcome.FAILED_IMPLAUSIBLE: "network gave no usable value",
+    InstanceOutcome.FAILED_ENGINE: "network could not be computed",
     InstanceOutcome.FAILED_MODEL_LOAD: "network could not be loaded",
     InstanceOutcome.FAILED_OUTBOUND_GATE: "result failed its check before sending",
     InstanceOutcome.FAILED_INTERNAL: "internal error",

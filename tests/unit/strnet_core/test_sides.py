@@ -55,7 +55,7 @@ def modified(*codes: tuple[str, str]) -> Dataset:
     return dataset
 
 
-@pytest.mark.parametrize("tag", ["Laterality", "ImageLaterality", "FrameLaterality"])
+@pytest.mark.parametrize("tag", ["Laterality", "ImageLaterality"])
 @pytest.mark.parametrize(("value", "named"), [("R", "R"), ("L", "L"), ("B", "B"), ("U", ""), ("", ""), ("RIGHT", "")])
 def test_each_tag_names_a_side(tag, value, named):
     dataset = Dataset()
