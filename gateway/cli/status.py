@@ -70,7 +70,12 @@ def _print(found: Explanation) -> None:
             flags = f", flags: {', '.join(knee.quality_flags)}" if knee.quality_flags else ""
             side = f"knee {knee.position} ({knee.laterality}, {knee.laterality_source})"
             score = "" if knee.score is None else f", AI score {knee.score:.2f}, threshold {knee.threshold:.2f}"
-            print(f"  {side}: {knee.decision}{score}{flags}")
+            several = (
+                f" (settings {knee.settings_hash[:8]}, {knee.judged_at:%F %T} UTC)"
+                if len(instance.knees) > len({k.position for k in instance.knees})
+                else ""
+            )
+            print(f"  {side}: {knee.decision}{score}{flags}{several}")
         for job in instance.jobs:
             print(f"  {_job(job)}")
     for job in found.study_jobs:

@@ -31,6 +31,9 @@ class KneeStory:
     measures: dict[str, float]
     pixel_notes: tuple[str, ...]
     engine_profile: str | None
+    judged_at: datetime
+    settings_hash: str
+    """Of the settings that shaped it: a knee has one decision per bundle and settings, and results rest on those of the present ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,10 +27,12 @@ from gateway.results.canvas import (
 )
 from gateway.results.heat import Rgb, blend, coloured, normalised_map
 from gateway.results.plan import Plan, ReportedImage
+from gateway.results.wrapping import wrapped
 
 _GAP: Final = 16
 _PANEL_WIDTH: Final = (WIDTH - 2 * MARGIN - _GAP) // 2
 _PANEL_HEIGHT: Final = 840
+_NARROWEST_TAG: Final = 60
 _CAPTION: Final = 24
 _BAR: Final = (320, 16)
 
@@ -83,7 +85,7 @@ def _panels(canvas: Canvas, plan: Plan, image: ReportedImage) -> None:
         for knee, box in zip(image.knees, boxes, strict=True):
             _frame(canvas, knee.name, box, (x, canvas.y + _CAPTION))
             if index == 1 and normalised_map(knee.finding.saliency) is None:
-                _tag(canvas, (x + box[0] + 12, canvas.y + _CAPTION + (box[1] + box[3]) // 2), texts.no_evidence)
+                _tag(canvas, (x + box[0] + 12, canvas.y + _CAPTION + (box[1] + box[3]) // 2), texts.no_evidence, box[2] - box[0] - 12)
         for unassessed in image.unassessed:
             name = texts.not_assessed.format(knee=plan.wording.unassessed_title(unassessed))
             _frame(canvas, name, _scaled(unassessed.region, scale, size), (x, canvas.y + _CAPTION))
@@ -103,14 +105,16 @@ def _frame(canvas: Canvas, name: str, box: tuple[int, int, int, int], origin: tu
     x, y = origin
     left, top, right, bottom = box
     canvas.draw.rectangle((x + left, y + top, x + right - 1, y + bottom - 1), outline=NEUTRAL)
-    _tag(canvas, (x + left + 1, y + top + 1), name)
+    _tag(canvas, (x + left + 1, y + top + 1), name, right - left - 2)
 
 
-def _tag(canvas: Canvas, position: tuple[int, int], text: str) -> None:
-    """Text on its own dark ground: legible on bone and on air."""
+def _tag(canvas: Canvas, position: tuple[int, int], text: str, width: int) -> None:
+    """Text on its own dark ground, legible on bone and on air, in lines that stay inside of its frame."""
     left, top = position
-    canvas.draw.rectangle((left, top, left + round(length(text, SMALL_SIZE)) + 6, top + line_height(SMALL_SIZE)), fill=(0, 0, 0))
-    canvas.text((left + 3, top), text, size=SMALL_SIZE)
+    for line in wrapped(text, size=SMALL_SIZE, width=max(width - 6, _NARROWEST_TAG)):
+        canvas.draw.rectangle((left, top, left + round(length(line, SMALL_SIZE)) + 6, top + line_height(SMALL_SIZE)), fill=(0, 0, 0))
+        canvas.text((left + 3, top), line, size=SMALL_SIZE)
+        top += line_height(SMALL_SIZE)
 
 
 def _captions(plan: Plan, image: ReportedImage) -> tuple[str, str]:

@@ -170,7 +170,9 @@ def _receipts_query() -> Any:
 
 def _instance_story(session: Session, row: InstanceRow) -> InstanceStory:
     receipts = session.execute(_receipts_query().where(ReceiptRow.instance_id == row.id)).all()
-    knees = session.scalars(select(AssessmentRow).where(AssessmentRow.instance_id == row.id).order_by(AssessmentRow.position))
+    knees = session.scalars(
+        select(AssessmentRow).where(AssessmentRow.instance_id == row.id).order_by(AssessmentRow.created_at, AssessmentRow.position)
+    )
     jobs = session.scalars(select(JobRow).where(JobRow.subject == row.id).order_by(JobRow.id))
     return InstanceStory(
         instance_id=row.id,
@@ -213,6 +215,8 @@ def _knee_story(row: AssessmentRow) -> KneeStory:
         measures=dict(row.measures),
         pixel_notes=tuple(row.pixel_notes),
         engine_profile=row.engine_profile,
+        judged_at=row.created_at,
+        settings_hash=row.shaping_hash,
     )
 
 

@@ -73,7 +73,8 @@ def _load(path: Path) -> Any:
         with torch.serialization.safe_globals(_number_globals()):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"not only tensors and numbers: {_first_line(error)}") from error
+        # torch's own text says how to switch the protection off
+        raise CheckpointError("no checkpoint of tensors and numbers alone") from error
     except (OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise CheckpointError(f"cannot be read: {_first_line(error)}") from error
 

@@ -143,7 +143,7 @@ class Evil:
         ({"model": {"a": torch.ones(1)}, "best_threshold": "0.44"}, "str"),
         ({"model": {"a": torch.ones(1)}, "best_threshold": True}, "bool"),
         ({"model": {"a": torch.ones(1)}, "best_threshold": torch.ones(2)}, "Tensor"),
-        ({"model": Evil()}, "not only tensors"),
+        ({"model": Evil()}, "no checkpoint of tensors"),
     ],
 )
 def test_another_layout_is_refused_and_runs_nothing(content, named, tmp_path, monkeypatch):
