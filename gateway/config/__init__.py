@@ -1,0 +1,37 @@
+"""config.toml -> frozen settings, and what may be served with them."""
+
+from gateway.config.loading import load_settings, parse_settings
+from gateway.config.quality import FlagSettings, QualitySettings
+from gateway.config.safety import check_may_serve, destinations_above
+from gateway.config.sections import (
+    DeliverySettings,
+    DestinationSettings,
+    EligibilitySettings,
+    Language,
+    ModelSettings,
+    PeerSettings,
+    ResultSettings,
+    RouteSettings,
+    WorkerSettings,
+)
+from gateway.config.settings import Settings, without_password
+
+__all__ = [
+    "DeliverySettings",
+    "DestinationSettings",
+    "EligibilitySettings",
+    "FlagSettings",
+    "Language",
+    "ModelSettings",
+    "PeerSettings",
+    "QualitySettings",
+    "ResultSettings",
+    "RouteSettings",
+    "Settings",
+    "WorkerSettings",
+    "check_may_serve",
+    "destinations_above",
+    "load_settings",
+    "parse_settings",
+    "without_password",
+]

@@ -1,0 +1,72 @@
+"""config.toml -> settings. The only module that reads the environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.config.settings import Settings
+from gateway.errors import ConfigurationError
+
+
+def load_settings(path: Path) -> Settings:
+    """Reads a configuration file. Relative paths in it are relative to the file's folder.
+
+    The database URL may come from `STRNET_GATEWAY_DATABASE_URL`, or from the file named by `STRNET_GATEWAY_DATABASE_URL_FILE`
+    (a container secret), so that a password need not stand in the configuration. ConfigurationError names what is wrong.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+    url = _database_url_from_environment()
+    if url is not None:
+        document.setdefault("database", {})["url"] = url
+    return _resolved(parse_settings(document), path.resolve().parent)
+
+
+def parse_settings(document: Mapping[str, Any]) -> Settings:
+    """Validates a parsed document. ConfigurationError lists every wrong key with its place."""
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'config'}: "
+            + ("unknown key" if problem["type"] == "extra_forbidden" else problem["msg"])
+            for problem in error.errors()
+        )
+        raise ConfigurationError(problems) from error
+
+
+def _database_url_from_environment() -> str | None:
+    url = os.environ.get("STRNET_GATEWAY_DATABASE_URL")
+    file = os.environ.get("STRNET_GATEWAY_DATABASE_URL_FILE")
+    if url is None and file is not None:
+        try:
+            url = Path(file).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigurationError(f"STRNET_GATEWAY_DATABASE_URL_FILE cannot be read: {error.strerror}") from error
+    return url
+
+
+def _resolved(settings: Settings, base: Path) -> Settings:
+    url = settings.database.url
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        url = f"{prefix}{base / url.removeprefix(prefix)}"
+    return settings.model_copy(
+        update={
+            "database": settings.database.model_copy(update={"url": url}),
+            "spool": settings.spool.model_copy(update={"folder": base / settings.spool.folder}),
+            "model": settings.model.model_copy(
+                update={"bundle": base / settings.model.bundle, "equivalence": base / settings.model.equivalence}
+            ),
+        }
+    )

@@ -1,0 +1,34 @@
+"""Set-ups that nobody meant for a hospital: refused in words, before anything listens or is sent."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Final
+
+from gateway.config.settings import Settings
+from gateway.errors import ConfigurationError
+
+_CLASS_RANK: Final = {"test": 0, "research": 1, "clinical": 2}
+_USE_RANK: Final = {"demonstration": 0, "research": 1, "clinical": 2}
+
+
+def check_may_serve(settings: Settings) -> None:
+    """Refuses a set-up that nobody meant for a hospital. ConfigurationError says the remedy."""
+    loopback = settings.receiver.host == "localhost" or _is_loopback(settings.receiver.host)
+    if settings.serve.development and not loopback:
+        raise ConfigurationError("serve.development = true is for 127.0.0.1 only; remove that line and list your senders as [[peers]]")
+    if not settings.serve.development and not settings.peers:
+        raise ConfigurationError("no [[peers]]: list the AE titles that may send, or set serve.development = true on 127.0.0.1")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def destinations_above(settings: Settings, intended_use: str) -> tuple[str, ...]:
+    """Names of the destinations whose class is above a bundle's intended use."""
+    rank = _USE_RANK[intended_use]
+    return tuple(d.name for d in settings.destinations if _CLASS_RANK[d.destination_class] > rank)

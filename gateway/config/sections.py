@@ -1,0 +1,164 @@
+"""One value per section of config.toml, with its defaults. Frozen; an unknown key is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator
+
+from gateway.config.section import Section
+from gateway.domain.outcome import Policy
+
+AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e]([\x20-\x5b\x5d-\x7e]*[\x21-\x5b\x5d-\x7e])?$")]
+"""PS3.5 table 6.2-1: at most 16 characters of the default repertoire, no backslash, no control characters."""
+
+
+Language = Literal["en", "zh"]
+"""Of what a result says: English, or simplified Chinese."""
+
+
+class DatabaseSettings(Section):
+    url: str = Field(default="sqlite:///var/strnet-gateway.db", repr=False)
+
+
+class SpoolSettings(Section):
+    folder: Path = Path("var/spool")
+    reserve_mb: int = Field(default=1024, ge=0)
+
+
+class ReceiverSettings(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(default=11112, ge=0, le=65535)
+    ae_title: AETitle = "STRNET"
+    require_called_ae_title: bool = True
+    max_associations: int = Field(default=20, ge=1)
+    idle_seconds: float = Field(default=60, gt=0)
+
+
+class PeerSettings(Section):
+    """A modality or PACS that may send."""
+
+    name: str
+    ae_title: AETitle
+    addresses: tuple[str, ...] = ()
+
+    @field_validator("addresses")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value:
+            ip_network(address, strict=False)
+        return value
+
+    def allows(self, address: str) -> bool:
+        """No addresses = any address."""
+        return not self.addresses or any(ip_address(address) in ip_network(network, strict=False) for network in self.addresses)
+
+
+class RouteSettings(Section):
+    """One `[[routes]]` table. `when` is a condition tree, see docs/routing.md; absent = every instance."""
+
+    name: str
+    when: Mapping[str, Any] = Field(default_factory=dict)
+    policy: Policy = Policy.SHADOW
+    destinations: tuple[str, ...] = ()
+
+
+class EligibilitySettings(Section):
+    min_age_years: int = Field(default=50, ge=0, le=150)
+    views: tuple[Literal["AP", "PA"], ...] = ("AP",)
+    knee_texts: tuple[str, ...] = ("knee", "knees", "genou", "knie", "膝")
+    ap_texts: tuple[str, ...] = ("ap", "a.p.", "a-p", "a/p", "antero-posterior", "anteroposterior", "正位", "前后位")
+    other_view_texts: tuple[str, ...] = (
+        "lat",
+        "lateral",
+        "skyline",
+        "merchant",
+        "sunrise",
+        "oblique",
+        "pa",
+        "rosenberg",
+        "侧位",
+        "斜位",
+        "轴位",
+    )
+
+
+class ModelSettings(Section):
+    bundle: Path = Path("var/bundle")
+    engine: Literal["auto", "torch", "openvino"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(default=0, ge=0)
+    equivalence: Path = Path("var/equivalence")
+    allow_cpu_fallback: bool = True
+
+
+class WorkerSettings(Section):
+    lease_seconds: float = Field(default=120, gt=0)
+    settle_seconds: float = Field(default=3, ge=0)
+    poll_seconds: float = Field(default=0.1, gt=0)
+    max_attempts: int = Field(default=5, ge=1)
+    max_lease_expiries: int = Field(default=20, ge=1)
+    retry_first_seconds: float = Field(default=5, gt=0)
+    retry_max_seconds: float = Field(default=600, gt=0)
+    decode_seconds: float = Field(default=60, gt=0)
+    decode_memory_mb: int = Field(default=4096, ge=512)
+    decode_images_per_child: int = Field(default=500, ge=1)
+    max_rows: int = Field(default=8192, ge=1)
+    max_columns: int = Field(default=8192, ge=1)
+
+
+class ResultSettings(Section):
+    sr_class: Literal["comprehensive", "comprehensive_3d", "enhanced"] = "comprehensive"
+    sr_series_number: int = Field(default=9901, ge=1)
+    sc_series_number: int = Field(default=9902, ge=1)
+    sc_modality: str = "OT"
+    language: Language = "en"
+    colormap: Literal["inferno", "jet"] = "inferno"
+    show_severity: bool = False
+    show_t_score: bool = False
+    report_not_assessed: bool = False
+    late_after_hours: float = Field(default=24, ge=0)
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is no IANA time zone, such as Asia/Shanghai") from error
+        return value
+
+
+class DestinationSettings(Section):
+    """A PACS that results go to."""
+
+    name: str
+    ae_title: AETitle
+    host: str
+    port: int = Field(ge=1, le=65535)
+    calling_ae_title: AETitle = "STRNET"
+    destination_class: Literal["test", "research", "clinical"] = Field(alias="class")
+
+
+class DeliverySettings(Section):
+    connect_seconds: float = Field(default=10, gt=0)
+    response_seconds: float = Field(default=30, gt=0)
+    retry_first_seconds: float = Field(default=60, gt=0)
+    retry_max_seconds: float = Field(default=3600, gt=0)
+    retry_for_days: float = Field(default=7, gt=0)
+
+
+class ServeSettings(Section):
+    development: bool = False
+    grace_seconds: float = Field(default=30, gt=0)
+    restart_first_seconds: float = Field(default=0.5, gt=0)
+    restart_max_seconds: float = Field(default=30, gt=0)
+
+
+class LoggingSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
