@@ -33,6 +33,10 @@ class SmallImage:
     scale: float
     """Columns of the radiograph per column here."""
 
+    def inverted(self) -> SmallImage:
+        """Bright and dark exchanged where it is valid."""
+        return replace(self, grey=np.asarray(np.where(self.valid, np.float32(255.0) - self.grey, 0.0), np.float32))
+
     def crop_columns(self, start: int, stop: int) -> SmallImage:
         """Columns start..stop-1 on the same scale of grey. Raises ValueError where the range is empty or outside."""
         if not 0 <= start < stop <= self.grey.shape[1]:

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from strnet_core.bundle.settings import PreprocessingSettings
 from strnet_core.foreground import Foreground, find_foreground
-from strnet_core.knees import KneeCount, KneeLikeness, count_knees, knee_likeness, split_knees
+from strnet_core.knees import KneeCount, count_knees, knee_likeness, split_knees
 from strnet_core.preprocessing import Preprocessed, preprocess
 from strnet_core.quality import blank, burned_in_text, clipped, joint_window, metal, overexposed, polarity_suspect, underexposed
 from strnet_core.quality.exposure import leg_of
 from strnet_core.radiograph import Radiograph
 from strnet_core.radiograph.opencv import memory_errors
-from strnet_core.small_image import FloatImage, SmallImage, shrunk
+from strnet_core.small_image import SmallImage, shrunk
 
 UInt8Image = npt.NDArray[np.uint8]
 
@@ -72,10 +72,11 @@ def survey(radiograph: Radiograph, settings: PreprocessingSettings) -> Survey:
     """
     whole = find_foreground(radiograph)
     small = shrunk(whole.grey, whole.valid)
-    count = count_knees(small)
     image = _of_image(radiograph, whole.grey, small)
-    legs = _legs(radiograph, whole, small, count, settings)
+    # an inverted knee is a knee, and its grey scale is what is wrong with it: it is looked for the right way up
     inverted = image["polarity_suspect"] > 0.0
+    count = count_knees(small.inverted() if inverted else small)
+    legs = _legs(radiograph, whole, small, count, settings)
     knees = tuple(_surveyed(position, leg, settings, inverted=inverted) for position, leg in enumerate(legs, 1))
     return Survey(knees=knees, valley_column=count.valley_column, measures=MappingProxyType(image))
 
@@ -118,16 +119,10 @@ def _surveyed(position: int, leg: _Leg, settings: PreprocessingSettings, *, inve
     )
 
 
-def _likeness(grey: FloatImage, *, inverted: bool) -> KneeLikeness:
-    """An inverted knee is a knee, and its grey scale is what is wrong with it."""
-    found = knee_likeness(grey)
-    return max(found, knee_likeness(255.0 - grey), key=lambda each: each.likeness) if inverted else found
-
-
 def _of_knee(leg: _Leg, settings: PreprocessingSettings, *, inverted: bool) -> dict[str, float]:
     small, prepared = leg.small, leg.prepared
     inside = leg_of(small.grey)
-    likeness = _likeness(small.grey, inverted=inverted)
+    likeness = knee_likeness((small.inverted() if inverted else small).grey)
     across, down = leg.grey.shape[1] / small.grey.shape[1], leg.grey.shape[0] / small.grey.shape[0]
     window = joint_window(leg.grey, x=likeness.x * across, y=likeness.y * down, side=likeness.side * across)
     shorter = min(prepared.right - prepared.left, prepared.bottom - prepared.top)

@@ -29,6 +29,11 @@ def mirrored(image: Radiograph) -> Radiograph:
     return dataclasses.replace(image, **flipped)
 
 
+def inverted(image: Radiograph) -> Radiograph:
+    """Bright and dark exchanged in what a viewer would show."""
+    return dataclasses.replace(image, table=1.0 - image.table)
+
+
 def refusals(seen: Survey) -> list[set[str]]:
     of_image = set(raised(seen.measures))
     return [(of_image | set(raised(knee.measures))) & REFUSING for knee in seen.knees]
@@ -38,6 +43,12 @@ def refusals(seen: Survey) -> list[set[str]]:
 def film_refusals(knee_films) -> dict[str, set[str]]:
     paths = sorted(knee_films.glob("*.jpg"))
     return {path.stem: set().union(*refusals(survey(read_image(path), SETTINGS))) for path in paths}
+
+
+@pytest.fixture(scope="module")
+def inverted_film_refusals(knee_films) -> dict[str, set[str]]:
+    paths = sorted(knee_films.glob("*.jpg"))
+    return {path.stem: set().union(*refusals(survey(inverted(read_image(path)), SETTINGS))) for path in paths}
 
 
 def test_every_measure_is_in_the_table_and_at_its_level():
@@ -136,6 +147,19 @@ def test_on_the_164_films_metal_is_found_where_it_is_and_nowhere_else(film_refus
 def test_one_of_the_164_films_is_refused_for_what_it_is_not(film_refusals):
     others = {film: codes for film, codes in film_refusals.items() if codes and film not in METAL}
     assert others == {film: {"not_a_knee"} for film in NOT_A_KNEE}
+
+
+def test_each_of_the_164_films_is_called_inverted_when_it_is_and_still_a_knee(inverted_film_refusals):
+    assert {film for film, codes in inverted_film_refusals.items() if "polarity_suspect" not in codes} == set()
+    assert {film for film, codes in inverted_film_refusals.items() if "not_a_knee" in codes} == NOT_A_KNEE
+
+
+@pytest.mark.parametrize("turned", [lambda image: image, mirrored], ids=["as_it_is", "mirrored"])
+@pytest.mark.parametrize("polarity", [lambda image: image, inverted], ids=["as_it_is", "inverted"])
+@pytest.mark.parametrize("case", ["r01", "r02", "r03", "r04", "r05", "r06", "r07"])
+def test_other_body_parts_are_no_knees_in_either_polarity(cases, case, polarity, turned):
+    for each in refusals(survey(turned(polarity(read_dicom(next(cases.glob(f"{case}*.dcm"))))), SETTINGS)):
+        assert "not_a_knee" in each
 
 
 def test_the_table_of_hand_counts_names_films_that_are_there(film_refusals):
