@@ -10,7 +10,6 @@ from strnet_core.bundle.strict_json import Document, check_keys, check_rows, enc
 from strnet_core.errors import BundleSchemaError
 
 GOLDEN_FILE = "golden/golden.json"
-REFERENCE_ARITHMETIC = "float32"
 WIDEST: Mapping[str, float] = {"logit": 1.0, "t_score": 1.0, "saliency": 0.5}
 """A tolerance above these would prove nothing and is refused."""
 

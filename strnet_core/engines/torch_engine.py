@@ -20,7 +20,7 @@ from strnet_core.network.strnet import StrNet
 Device = Literal["auto", "cpu", "cuda"]
 CPU_BATCH_SIZES = (1,)
 """Image by image on a processor: an image's result cannot depend on what came with it, the memory stays small, and there is
-little to gain (OpenVINO on 2 cores: 249 ms an image alone, 235 in twos)."""
+little to gain; `strnet bench` prints both."""
 CUDA_BATCH_SIZES = (1, 8, 32, 64)
 
 

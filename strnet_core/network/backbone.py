@@ -7,8 +7,6 @@ from torch import nn
 from strnet_core.network.torchvision_import import torchvision_models
 
 FEATURES = 2048
-STRIDE = 32
-"""A 512 x 512 image gives 16 x 16 feature columns."""
 
 
 def build_backbone() -> nn.Sequential:

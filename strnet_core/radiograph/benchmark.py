@@ -5,9 +5,7 @@ JPEG Baseline and Extended cannot hold 14 bits and are left out.
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +49,6 @@ def write_benchmark_dx(path: Path, stored: npt.NDArray[np.uint16], syntax: UID =
     if syntax in _BY_GDCM:
         _compress_with_gdcm(path, syntax)
     return path
-
-
-def milliseconds(action: Callable[[], object], repeats: int = 15) -> tuple[float, float]:
-    """Shortest and median wall-clock time in ms of `repeats` calls after a first one that does not count."""
-    action()
-    taken = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        action()
-        taken.append(1000.0 * (time.perf_counter() - begun))
-    return min(taken), statistics.median(taken)
 
 
 def _native(stored: npt.NDArray[np.uint16], syntax: UID, bits_stored: int) -> Dataset:

@@ -11,7 +11,6 @@ from pydicom.multival import MultiValue
 from strnet_core.errors import ColourError, ForProcessingError, MissingAttributeError, UnsupportedEncodingError
 
 DX_FOR_PROCESSING = "1.2.840.10008.5.1.4.1.1.1.1.1"
-CR_STORAGE = "1.2.840.10008.5.1.4.1.1.1"
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _ALLOCATED = (8, 16)
 
