@@ -28,6 +28,9 @@ class Event(StrEnum):
     ASSOCIATION_REJECTED = "association:rejected"
     ASSOCIATION_RELEASED = "association:released"
     ASSOCIATION_ABORTED = "association:aborted"
+    TLS_REFUSED = "tls:refused"
+    TLS_CERTIFICATE_LOADED = "tls:certificate_loaded"
+    TLS_CERTIFICATE_KEPT = "tls:certificate_kept"
     ECHO_ANSWERED = "echo:answered"
     INSTANCE_STORED = "instance:stored"
     INSTANCE_RECEIVED_AGAIN = "instance:received_again"
@@ -38,6 +41,7 @@ class Event(StrEnum):
     INSTANCE_FAILED = "instance:failed"
     INSTANCE_VARIANT = "instance:variant"
     INSTANCE_CONFLICT = "instance:conflict"
+    CONFLICT_DECIDED = "conflict:decided"
     INSTANCE_LOST = "instance:lost"
     INSTANCE_CORRUPT = "instance:corrupt"
     INSTANCE_ADOPTED = "instance:adopted"
@@ -65,15 +69,22 @@ class Event(StrEnum):
     OUTPUT_IMPLAUSIBLE = "output:implausible"
 
 
+SECURITY_ALERT: Final = "110113"
+NODE_AUTHENTICATION: Final = "110126"
+"""PS3.15 A.5.3.11 and PS3.16 D: event and event type of a refusal for security reasons, as `audit_code` and `audit_type`."""
+
 IDENTIFIERS: Final = frozenset(
     {
         "actor",
         "ae_title",
         "association_id",
         "attempts",
+        "audit_code",
+        "audit_type",
         "bundle_hash",
         "called_ae_title",
         "calling_ae_title",
+        "certificate_sha256",
         "code",
         "config_hash",
         "count",
@@ -87,6 +98,7 @@ IDENTIFIERS: Final = frozenset(
         "job_id",
         "job_kind",
         "path_kind",
+        "peer",
         "peer_address",
         "pid",
         "port",

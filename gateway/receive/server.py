@@ -19,7 +19,9 @@ from gateway.dicom.uids import (
     IMPLEMENTATION_VERSION_NAME,
 )
 from gateway.receive.handlers import Handlers
+from gateway.receive.security_alerts import SecurityAlerts
 from gateway.receive.storage_scp import StorageScp
+from gateway.receive.tls import identity_of
 from gateway.store.audit_log import AuditLog
 from gateway.store.receipts import Receipts
 from gateway.store.spool import Spool
@@ -41,8 +43,9 @@ class ReceiverServer:
         handlers = Handlers(
             scp=StorageScp(receipts, spool),
             receipts=receipts,
-            audit=audit,
+            alerts=SecurityAlerts(audit),
             peers=settings.peers,
+            tls_identity=lambda association: identity_of(association.dul.socket.socket),
             may_accept=self._may_accept,
             on_fatal=self._fatal,
         )

@@ -47,6 +47,15 @@ class Adoption(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedBy:
+    """What let a sender in: the name of its `[[peers]]` table, and its TLS. None where there was none."""
+
+    peer: str | None = None
+    tls_version: str | None = None
+    certificate_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedInstance:
     """An instance as received: its identity, what describes it, and the digest (SHA-256) of its data set without file meta."""
 
@@ -69,8 +78,11 @@ class Receipts:
         self._actor = actor
         self._spool = spool
 
-    def open_association(self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str) -> str:
+    def open_association(
+        self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str, admitted_by: AdmittedBy | None = None
+    ) -> str:
         """A new association's id."""
+        admitted_by = admitted_by or AdmittedBy()
         row = AssociationRow(
             id=new_id(),
             calling_ae_title=calling_ae_title,
@@ -78,6 +90,9 @@ class Receipts:
             peer_address=peer_address,
             way=way,
             opened_at=datetime.now(UTC),
+            peer=admitted_by.peer,
+            tls_version=admitted_by.tls_version,
+            certificate_sha256=admitted_by.certificate_sha256,
         )
         with self._database.transaction() as session:
             session.add(row)
@@ -89,6 +104,8 @@ class Receipts:
                 calling_ae_title=calling_ae_title,
                 called_ae_title=called_ae_title,
                 peer_address=peer_address,
+                peer=admitted_by.peer,
+                certificate_sha256=admitted_by.certificate_sha256,
             )
         return row.id
 
