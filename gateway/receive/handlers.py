@@ -23,13 +23,14 @@ from gateway.receive.tls import TlsIdentity
 from gateway.store.receipts import AdmittedBy, Receipts
 
 _REJECT_PERMANENT_CALLING: Final = (0x01, 0x01, 0x03)
+_REJECT_PERMANENT_CALLED: Final = (0x01, 0x01, 0x07)
 _REJECT_TRANSIENT_CONGESTION: Final = (0x02, 0x03, 0x01)
 _REJECT_TRANSIENT_LIMIT: Final = (0x02, 0x03, 0x02)
 """PS3.8 9.3.4: result, source, reason."""
 
 
 class Handlers:
-    """Bound to one server. `may_accept` says no while draining or when the disk is nearly full."""
+    """Bound to one server. `may_accept` says no while draining or when the disk is nearly full. called_ae_title None: any is answered."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Handlers:
         receipts: Receipts,
         alerts: SecurityAlerts,
         peers: tuple[PeerSettings, ...],
+        called_ae_title: str | None,
         tls_identity: Callable[[Association], TlsIdentity | None],
         may_accept: Callable[[], bool],
         on_fatal: Callable[[], None],
@@ -46,6 +48,7 @@ class Handlers:
         self._receipts = receipts
         self._alerts = alerts
         self._peers = peers
+        self._called_ae_title = called_ae_title
         self._tls_identity = tls_identity
         self._may_accept = may_accept
         self._on_fatal = on_fatal
@@ -74,6 +77,8 @@ class Handlers:
         admission = self._admission(assoc)
         if admission.refusal is not None:
             self._reject(assoc, _REJECT_PERMANENT_CALLING, admission.refusal)
+        elif self._called_ae_title not in (None, str(assoc.requestor.primitive.called_ae_title).strip()):
+            self._reject(assoc, _REJECT_PERMANENT_CALLED, "called_ae_title")
         elif admission.peer is not None and not self._has_room(assoc, admission.peer):
             self._reject(assoc, _REJECT_TRANSIENT_LIMIT, "peer_association_limit")
 
@@ -101,10 +106,8 @@ class Handlers:
         assoc.kill()
 
     def rejected(self, event: Any) -> None:
-        """pynetdicom rejected it, for the called AE title or the number of associations."""
-        called = str(event.assoc.requestor.primitive.called_ae_title).strip()
-        wrong_title = called != str(event.assoc.acceptor.ae_title).strip()
-        self._record_rejection(event.assoc, "called_ae_title" if wrong_title else "association_limit")
+        """pynetdicom rejected it, for the number of associations."""
+        self._record_rejection(event.assoc, "association_limit")
 
     def _record_rejection(self, assoc: Association, reason: str) -> None:
         tls = self._tls_identity(assoc)

@@ -45,6 +45,7 @@ class ReceiverServer:
             receipts=receipts,
             alerts=SecurityAlerts(audit),
             peers=settings.peers,
+            called_ae_title=settings.receiver.ae_title if settings.receiver.require_called_ae_title else None,
             tls_identity=lambda association: identity_of(association.dul.socket.socket),
             may_accept=self._may_accept,
             on_fatal=self._fatal,
@@ -107,7 +108,6 @@ def _application_entity(settings: Settings) -> AE:
     ae.network_timeout = settings.receiver.idle_seconds
     ae.acse_timeout = min(15.0, settings.receiver.idle_seconds)
     ae.dimse_timeout = settings.receiver.idle_seconds
-    ae.require_called_aet = settings.receiver.require_called_ae_title
     ae.add_supported_context(Verification)
     for sop_class in ACCEPTED_SOP_CLASSES:
         ae.add_supported_context(sop_class, list(ACCEPTED_TRANSFER_SYNTAXES))
