@@ -17,6 +17,7 @@ from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, Sp
 from gateway.events import Event, log_event
 from gateway.receive.admission import Admission, Caller, admit
 from gateway.receive.dimse_status import INTERNAL, SUCCESS, Answer, answer_for
+from gateway.receive.own_results import Sender
 from gateway.receive.security_alerts import SecurityAlerts
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.receive.tls import TlsIdentity
@@ -166,6 +167,7 @@ class Handlers:
                     transfer_syntax_uid=str(event.context.transfer_syntax),
                     content=request.DataSet or BytesIO(),
                     association_id=association_id,
+                    sender=_sender(event.assoc),
                 )
             )
         except (SpoolNotDurableError, DatabaseNotDurableError) as error:
@@ -186,6 +188,12 @@ class Handlers:
             reason=answer.reason,
         )
         return _status_dataset(answer)
+
+
+def _sender(assoc: Association) -> Sender:
+    return Sender(
+        calling_ae_title=str(assoc.requestor.ae_title).strip(), implementation_class_uid=str(assoc.requestor.implementation_class_uid or "")
+    )
 
 
 def _evidence(peer: str | None, tls: TlsIdentity | None) -> AdmittedBy:

@@ -19,6 +19,7 @@ from gateway.dicom.uids import (
     IMPLEMENTATION_VERSION_NAME,
 )
 from gateway.receive.handlers import Handlers
+from gateway.receive.own_results import own_ae_titles
 from gateway.receive.security_alerts import SecurityAlerts
 from gateway.receive.storage_scp import StorageScp
 from gateway.receive.tls import identity_of
@@ -41,7 +42,7 @@ class ReceiverServer:
         self.failed = threading.Event()
         """Set when an fsync failed: the process must end, nothing more may be acknowledged."""
         handlers = Handlers(
-            scp=StorageScp(receipts, spool),
+            scp=StorageScp(receipts, spool, own_ae_titles=own_ae_titles(settings)),
             receipts=receipts,
             alerts=SecurityAlerts(audit),
             peers=settings.peers,
