@@ -87,6 +87,12 @@ class Instances:
             )
             return session.scalar(found.limit(1)) is not None
 
+    def peer_of(self, instance_id: str) -> str | None:
+        """The `[[peers]]` table that admitted the sender; None for a file that was ingested or adopted, and where nobody is listed."""
+        with self._database.reading() as session:
+            found = select(AssociationRow.peer).join(InstanceRow, InstanceRow.first_association_id == AssociationRow.id)
+            return session.scalar(found.where(InstanceRow.id == instance_id))
+
     def any(self) -> bool:
         """True when the database knows instances."""
         with self._database.reading() as session:

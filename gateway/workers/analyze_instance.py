@@ -70,7 +70,7 @@ class AnalyzeInstance:
         path = verified_path(self.spool, instance)
         header = read_header(path)
         attributes = read_attributes(header)
-        decision = self.router.decide(attributes, lookup(header))
+        decision = self.router.decide(attributes, lookup(header), self.instances.peer_of(instance.instance_id))
         analysis = self._analysis(claim, instance, path, attributes, decision)
         self.instances.finish(claim, analysis)
         return Ending(Event.JOB_DONE, analysis.outcome.value)
