@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 EXIT_DISK: Final = 74
 """sysexits EX_IOERR: an fsync failed; starting again would promise what the disk does not keep."""
+EXIT_STUCK: Final = 75
+"""sysexits EX_TEMPFAIL: the receiver did not answer its own calls; a new process may."""
 EXIT_CONFIGURATION: Final = 78
 """sysexits EX_CONFIG: the role cannot start as it is configured."""
 
@@ -116,6 +118,9 @@ def _run_receiver(settings: Settings, database: Database, stop: threading.Event)
         if server.failed.is_set():
             server.drain(1.0)
             return EXIT_DISK
+        if server.stuck.is_set():
+            server.drain(1.0)
+            return EXIT_STUCK
     server.drain(settings.serve.grace_seconds * 0.8)
     return 0
 
