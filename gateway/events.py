@@ -65,6 +65,8 @@ class Event(StrEnum):
     ENGINE_OPENED = "engine:opened"
     ENGINE_FAILED = "engine:failed"
     ENGINE_FELL_BACK = "engine:fell_back"
+    ASSESSMENT_DIFFERS = "assessment:differs"
+    RESULT_DIFFERS = "result:differs"
     OUTPUT_IMPLAUSIBLE = "output:implausible"
 
 
@@ -97,6 +99,7 @@ IDENTIFIERS: Final = frozenset(
         "receipt_id",
         "reason",
         "release",
+        "repeats_uid",
         "result_id",
         "role",
         "route",
