@@ -50,6 +50,10 @@ class CertificateError(GatewayError):
     """The files of `[tls]` cannot be used. Check `tls.certificate`, `tls.key` and `tls.authorities`: PEM, the key without a password."""
 
 
+class PeerLimitError(GatewayError):
+    """A peer went beyond what the receiver allows; its connection was closed. docs/receiver.md has the limits: look at the sender."""
+
+
 class SpoolError(GatewayError):
     """A file could not be made durable in the spool. Check the disk and the permissions of `spool.folder`."""
 

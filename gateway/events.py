@@ -31,6 +31,9 @@ class Event(StrEnum):
     TLS_REFUSED = "tls:refused"
     TLS_CERTIFICATE_LOADED = "tls:certificate_loaded"
     TLS_CERTIFICATE_KEPT = "tls:certificate_kept"
+    CONNECTION_REFUSED = "connection:refused"
+    CONNECTION_CUT = "connection:cut"
+    RECEIVER_STUCK = "receiver:stuck"
     ECHO_ANSWERED = "echo:answered"
     INSTANCE_STORED = "instance:stored"
     INSTANCE_RECEIVED_AGAIN = "instance:received_again"
@@ -66,12 +69,13 @@ class Event(StrEnum):
     ENGINE_OPENED = "engine:opened"
     ENGINE_FAILED = "engine:failed"
     ENGINE_FELL_BACK = "engine:fell_back"
+    ASSESSMENT_DIFFERS = "assessment:differs"
+    RESULT_DIFFERS = "result:differs"
     OUTPUT_IMPLAUSIBLE = "output:implausible"
 
 
-SECURITY_ALERT: Final = "110113"
-NODE_AUTHENTICATION: Final = "110126"
-"""PS3.15 A.5.3.11 and PS3.16 D: event and event type of a refusal for security reasons, as `audit_code` and `audit_type`."""
+ALERT_CODES: Final = {"audit_code": "110113", "audit_type": "110126"}
+"""What a refusal for security reasons carries: Security Alert and Node Authentication (PS3.15 A.5.3.11, PS3.16 D)."""
 
 IDENTIFIERS: Final = frozenset(
     {
@@ -106,6 +110,7 @@ IDENTIFIERS: Final = frozenset(
         "receipt_id",
         "reason",
         "release",
+        "repeats_uid",
         "result_id",
         "role",
         "route",

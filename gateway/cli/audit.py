@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from gateway.cli import recheck
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, short
 from gateway.config import load_settings
 from gateway.domain.story import ReceiptStory
@@ -24,6 +25,8 @@ LimitOption = Annotated[int, typer.Option(help="At most so many, the last ones."
 _DIGEST = 12
 
 app = typer.Typer(no_args_is_help=True, help="Questions to the audit store.")
+app.command("rebuild")(recheck.rebuild)
+app.command("recompute")(recheck.recompute)
 
 
 @app.callback()
@@ -88,13 +91,13 @@ def received(
 def rejected(
     *, since: SinceOption = None, limit: LimitOption = 200, config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False
 ) -> None:
-    """Refused associations and TLS handshakes, and why."""
+    """Refused associations and TLS handshakes, connections that were closed for what their peer did, and why."""
     with open_database(load_settings(config)) as database:
         found = Evidence(database).rejected(since=_utc(since), limit=limit)
     if json:
         print_json(found)
         return
-    columns = ("refused (UTC)", "address", "calling", "called", "reason", "certificate", "alert", "left out before")
+    columns = ("refused (UTC)", "address", "calling", "called", "reason", "certificate", "alert", "count")
     rows = [
         (
             r.at,
@@ -104,7 +107,7 @@ def rejected(
             r.reason,
             (r.certificate_sha256 or "")[:_DIGEST],
             r.audit_code,
-            r.left_out or None,
+            r.count,
         )
         for r in found
     ]

@@ -32,7 +32,7 @@ class ReceiptStory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalStory:
-    """One refused association or handshake."""
+    """One refused association or handshake, or one connection that was closed for what its peer did."""
 
     at: datetime
     event: str
@@ -43,8 +43,8 @@ class RefusalStory:
     certificate_sha256: str | None
     audit_code: str | None
     """110113 for a security alert."""
-    left_out: int
-    """How many more of the same address came in its former minute and have no entry of their own."""
+    count: int
+    """How many of the same address it stands for: of a flood most have no entry of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +131,8 @@ class ResultStory:
     release: str
     flagged: bool
     predecessor_uid: str | None
+    repeats_uid: str | None
+    """`withheld_repeat`: the SR of another study that has told as much."""
     created_at: datetime
     deliveries: tuple[DeliveryStory, ...]
 

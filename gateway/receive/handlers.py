@@ -168,6 +168,7 @@ class Handlers:
                     content=request.DataSet or BytesIO(),
                     association_id=association_id,
                     sender=_sender(event.assoc),
+                    is_too_long=getattr(request.DataSet, "is_too_long", False),
                 )
             )
         except (SpoolNotDurableError, DatabaseNotDurableError) as error:

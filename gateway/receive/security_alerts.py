@@ -1,4 +1,4 @@
-"""Refusals on record. Each is logged; the audit, which can never shrink, takes a bounded number from one address."""
+"""Rejected associations on record. Each is logged; the audit, which can never shrink, takes a bounded number from one address."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.errors import DatabaseUnavailableError
-from gateway.events import NODE_AUTHENTICATION, SECURITY_ALERT, Event, log_event
+from gateway.events import ALERT_CODES, Event, log_event
 from gateway.receive.admission import NOT_LISTED, WRONG_ADDRESS, WRONG_CERTIFICATE
+from gateway.receive.tls import Kept, Loaded
 from gateway.store.audit_log import AuditLog
 
 SECURITY_REASONS: Final = frozenset({NOT_LISTED, WRONG_ADDRESS, WRONG_CERTIFICATE, "called_ae_title"})
@@ -39,35 +40,34 @@ class SecurityAlerts:
         self._lock = threading.Lock()
         self._windows: OrderedDict[str, _Window] = OrderedDict()
 
+    def tls_changed(self, change: Loaded | Kept) -> None:
+        """The files of `[tls]` are in use, or changed ones could not be taken up."""
+        if isinstance(change, Loaded):
+            log_event(Event.TLS_CERTIFICATE_LOADED, certificate_sha256=change.certificate.sha256)
+            self._write(Event.TLS_CERTIFICATE_LOADED, certificate_sha256=change.certificate.sha256)
+        else:
+            log_event(Event.TLS_CERTIFICATE_KEPT, level="error", reason=change.reason, **ALERT_CODES)
+            self._write(Event.TLS_CERTIFICATE_KEPT, reason=change.reason, **ALERT_CODES)
+
     def association_rejected(
         self, *, reason: str, calling_ae_title: str, called_ae_title: str, peer_address: str, certificate_sha256: str | None = None
     ) -> None:
-        self._record(
-            Event.ASSOCIATION_REJECTED,
-            peer_address,
-            reason=reason,
-            calling_ae_title=calling_ae_title,
-            called_ae_title=called_ae_title,
-            certificate_sha256=certificate_sha256,
-        )
-
-    def handshake_refused(self, *, reason: str, peer_address: str) -> None:
-        self._record(Event.TLS_REFUSED, peer_address, reason=reason)
-
-    def certificate_kept(self, *, reason: str) -> None:
-        """Changed files of `[tls]` could not be taken up."""
-        self._record(Event.TLS_CERTIFICATE_KEPT, "", reason=reason)
-
-    def _record(self, event: Event, peer_address: str, *, reason: str, **identifiers: str | None) -> None:
-        is_alert = event is not Event.ASSOCIATION_REJECTED or reason in SECURITY_REASONS
-        codes = {"audit_code": SECURITY_ALERT, "audit_type": NODE_AUTHENTICATION} if is_alert else {}
-        told = {**identifiers, **codes, "reason": reason, "peer_address": peer_address or None}
-        log_event(event, level="warning", **told)
+        told: dict[str, object] = {
+            "reason": reason,
+            "calling_ae_title": calling_ae_title,
+            "called_ae_title": called_ae_title,
+            "peer_address": peer_address,
+            "certificate_sha256": certificate_sha256,
+            **(ALERT_CODES if reason in SECURITY_REASONS else {}),
+        }
+        log_event(Event.ASSOCIATION_REJECTED, level="warning", **told)
         left_out = self._admitted(peer_address)
-        if left_out is None:
-            return
+        if left_out is not None:
+            self._write(Event.ASSOCIATION_REJECTED, **told, count=left_out + 1 if left_out else None)
+
+    def _write(self, event: Event, **told: object) -> None:
         try:
-            self._audit.record(event, **told, count=left_out or None)
+            self._audit.record(event, **told)
         except DatabaseUnavailableError as error:
             log_event(event, level="error", error_class=type(error).__name__)
 

@@ -133,12 +133,12 @@ def seconds_left(settings: TlsSettings, now: datetime) -> float | None:
         return None
 
 
-def refusal_reason(error: Exception) -> str:
+def refusal_reason(error: BaseException | None) -> str:
     """Why a handshake failed, as a code for log and audit."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _VERIFY_REASONS.get(error.verify_code, "certificate_untrusted")
-    if isinstance(error, TimeoutError):
-        return "handshake_timeout"
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):
+        return "broken_off"
     reason = getattr(error, "reason", None) or ""
     if "ALERT" in reason:
         return "refused_by_peer"

@@ -12,7 +12,10 @@ from gateway.events import Event
 from gateway.store.database import Database
 from gateway.store.tables import AssociationRow, AuditEventRow, InstanceRow, ReceiptRow
 
-_REFUSALS: Final = (Event.ASSOCIATION_REJECTED.value, Event.TLS_REFUSED.value)
+_REFUSALS: Final = tuple(
+    event.value for event in (Event.ASSOCIATION_REJECTED, Event.TLS_REFUSED, Event.CONNECTION_REFUSED, Event.CONNECTION_CUT)
+)
+"""As in the index ix_audit_event_refused."""
 
 
 class Evidence:
@@ -36,7 +39,7 @@ class Evidence:
             return tuple(reversed([receipt_story(*row) for row in session.execute(query)]))
 
     def rejected(self, *, since: datetime | None = None, limit: int = 200) -> tuple[RefusalStory, ...]:
-        """The last refused associations and TLS handshakes, oldest first."""
+        """The last refused associations and TLS handshakes, and closed connections, oldest first."""
         query = select(AuditEventRow).where(AuditEventRow.event.in_(_REFUSALS)).order_by(AuditEventRow.seq.desc()).limit(limit)
         if since is not None:
             query = query.where(AuditEventRow.at >= since)
@@ -97,5 +100,5 @@ def _refusal_story(row: AuditEventRow) -> RefusalStory:
         peer_address=str(detail.get("peer_address", "")),
         certificate_sha256=detail.get("certificate_sha256"),
         audit_code=detail.get("audit_code"),
-        left_out=int(detail.get("count", 0)),
+        count=int(detail.get("count", 1)),
     )

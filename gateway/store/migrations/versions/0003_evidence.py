@@ -10,7 +10,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-_REFUSED = sa.text("event IN ('association:rejected', 'tls:refused')")
+_REFUSED = sa.text("event IN ('association:rejected', 'tls:refused', 'connection:refused', 'connection:cut')")
 
 
 def upgrade() -> None:

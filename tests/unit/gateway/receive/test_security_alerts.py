@@ -30,6 +30,10 @@ def alerts(audit: Audit, now: list[float]) -> SecurityAlerts:
     return SecurityAlerts(audit, clock=lambda: now[0])  # type: ignore[arg-type]
 
 
+def reject(found: SecurityAlerts, address: str) -> None:
+    found.association_rejected(reason="peer_not_listed", calling_ae_title="A", called_ae_title="B", peer_address=address)
+
+
 @pytest.mark.parametrize(
     ("reason", "is_alert"),
     [
@@ -51,24 +55,24 @@ def test_flood_from_one_address_is_counted_and_leaves_the_others_their_place(aud
     now = [0.0]
     found = alerts(audit, now)
     for _ in range(PER_WINDOW + 1000):
-        found.handshake_refused(reason="no_tls", peer_address="192.0.2.66")
+        reject(found, "192.0.2.66")
     assert len(audit.rows) == PER_WINDOW
-    found.handshake_refused(reason="no_tls", peer_address="192.0.2.1")
+    reject(found, "192.0.2.1")
     assert len(audit.rows) == PER_WINDOW + 1
     now[0] = 61.0
-    found.handshake_refused(reason="no_tls", peer_address="192.0.2.66")
-    assert audit.rows[-1]["count"] == 1000
+    reject(found, "192.0.2.66")
+    assert audit.rows[-1]["count"] == 1001
 
 
 def test_flood_from_many_addresses_is_bounded_in_memory_and_in_the_audit(audit: Audit) -> None:
     found = alerts(audit, [0.0])
     for number in range(3000):
-        found.handshake_refused(reason="no_tls", peer_address=f"2001:db8::{number:x}")
+        reject(found, f"2001:db8::{number:x}")
     assert len(found._windows) <= 1024
     assert len(audit.rows) == IN_ALL_PER_WINDOW
 
 
 def test_refusal_is_no_error_while_the_database_is_away(audit: Audit) -> None:
     audit.down = True
-    alerts(audit, [0.0]).handshake_refused(reason="no_tls", peer_address="192.0.2.1")
+    reject(alerts(audit, [0.0]), "192.0.2.1")
     assert audit.rows == []
