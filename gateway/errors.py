@@ -160,6 +160,10 @@ class SideConflictError(GatewayError):
     code = "conflict_laterality"
 
 
+class ConflictError(GatewayError):
+    """No instance of that id is in conflict. `strnet-gateway conflicts list` shows those that wait for a decision."""
+
+
 class OpenConflictError(GatewayError):
     """An instance of the study is in conflict with another of the same UID. No result is made until a person has decided."""
 

@@ -32,6 +32,9 @@ def status(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -
         stuck = sum(count for name, count in found.jobs.items() if name.split()[1] in ("dead", "held"))
         if stuck:
             print(f"{stuck} job(s) need a person: strnet-gateway jobs list")
+        conflicts = sum(ledger.counts.get("conflict", 0) for ledger in found.ledgers)
+        if conflicts:
+            print(f"{conflicts} instance(s) in conflict need a person: strnet-gateway conflicts list")
     sys.exit(0 if all(ledger.closed for ledger in found.ledgers) else 1)
 
 

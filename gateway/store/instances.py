@@ -189,7 +189,17 @@ def _checked_against_rivals(session: Session, row: InstanceRow, analysis: Analys
     rivals = [other for other in session.scalars(same_uid) if other.id != row.id and other.state == InstanceState.ASSESSED]
     if not rivals:
         return analysis
+    if all(_is_same_picture(session, row, analysis, rival) for rival in rivals):
+        return replace(analysis, outcome=InstanceOutcome.VARIANT, reason="same SOP Instance UID and pixels, other header", assessments=())
     return replace(analysis, outcome=InstanceOutcome.CONFLICT, reason="same SOP Instance UID, assessed at the same time", assessments=())
+
+
+def _is_same_picture(session: Session, row: InstanceRow, analysis: Analysis, rival: InstanceRow) -> bool:
+    """Pixels, patient, study and sides: what a variant shares with the assessed instance."""
+    ours = (analysis.pixel_digest, row.issuer_of_patient_id, row.patient_id, row.study_instance_uid)
+    theirs = (rival.pixel_digest, rival.issuer_of_patient_id, rival.patient_id, rival.study_instance_uid)
+    sides = session.execute(select(AssessmentRow.position, AssessmentRow.laterality).where(AssessmentRow.instance_id == rival.id))
+    return ours == theirs and {(a.position, str(a.laterality)) for a in analysis.assessments} == {tuple(side) for side in sides}
 
 
 def _stands_already(session: Session, row: InstanceRow, assessment: Assessment) -> bool:
