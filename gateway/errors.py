@@ -46,6 +46,10 @@ class PortTakenError(GatewayError):
     """The receiver cannot listen on its address. End what uses the port, or set `receiver.host` and `receiver.port`."""
 
 
+class PeerLimitError(GatewayError):
+    """A peer went beyond what the receiver allows; its connection was closed. docs/receiver.md has the limits: look at the sender."""
+
+
 class SpoolError(GatewayError):
     """A file could not be made durable in the spool. Check the disk and the permissions of `spool.folder`."""
 

@@ -28,6 +28,9 @@ class Event(StrEnum):
     ASSOCIATION_REJECTED = "association:rejected"
     ASSOCIATION_RELEASED = "association:released"
     ASSOCIATION_ABORTED = "association:aborted"
+    CONNECTION_REFUSED = "connection:refused"
+    CONNECTION_CUT = "connection:cut"
+    RECEIVER_STUCK = "receiver:stuck"
     ECHO_ANSWERED = "echo:answered"
     INSTANCE_STORED = "instance:stored"
     INSTANCE_RECEIVED_AGAIN = "instance:received_again"
@@ -62,6 +65,8 @@ class Event(StrEnum):
     ENGINE_OPENED = "engine:opened"
     ENGINE_FAILED = "engine:failed"
     ENGINE_FELL_BACK = "engine:fell_back"
+    ASSESSMENT_DIFFERS = "assessment:differs"
+    RESULT_DIFFERS = "result:differs"
     OUTPUT_IMPLAUSIBLE = "output:implausible"
 
 
@@ -94,6 +99,7 @@ IDENTIFIERS: Final = frozenset(
         "receipt_id",
         "reason",
         "release",
+        "repeats_uid",
         "result_id",
         "role",
         "route",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from gateway.config.section import Section
 from gateway.domain.outcome import Policy
@@ -38,6 +38,22 @@ class ReceiverSettings(Section):
     processes: int = Field(default=1, ge=1, le=64)
     max_associations: int = Field(default=20, ge=1)
     idle_seconds: float = Field(default=60, gt=0)
+    max_connections: int = Field(default=256, ge=1)
+    max_connections_per_address: int = Field(default=64, ge=1)
+    pdu_seconds: float = Field(default=15, gt=0)
+    message_seconds: float = Field(default=600, gt=0)
+    max_pdu_kb: int = Field(default=128, ge=16, le=1024)
+    max_message_mb: int = Field(default=256, ge=1, le=2048)
+    memory_mb: int = Field(default=768, ge=2)
+    self_check_seconds: float = Field(default=10, ge=0)
+
+    @model_validator(mode="after")
+    def _limits_fit_each_other(self) -> ReceiverSettings:
+        if self.memory_mb < 2 * self.max_message_mb:
+            raise ValueError("receiver.memory_mb must be at least twice receiver.max_message_mb")
+        if self.max_connections < self.max_associations:
+            raise ValueError("receiver.max_connections must not be below receiver.max_associations")
+        return self
 
 
 class PeerSettings(Section):
@@ -123,6 +139,7 @@ class ResultSettings(Section):
     show_t_score: bool = False
     report_not_assessed: bool = False
     late_after_hours: float = Field(default=24, ge=0)
+    repeat_days: int = Field(default=0, ge=0, le=3650)
     timezone: str = "UTC"
 
     @field_validator("timezone")

@@ -136,6 +136,7 @@ class Handlers:
                     transfer_syntax_uid=str(event.context.transfer_syntax),
                     content=request.DataSet or BytesIO(),
                     association_id=association_id,
+                    is_too_long=getattr(request.DataSet, "is_too_long", False),
                 )
             )
         except (SpoolNotDurableError, DatabaseNotDurableError) as error:

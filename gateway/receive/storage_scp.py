@@ -11,7 +11,7 @@ from gateway.domain.attributes import InstanceIdentity
 from gateway.domain.identifiers import new_id
 from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, GatewayError, SpoolNotDurableError
 from gateway.events import Event, log_event
-from gateway.receive.dimse_status import CLASS_NOT_NEGOTIATED, SUCCESS, UID_MISMATCH, Answer, answer_for
+from gateway.receive.dimse_status import CLASS_NOT_NEGOTIATED, SUCCESS, TOO_LONG, UID_MISMATCH, Answer, answer_for
 from gateway.store.receipts import Acceptance, Receipts, ReceivedInstance, digest_of
 from gateway.store.spool import Spool
 
@@ -26,6 +26,8 @@ class StoreRequest:
     transfer_syntax_uid: str
     content: BytesIO
     association_id: str | None
+    is_too_long: bool = False
+    """It went beyond what a message may be, and its content was dropped while it came in."""
 
 
 class StorageScp:
@@ -54,6 +56,8 @@ class StorageScp:
         return answer
 
     def _accept(self, request: StoreRequest) -> Answer:
+        if request.is_too_long:
+            return TOO_LONG
         if request.affected_sop_class_uid != request.negotiated_sop_class_uid:
             return CLASS_NOT_NEGOTIATED
         header = read_received(request.content, request.transfer_syntax_uid)
