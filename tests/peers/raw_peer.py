@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import warnings
 from collections.abc import Iterable
 from io import BytesIO
 from typing import Self
@@ -56,10 +57,13 @@ def store_command(uid: str = "1.2.3.1", message_id: int = 1) -> bytes:
     request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = DX, uid
     request.DataSet = BytesIO(b"x")
     message = C_STORE_RQ()
-    message.primitive_to_message(request)
-    return b"".join(
-        item[1][1:] for part in message.encode_msg(1, 0) for item in part.presentation_data_value_list[:1] if item[1][0] & COMMAND
-    )
+    with warnings.catch_warnings():
+        # UIDs that are none are sent on purpose
+        warnings.simplefilter("ignore")
+        message.primitive_to_message(request)
+        return b"".join(
+            item[1][1:] for part in message.encode_msg(1, 0) for item in part.presentation_data_value_list[:1] if item[1][0] & COMMAND
+        )
 
 
 def echo_command() -> bytes:
