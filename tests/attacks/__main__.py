@@ -80,7 +80,7 @@ def has_left(target: Target, threads: int, descriptors: int) -> bool:
 def line(row: Row) -> str:
     rss = "/".join(f"{value:.0f}" for value in row.rss_mb)
     counted = f"{'/'.join(map(str, row.threads)):>12}  {'/'.join(map(str, row.descriptors)):>12}"
-    return f"{row.name:<50}  {rss:>11}  {counted}  {row.sender_seconds:>8.2f} s  {'ok' if row.passed else f'WRONG {asdict(row)}'}"
+    return f"{row.name:<50}  {rss:>20}  {counted}  {row.sender_seconds:>6.2f} s  {'ok' if row.passed else f'WRONG {asdict(row)}'}"
 
 
 def main() -> int:
@@ -94,7 +94,7 @@ def main() -> int:
         with Target(folder / "main", _SETTINGS) as target:
             sender.crowd(target)
             quiet, _ = sender.send(target)
-            print("attack                                              MB before/peak/after  threads  descriptors  sender")
+            print(f"{'attack':<50}  MB before/peak/after       threads   descriptors    sender")
             rows = []
             for attack in ATTACKS:
                 rows.append(attacked(target, attack, sender))
