@@ -22,7 +22,6 @@ from tests.peers.raw_peer import (
     ABORT,
     ACCEPT,
     COMMAND,
-    DX_CONTEXT,
     ECHO_CONTEXT,
     LAST,
     P_DATA,
@@ -173,7 +172,13 @@ COMPLETE = fragment(COMMAND | LAST, store_command())
         (pdu(P_DATA, b"\x00\x00\x10\x00\x01\x03"), Cut.FRAGMENTS),
         (pdu(P_DATA, fragment(COMMAND, bytes(9000))), Cut.COMMAND),
         (pdu(P_DATA, fragment(COMMAND | LAST, b"no command set")), Cut.COMMAND),
-        (pdu(P_DATA, fragment(COMMAND | LAST, store_command().replace(b"\x00\x01\x02\x00\x00\x00\x01\x00", b"\x00\x01\x02\x00\x00\x00\x00\x01"))), Cut.COMMAND),
+        (
+            pdu(
+                P_DATA,
+                fragment(COMMAND | LAST, store_command().replace(b"\x00\x01\x02\x00\x00\x00\x01\x00", b"\x00\x01\x02\x00\x00\x00\x00\x01")),
+            ),
+            Cut.COMMAND,
+        ),
     ],
     ids=[
         "longer than advertised",

@@ -57,7 +57,9 @@ def store_command(uid: str = "1.2.3.1", message_id: int = 1) -> bytes:
     request.DataSet = BytesIO(b"x")
     message = C_STORE_RQ()
     message.primitive_to_message(request)
-    return b"".join(item[1][1:] for part in message.encode_msg(1, 0) for item in part.presentation_data_value_list[:1] if item[1][0] & COMMAND)
+    return b"".join(
+        item[1][1:] for part in message.encode_msg(1, 0) for item in part.presentation_data_value_list[:1] if item[1][0] & COMMAND
+    )
 
 
 def echo_command() -> bytes:
