@@ -13,6 +13,7 @@ from gateway.config.sections import (
     ReceiverSettings,
     ResultSettings,
     RouteSettings,
+    SpoolSettings,
     WorkerSettings,
 )
 from gateway.config.settings import Settings, without_password
@@ -30,6 +31,7 @@ __all__ = [
     "ResultSettings",
     "RouteSettings",
     "Settings",
+    "SpoolSettings",
     "WorkerSettings",
     "check_may_serve",
     "destinations_above",
