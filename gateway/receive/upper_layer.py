@@ -13,7 +13,7 @@ from pynetdicom.dul import DULServiceProvider
 from gateway.errors import PeerLimitError
 from gateway.events import Event, log_event
 from gateway.receive.limits import Cut, Limits
-from gateway.receive.memory import MemoryBudget
+from gateway.receive.memory import MemoryBudget, Reservation
 from gateway.receive.message_assembly import MessageAssembly
 from gateway.receive.transport import Transport
 from gateway.receive.waking import MonotonicTimer
@@ -24,7 +24,6 @@ _PDU_TYPES: Final = range(0x01, 0x08)
 _CLOSED: Final = "Evt17"
 _INVALID_PDU: Final = "Evt19"
 _ARTIM_EXPIRED: Final = "Evt18"
-_IDLE: Final = "Sta1"
 _OPEN: Final = "Sta6"
 _CLOSING: Final = "Sta13"
 
@@ -50,9 +49,12 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self._limits = limits
         self._on_activity = on_activity
         self._on_cut = on_cut
+        self._memory = memory
         self._idle_timer = MonotonicTimer(60)
         self.artim_timer = MonotonicTimer(30)
-        self._assembly = MessageAssembly(association.dimse, limits, memory, on_message=self._count_message, is_over=lambda: self.is_over)
+        self._assembly = MessageAssembly(
+            association.dimse, limits, self._reserve, on_message=self._count_message, is_over=lambda: self.is_over
+        )
         self._unanswered = 0
         self._is_reading = False
         self._lock = threading.Lock()
@@ -136,6 +138,9 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         """A message that waits for its answer holds back all that the peer sends after it."""
         return self._unanswered == 0
 
+    def _reserve(self) -> Reservation:
+        return self._memory.reservation(str(self.assoc.requestor.address))
+
     def _count_message(self) -> None:
         with self._lock:
             self._unanswered += 1
@@ -171,6 +176,8 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         content = bytearray(head + self.transport.take(length, deadline))
         try:
             pdu, event = self._decode_pdu(content)
+            # the state machine's action would fail on it, and leave the peer without an answer
+            pdu.to_primitive()
         except Exception as error:  # pynetdicom's decoders raise whatever Python does
             raise PeerLimitError(Cut.PDU_UNREADABLE) from error
         self._recv_pdu.put(pdu)

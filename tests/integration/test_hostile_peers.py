@@ -207,6 +207,17 @@ def test_association_that_breaks_the_rules_is_aborted_and_others_are_served(
     assert counts(strict) == (0, 0, 0)
 
 
+def test_class_that_nobody_knows_is_answered_0122_and_its_siblings_are_stored(strict: Receiver, peers: Callable[..., RawPeer]) -> None:
+    peer = peers(strict.port)
+    assert peer.associate() == ACCEPT
+    unknown = store_command("1.2.3.2").replace(b"1.2.840.10008.5.1.4.1.1.1.1", b"1.2.840.99999.5.1.4.1.1.1.1")
+    peer.send(pdu(P_DATA, fragment(COMMAND | LAST, unknown)) + pdu(P_DATA, fragment(LAST, dx("1.2.3.2"))))
+    assert peer.status() == 0x0122
+    for part in store_request(dx("1.2.3.1"), "1.2.3.1"):
+        peer.send(part)
+    assert peer.status() == 0
+
+
 @pytest.mark.parametrize("context", [0, 5, 254])
 def test_context_that_was_not_accepted_ends_the_association(strict: Receiver, peers: Callable[..., RawPeer], context: int) -> None:
     peer = peers(strict.port)
@@ -310,7 +321,7 @@ def test_messages_beyond_the_memory_budget_wait_and_are_all_stored(
 ) -> None:
     receiver = receivers(receiver={**SHORT, "max_message_mb": 2, "memory_mb": 8})
     gate = Gate(monkeypatch)
-    senders = [peers(receiver.port) for _ in range(6)]
+    senders = [peers(receiver.port, source=f"127.0.0.{number}") for number in range(2, 8)]
     content = {f"1.2.3.{number}": dx(f"1.2.3.{number}", Rows=900, Columns=900, PixelData=bytes(1_620_000)) for number in range(6)}
     assert {sender.associate() for sender in senders} == {ACCEPT}
     threads = []
