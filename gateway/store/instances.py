@@ -13,7 +13,7 @@ from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredI
 from gateway.domain.finding import Laterality, LateralitySource, Region
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
-from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision
+from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision, Policy
 from gateway.errors import NotFoundError
 from gateway.events import Event
 from gateway.store.audit_log import record
@@ -159,6 +159,8 @@ class Instances:
         state = analysis.outcome.state
         row.state, row.outcome, row.outcome_reason = state, analysis.outcome, analysis.reason
         row.route, row.decided_at = analysis.route, datetime.now(UTC)
+        if analysis.policy is not None:
+            row.policy = min(analysis.policy, Policy(row.policy or analysis.policy), key=lambda policy: policy.openness)
         row.pixel_digest = analysis.pixel_digest or row.pixel_digest
         for assessment in analysis.assessments:
             if not _stands_already(session, row, assessment):
@@ -208,6 +210,7 @@ def _stored(row: InstanceRow) -> StoredInstance:
         state=row.state,
         outcome=row.outcome,
         route=row.route,
+        policy=row.policy,
         received_at=row.received_at,
     )
 
