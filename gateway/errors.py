@@ -30,6 +30,10 @@ class DatabaseUnavailableError(GatewayError):
     code = "failed_database"
 
 
+class DatabaseNotDurableError(DatabaseUnavailableError):
+    """An fsync of the audit store failed: the kernel may have dropped the data. The receiver stops; check the disk first."""
+
+
 class StoreEmptyError(GatewayError):
     """There is no audit store yet. Run `strnet-gateway serve` first, or give the configuration that it runs with (--config)."""
 
@@ -40,6 +44,14 @@ class SchemaMismatchError(GatewayError):
 
 class PortTakenError(GatewayError):
     """The receiver cannot listen on its address. End what uses the port, or set `receiver.host` and `receiver.port`."""
+
+
+class CertificateError(ConfigurationError):
+    """The files of `[tls]` cannot be used. Check `tls.certificate`, `tls.key` and `tls.authorities`: PEM, the key without a password."""
+
+
+class PeerLimitError(GatewayError):
+    """A peer went beyond what the receiver allows; its connection was closed. docs/receiver.md has the limits: look at the sender."""
 
 
 class SpoolError(GatewayError):
@@ -146,6 +158,10 @@ class SideConflictError(GatewayError):
     """One image is in the study with two sides. No result is made; correct the side at its source, then release the job."""
 
     code = "conflict_laterality"
+
+
+class ConflictError(GatewayError):
+    """No instance of that id is in conflict. `strnet-gateway conflicts list` shows those that wait for a decision."""
 
 
 class OpenConflictError(GatewayError):

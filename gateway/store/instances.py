@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
@@ -20,6 +19,7 @@ from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, fail, finish, open_jobs
+from gateway.store.rivals import checked_against_rivals
 from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow
 
 _EVENTS: Final = {
@@ -97,6 +97,12 @@ class Instances:
             )
             return session.scalar(found.limit(1)) is not None
 
+    def peer_of(self, instance_id: str) -> str | None:
+        """The `[[peers]]` table that admitted the sender; None for a file that was ingested or adopted, and where nobody is listed."""
+        with self._database.reading() as session:
+            found = select(AssociationRow.peer).join(InstanceRow, InstanceRow.first_association_id == AssociationRow.id)
+            return session.scalar(found.where(InstanceRow.id == instance_id))
+
     def any(self) -> bool:
         """True when the database knows instances."""
         with self._database.reading() as session:
@@ -151,7 +157,7 @@ class Instances:
         row = session.scalar(select(InstanceRow).where(InstanceRow.id == analysis.instance_id).with_for_update())
         if row is None:
             raise NotFoundError(analysis.instance_id)
-        analysis = _checked_against_rivals(session, row, analysis)
+        analysis = checked_against_rivals(session, row, analysis)
         state = analysis.outcome.state
         row.state, row.outcome, row.outcome_reason = state, analysis.outcome, analysis.reason
         row.route, row.decided_at = analysis.route, datetime.now(UTC)
@@ -177,33 +183,6 @@ class Instances:
             record(session, Event.OUTPUT_IMPLAUSIBLE, actor=claim.owner, instance_id=row.id, code=analysis.outcome.value)
         if state in _IN_A_REPORT:
             enqueue(session, JobKind.REPORT_STUDY, row.study_instance_uid, row.study_instance_uid, actor=claim.owner)
-
-    def mark_lost(self, instance_id: str, *, actor: str) -> None:
-        """A row whose file is gone."""
-        with self._database.transaction() as session:
-            session.execute(
-                update(InstanceRow)
-                .where(InstanceRow.id == instance_id)
-                .values(state=InstanceState.LOST, outcome=InstanceOutcome.LOST, decided_at=datetime.now(UTC))
-            )
-            record(session, Event.INSTANCE_LOST, actor=actor, instance_id=instance_id, code="lost")
-
-    def files(self) -> dict[str, str]:
-        """Every kept instance's file name in the spool, by instance id; lost ones are left out."""
-        with self._database.reading() as session:
-            rows = session.execute(select(InstanceRow.id, InstanceRow.file).where(InstanceRow.state != InstanceState.LOST))
-            return {row.id: row.file for row in rows}
-
-
-def _checked_against_rivals(session: Session, row: InstanceRow, analysis: Analysis) -> Analysis:
-    """Of two data sets under one SOP Instance UID only one is ever assessed, also when two workers finish at once."""
-    if analysis.outcome is not InstanceOutcome.ASSESSED:
-        return analysis
-    same_uid = select(InstanceRow).where(InstanceRow.sop_instance_uid == row.sop_instance_uid).order_by(InstanceRow.id).with_for_update()
-    rivals = [other for other in session.scalars(same_uid) if other.id != row.id and other.state == InstanceState.ASSESSED]
-    if not rivals:
-        return analysis
-    return replace(analysis, outcome=InstanceOutcome.CONFLICT, reason="same SOP Instance UID, assessed at the same time", assessments=())
 
 
 def _stands_already(session: Session, row: InstanceRow, assessment: Assessment) -> bool:

@@ -27,6 +27,7 @@ _Id = String(32)
 _Uid = String(64)
 _Digest = String(64)
 _Code = String(48)
+_REFUSED = text("event IN ('association:rejected', 'tls:refused', 'connection:refused', 'connection:cut')")
 _Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -75,6 +76,11 @@ class AssociationRow(Base):
     opened_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ending: Mapped[str | None] = mapped_column(String(16))
+    peer: Mapped[str | None] = mapped_column(String(64))
+    """The `[[peers]]` table that admitted it; None for `ingest`, and in a development set-up without peers."""
+    tls_version: Mapped[str | None] = mapped_column(String(16))
+    """None = plain DICOM."""
+    certificate_sha256: Mapped[str | None] = mapped_column(_Digest)
 
 
 class InstanceRow(Base):
@@ -117,7 +123,7 @@ class InstanceRow(Base):
 
 class ReceiptRow(Base):
     __tablename__ = "receipt"
-    __table_args__ = (Index("ix_receipt_sop_instance_uid", "sop_instance_uid"),)
+    __table_args__ = (Index("ix_receipt_sop_instance_uid", "sop_instance_uid"), Index("ix_receipt_received_at", "received_at"))
 
     id: Mapped[str] = mapped_column(_Id, primary_key=True)
     association_id: Mapped[str | None] = mapped_column(_Id, ForeignKey("association.id"))
@@ -318,6 +324,7 @@ class AuditEventRow(Base):
     __table_args__ = (
         Index("ix_audit_event_study_instance_uid", "study_instance_uid"),
         Index("ix_audit_event_instance_id", "instance_id"),
+        Index("ix_audit_event_refused", "seq", postgresql_where=_REFUSED, sqlite_where=_REFUSED),
     )
 
     seq: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)

@@ -79,7 +79,7 @@ class AnalyzeInstance:
         path = verified_path(self.spool, instance)
         header = read_header(path)
         attributes = read_attributes(header)
-        decision = self.router.decide(attributes, lookup(header))
+        decision = self.router.decide(attributes, lookup(header), self.instances.peer_of(instance.instance_id))
         if decision.outcome is not None:
             return Analysis(
                 instance_id=instance.instance_id,

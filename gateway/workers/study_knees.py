@@ -22,9 +22,10 @@ _NOT_A_KNEE_STUDY: Final = frozenset(
         InstanceOutcome.INELIGIBLE_BODY_PART,
         InstanceOutcome.INELIGIBLE_BODY_PART_UNKNOWN,
         InstanceOutcome.INELIGIBLE_OWN_RESULT,
+        InstanceOutcome.EXCLUDED_CONFLICT,
     }
 )
-"""Nobody waits for a knee result of these: a chest radiograph gets no report that says so."""
+"""Nobody waits for a knee result of these: a chest radiograph gets no report that says so, nor what a person has set aside."""
 
 
 @dataclass(frozen=True, slots=True)
