@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
@@ -65,9 +65,11 @@ class Instances:
             )
             return tuple(_stored(row) for row in rows)
 
-    def assessed(self, study_instance_uids: Sequence[str] | None) -> tuple[str, ...]:
-        """Our ids of the assessed instances, oldest first. None: of every study."""
-        wanted = select(InstanceRow.id).where(InstanceRow.state == InstanceState.ASSESSED).order_by(InstanceRow.received_at, InstanceRow.id)
+    def looked_at(self, study_instance_uids: Sequence[str] | None) -> tuple[str, ...]:
+        """Our ids of the instances whose knees were judged, assessed or refused, oldest first. None: of every study."""
+        judged = exists().where(AssessmentRow.instance_id == InstanceRow.id)
+        ended = InstanceRow.state.in_((InstanceState.ASSESSED, InstanceState.NOT_ASSESSED))
+        wanted = select(InstanceRow.id).where(ended, judged).order_by(InstanceRow.received_at, InstanceRow.id)
         if study_instance_uids is not None:
             wanted = wanted.where(InstanceRow.study_instance_uid.in_(study_instance_uids))
         with self._database.reading() as session:

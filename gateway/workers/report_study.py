@@ -10,15 +10,14 @@ from io import BytesIO
 from typing import Final
 
 import numpy as np
-from pydicom.dataset import Dataset
 
-from gateway.config import RouteSettings, Settings
+from gateway.config import Settings
 from gateway.dicom.characters import text
 from gateway.domain.assessment import KeptReading, StoredInstance, StudyResult
 from gateway.domain.finding import KneeFinding, ModelIdentity, Predecessor, StudyReport
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
-from gateway.domain.outcome import InstanceState, Policy, Release
+from gateway.domain.outcome import InstanceState, Release
 from gateway.domain.told import ToldReport
 from gateway.errors import GatewayError, OpenConflictError, RevisionTakenError
 from gateway.events import Event, log_event
@@ -29,25 +28,20 @@ from gateway.results.moment import latest_study_time
 from gateway.results.policy import release_for
 from gateway.results.repeat import repeated_report
 from gateway.routing.quality import CODES
-from gateway.routing.study_route import strictest_route
 from gateway.store.instances import Instances
 from gateway.store.job_queue import JobQueue
 from gateway.store.results import NewResult, NewResultSet, Results
 from gateway.store.spool import Spool
 from gateway.workers.report_sources import read_sources
+from gateway.workers.reported_study import ReportedStudy, reported_study
 from gateway.workers.study_knees import (
     StudyKnee,
     check_one_person,
-    check_one_side_each,
     is_worth_saying,
     newest_of_each,
-    one_patient,
     refused_image,
     refused_knee,
-    seen_as,
-    spoken_of,
     told,
-    unique,
 )
 from gateway.workers.worker import Ending
 
@@ -56,35 +50,6 @@ _ANALYSIS_OPEN_SECONDS: Final = 5.0
 _TEXT: Final = "burned_in_text"
 _JUDGED: Final = frozenset(outcome.value for outcome in CODES.values())
 """Refusals by quality: judged anew where the settings or the bundle have changed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Study:
-    """What a study's report speaks of, under its policy."""
-
-    study_instance_uid: str
-    knees: tuple[StudyKnee, ...]
-    """Also those of an assessed image that were refused."""
-    refused: tuple[StoredInstance, ...]
-    patient: tuple[str, str]
-    """Issuer and patient id."""
-    route: RouteSettings
-    routes: tuple[str, ...]
-    uid_parts: tuple[str, ...]
-
-    @property
-    def assessed(self) -> tuple[StudyKnee, ...]:
-        return tuple(knee for knee in self.knees if knee.assessed)
-
-    @property
-    def assessment_set(self) -> str:
-        return hashlib.sha256("\x1f".join(self.uid_parts).encode()).hexdigest()
-
-    @property
-    def images(self) -> tuple[tuple[StoredInstance, bool], ...]:
-        """The instances that results name, and whether they are shown: assessed ones, else those that were refused."""
-        assessed = dict.fromkeys(knee.instance for knee in self.assessed)
-        return tuple((instance, True) for instance in assessed) or tuple((instance, False) for instance in self.refused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +101,7 @@ class ReportStudy:
             return Release.WITHHELD_NOT_ASSESSED.value
         if self.instances.has_conflict(claim.subject):
             raise OpenConflictError
-        study = self._study(claim.subject, knees, assessed, refused)
+        study = reported_study(claim.subject, knees, assessed, refused, settings=self.settings, bundle_hash=self.model.bundle_hash)
         if self.results.exists(study.assessment_set):
             log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id)
             self.queue.finish(claim, code="exists")
@@ -152,41 +117,14 @@ class ReportStudy:
             )
         ]
 
-    def _study(self, uid: str, knees: Sequence[StudyKnee], assessed: Sequence[StoredInstance], refused: Sequence[StoredInstance]) -> _Study:
-        images = [*assessed, *refused]
-        routes = sorted({instance.route or "none" for instance in images})
-        route = strictest_route(self.settings, routes, (Policy(instance.policy) for instance in images if instance.policy))
-        patient = one_patient(images)
-        check_one_side_each(knees)
-        spoken, says_refused = spoken_of(unique(knees), route.policy)
-        said = tuple(refused) if says_refused else ()
-        return _Study(
-            study_instance_uid=uid,
-            knees=spoken,
-            refused=said,
-            patient=patient,
-            route=route,
-            routes=tuple(routes),
-            uid_parts=self._uid_parts(uid, spoken, said, patient, route),
-        )
-
-    def _uid_parts(
-        self, study: str, knees: Sequence[StudyKnee], refused: Sequence[StoredInstance], patient: tuple[str, str], route: RouteSettings
-    ) -> tuple[str, ...]:
-        """Everything that a result's UIDs are derived from, but its kind. What `positive_only` leaves out is another result."""
-        digests = sorted({":".join((*seen_as(k), k.assessment.laterality)) for k in knees})
-        refusals = sorted(f"{instance.sop_instance_uid}:{instance.outcome}" for instance in refused)
-        form = "positive_only" if route.policy is Policy.POSITIVE_ONLY else "whole"
-        return (study, *digests, *refusals, *patient, self.model.bundle_hash, self.settings.shaping_hash, form)
-
-    def _build(self, claim: Claim, study: _Study) -> str:
+    def _build(self, claim: Claim, study: ReportedStudy) -> str:
         sent_before = self.results.last_sent_report(claim.subject)
         report = self._spoken(claim, study, sent_before)
         sources = read_sources(self.spool, self.decoder, study.images)
         check_one_person(tuple(sources.values()))
         first = next(iter(sources.values())).dataset
         study_time = latest_study_time(first, self.settings.results.timezone)
-        patient = _patient_digest(study.patient, first)
+        patient = study.patient_digest(text(first, "PatientBirthDate"))
         # the archive must not keep an older statement of this very study
         repeats = None if sent_before else self._repeats(study, patient, study_time)
         release = release_for(
@@ -230,7 +168,7 @@ class ReportStudy:
         )
         return self._commit(claim, new)
 
-    def _spoken(self, claim: Claim, study: _Study, sent_before: StudyResult | None) -> StudyReport:
+    def _spoken(self, claim: Claim, study: ReportedStudy, sent_before: StudyResult | None) -> StudyReport:
         current = self.results.current_report(claim.subject)
         return StudyReport(
             study_instance_uid=claim.subject,
@@ -244,7 +182,7 @@ class ReportStudy:
             show_t_score=self.settings.results.show_t_score,
         )
 
-    def _repeats(self, study: _Study, patient_digest: str | None, study_time: datetime | None) -> ToldReport | None:
+    def _repeats(self, study: ReportedStudy, patient_digest: str | None, study_time: datetime | None) -> ToldReport | None:
         if patient_digest is None:
             return None
         return repeated_report(
@@ -307,14 +245,6 @@ class ReportStudy:
             saliency=tuple(tuple(float(value) for value in row) for row in saliency),
             text_suspected=assessment.measures.get(_TEXT, 0.0) >= self.settings.quality.burned_in_text.threshold,
         )
-
-
-def _patient_digest(patient: tuple[str, str], header: Dataset) -> str | None:
-    """Of one person: issuer, patient id and birth date. None without an id: nobody can know whose results these are."""
-    issuer, patient_id = patient
-    if not patient_id:
-        return None
-    return hashlib.sha256("\x1f".join((issuer, patient_id, text(header, "PatientBirthDate"))).encode()).hexdigest()
 
 
 def _predecessor(sent: StudyResult) -> Predecessor:
