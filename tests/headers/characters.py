@@ -44,7 +44,7 @@ SPELLINGS: Final[dict[str, Spelling]] = {
     "none, ASCII": _plain(None, "ascii", "Plain^Name^M", "Knee AP"),
     "empty, ASCII": _plain(b"", "ascii", "Plain^Name", "Knee AP"),
     "IR 100": _plain(b"ISO_IR 100", "latin-1", "Müller^Änne^^Dr", "Knie a.p. für Verlauf"),
-    "IR 144": _plain(b"ISO_IR 144", "iso8859-5", "Люксембург^Инна", "Колено"),  # noqa: RUF001
+    "IR 144": _plain(b"ISO_IR 144", "iso8859-5", "Люксембург^Инна", "Колено"),
     "IR 127": _plain(b"ISO_IR 127", "iso8859-6", "قباني^لنزار", "ركبة"),
     "IR 166": _plain(b"ISO_IR 166", "tis-620", "สมชาย^ใจดี", "เข่า"),
     "UTF-8 Chinese": _plain(b"ISO_IR 192", "utf-8", "Wang^XiaoDong=王^小东", "膝关节正位"),
@@ -90,8 +90,8 @@ SPELLINGS: Final[dict[str, Spelling]] = {
     ),
     # misspelt, unknown, contradictory
     "misspelt UTF-8": _plain(b"ISO-IR 192", "utf-8", "Wang^XiaoDong=王^小东", "膝关节正位"),
-    "unknown term": _plain(b"LATIN1", "latin-1", "Müller^Änne", "Knie für"),
-    "unknown term over UTF-8": _plain(b"CHINESE", "utf-8", "Wang^XiaoDong=王^小东", "膝关节正位"),
+    "unknown term": _plain(b"WESTERN", "latin-1", "Müller^Änne", "Knie für"),
+    "unknown term over UTF-8": _plain(b"SIMPLIFIED", "utf-8", "Wang^XiaoDong=王^小东", "膝关节正位"),
     "UTF-8 beside another": _plain(b"ISO_IR 192\\ISO 2022 IR 87", "utf-8", "Müller^Änne=王^小东", "膝关节正位"),
     # bytes that the declared set does not have: UTF-8 when they are that, or the set declared beside
     "none, UTF-8": _plain(None, "utf-8", "Müller^Änne", "Knie für"),

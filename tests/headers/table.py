@@ -87,6 +87,7 @@ TABLE: Final[dict[str, dict[str, Choice]]] = {
     "name": {
         "given": _OF_THE_NAME,
         "absent": _one("PatientName", None),
+        # legal where only the validator errs, which counts the bytes of all groups together
         "over 64 characters": _one("PatientName", _LONG_NAME + b"=" + b"I" * 70, f"{'N' * 40}^{'M' * 23}={'I' * 64}"),
         "two values": _native("PatientName", lambda s: s.name + b"\\Other^Name", lambda s: s.read_name),
         "too many delimiters": _one("PatientName", b"a^b^c^d^e^f=g=h=i", "a^b^c^d^e f=g=h"),
@@ -147,7 +148,7 @@ TABLE: Final[dict[str, dict[str, Choice]]] = {
         "two values": _one("StudyTime", b"101500\\101600", ""),
     },
     "orientation": {
-        "given": _one("PatientOrientation", b"L\\F"),
+        "given": _set(PatientOrientation=b"L\\F"),
         "absent": _set(PatientOrientation=None),
         "three directions": _set(PatientOrientation=b"LFP\\F"),
         "one value": _set(PatientOrientation=b"L"),
@@ -197,7 +198,9 @@ TABLE: Final[dict[str, dict[str, Choice]]] = {
     },
     "equipment": {
         "given": _set(Manufacturer=b"Synthetic", InstitutionName=b"Hospital", StationName=b"ROOM1"),
-        "own characters": _native("InstitutionName", lambda s: s.text, lambda s: s.read_text),
+        "own characters": _also(
+            lambda header, s: header.values.update(InstitutionName=s.text, InstitutionalDepartmentName=s.text, StationName=s.text)
+        ),
         "absent": _set(Manufacturer=None, ManufacturerModelName=None, StationName=None),
         "over 64 characters": _set(Manufacturer=b"M" * 80, ManufacturerModelName=b"N" * 80, SoftwareVersions=b"1" * 80 + b"\\2"),
     },
@@ -222,6 +225,8 @@ TABLE: Final[dict[str, dict[str, Choice]]] = {
             PregnancyStatus=b"\x09\x00",
             SmokingStatus=b"no",
             BurnedInAnnotation=b"perhaps",
+            PatientIdentityRemoved=b"YES",
+            ClinicalTrialProtocolID=b"P1",
         ),
     },
 }
