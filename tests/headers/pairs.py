@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-
 _Pair = tuple[tuple[str, str], tuple[str, str]]
 
 

@@ -58,9 +58,7 @@ def _also(*writes: Write) -> Choice:
 
 def _unusual_representations(header: RawHeader, _spelling: Spelling) -> None:
     header.private = [(0x0009, 0x0010, "LO", b"VENDOR"), (0x0009, 0x1001, "UN", b"\x01\x02"), (0x0009, 0x1002, "PN", b"Private^Name")]
-    header.vrs["StationName"] = "UN"
-    header.vrs["PatientComments"] = "UN"
-    header.values["PatientComments"] = b"Comment"
+    header.vrs |= {"StationName": "UN", "PatientName": "LO", "PatientID": "SH", "StudyDate": "LO", "Rows": "UN"}
 
 
 def _sequences(header: RawHeader, spelling: Spelling) -> None:
