@@ -62,6 +62,8 @@ class Event(StrEnum):
     ENGINE_OPENED = "engine:opened"
     ENGINE_FAILED = "engine:failed"
     ENGINE_FELL_BACK = "engine:fell_back"
+    ASSESSMENT_DIFFERS = "assessment:differs"
+    RESULT_DIFFERS = "result:differs"
     OUTPUT_IMPLAUSIBLE = "output:implausible"
 
 
@@ -94,6 +96,7 @@ IDENTIFIERS: Final = frozenset(
         "receipt_id",
         "reason",
         "release",
+        "repeats_uid",
         "result_id",
         "role",
         "route",

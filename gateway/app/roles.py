@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.config import Settings
 from gateway.dicom.part10 import set_tolerant_reading
-from gateway.domain.identifiers import owner_name
+from gateway.domain.identifiers import new_id, owner_name
 from gateway.domain.job import JobKind
 from gateway.errors import (
     BundleError,
@@ -150,6 +150,7 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
         analyze = AnalyzeInstance(
             instances=instances,
             spool=spool,
+            keep_map=lambda content: spool.write("saliency", new_id(), (content,)),
             router=Router(settings, accept_for_processing=bundle.model.preprocessing.accept_for_processing),
             decoder=decoder,
             analyzer=analyzer,

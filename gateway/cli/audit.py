@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from gateway.cli import recheck
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, short
 from gateway.config import load_settings
 from gateway.store.queries import Queries
@@ -14,6 +15,8 @@ _OWN_IDS: Final = ("instance_id", "association_id", "result_id", "delivery_id")
 """Left out of the table; `--json` has them."""
 
 app = typer.Typer(no_args_is_help=True, help="Questions to the audit store.")
+app.command("rebuild")(recheck.rebuild)
+app.command("recompute")(recheck.recompute)
 
 
 @app.callback()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ import typer
 from gateway import __version__
 from gateway.cli import audit, config, db, demo, ingest, jobs, routes, serve, status
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.ops.logging import place_of
+from gateway.ops.logging import configure_logging, place_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,7 +40,8 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def main() -> None:
     """Errors that have a remedy are shown as one line; anything else is a defect and shows its class only."""
-    warnings.simplefilter("ignore")
+    # a command's answer has standard output for itself; serve turns its log there
+    configure_logging("warning", "command", sys.stderr)
     try:
         app()
     except GatewayError as error:

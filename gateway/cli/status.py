@@ -82,6 +82,8 @@ def _print(found: Explanation) -> None:
         print(_job(job))
     for result in found.results:
         print(f"result {result.kind}, revision {result.revision}: {result.release}{_WITHHELD.get(result.release, '')}")
+        if result.repeats_uid:
+            print(f"  repeats {result.repeats_uid}")
         print(f"  {result.sop_instance_uid}")
         for delivery in result.deliveries:
             status = f", status {delivery.last_status}" if delivery.last_status else ""
@@ -100,5 +102,6 @@ _WITHHELD: Final = {
     "withheld_silent": " (the route's policy is silent)",
     "withheld_not_flagged": " (the route's policy is positive_only and no knee is flagged)",
     "withheld_not_assessed": " (results.report_not_assessed is off)",
+    "withheld_repeat": " (the patient has been sent as much within results.repeat_days)",
     "withheld_late": " (the study is older than results.late_after_hours)",
 }

@@ -122,6 +122,7 @@ class ResultSettings(Section):
     show_t_score: bool = False
     report_not_assessed: bool = False
     late_after_hours: float = Field(default=24, ge=0)
+    repeat_days: int = Field(default=0, ge=0, le=3650)
     timezone: str = "UTC"
 
     @field_validator("timezone")

@@ -69,7 +69,7 @@ class Settings(Section):
     @property
     def shaping_hash(self) -> str:
         """SHA-256 over what shapes a result (eligibility, quality, wording, SR class); not peers, destinations, logging, engine."""
-        results = self.results.model_dump(mode="json", exclude={"late_after_hours"})
+        results = self.results.model_dump(mode="json", exclude={"late_after_hours", "repeat_days"})
         shaping = {name: getattr(self, name).model_dump(mode="json") for name in ("eligibility", "quality")}
         return _digest({**shaping, "results": results})
 

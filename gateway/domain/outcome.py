@@ -108,6 +108,7 @@ class Release(StrEnum):
     WITHHELD_SILENT = "withheld_silent"
     WITHHELD_NOT_FLAGGED = "withheld_not_flagged"
     WITHHELD_NOT_ASSESSED = "withheld_not_assessed"
+    WITHHELD_REPEAT = "withheld_repeat"
     WITHHELD_LATE = "withheld_late"
 
 

@@ -85,6 +85,8 @@ class ResultStory:
     release: str
     flagged: bool
     predecessor_uid: str | None
+    repeats_uid: str | None
+    """`withheld_repeat`: the SR of another study that has told as much."""
     created_at: datetime
     deliveries: tuple[DeliveryStory, ...]
 

@@ -65,6 +65,14 @@ class Instances:
             )
             return tuple(_stored(row) for row in rows)
 
+    def assessed(self, study_instance_uids: Sequence[str] | None) -> tuple[str, ...]:
+        """Our ids of the assessed instances, oldest first. None: of every study."""
+        wanted = select(InstanceRow.id).where(InstanceRow.state == InstanceState.ASSESSED).order_by(InstanceRow.received_at, InstanceRow.id)
+        if study_instance_uids is not None:
+            wanted = wanted.where(InstanceRow.study_instance_uid.in_(study_instance_uids))
+        with self._database.reading() as session:
+            return tuple(session.scalars(wanted))
+
     def assessments(self, instance_id: str, *, bundle_hash: str, shaping_hash: str) -> tuple[Assessment, ...]:
         """An instance's assessments by one bundle under one set of settings, by position."""
         with self._database.reading() as session:

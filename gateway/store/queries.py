@@ -75,6 +75,14 @@ class Queries:
                 study_jobs=tuple(_job_story(row) for row in jobs),
             )
 
+    def studies(self, key: str) -> tuple[str, ...]:
+        """Study instance UIDs under a key. NotFoundError for a stranger."""
+        with self._database.reading() as session:
+            found = tuple(dict.fromkeys(_studies(session, key))) if key.strip() else ()
+        if not found:
+            raise NotFoundError(key or "an empty key")
+        return found
+
     def jobs(self, state: str) -> tuple[JobStory, ...]:
         """Jobs of one state, or all that are not done, oldest first, at most 500."""
         wanted = JobRow.state == state if state else JobRow.state != JobState.DONE
@@ -243,6 +251,7 @@ def _result_story(session: Session, row: ResultRow) -> ResultStory:
         release=row.release,
         flagged=row.flagged,
         predecessor_uid=row.predecessor_uid,
+        repeats_uid=row.repeats_uid,
         created_at=row.created_at,
         deliveries=tuple(
             DeliveryStory(

@@ -83,6 +83,7 @@ class InstanceRow(Base):
         UniqueConstraint("sop_instance_uid", "dataset_digest"),
         Index("ix_instance_study_instance_uid", "study_instance_uid"),
         Index("ix_instance_accession_number", "accession_number"),
+        Index("ix_instance_patient_id", "patient_id"),
         Index("ix_instance_state", "state", postgresql_where=text("state = 'stored'"), sqlite_where=text("state = 'stored'")),
     )
 
@@ -239,8 +240,21 @@ class ResultRow(Base):
     flagged: Mapped[bool]
     revision: Mapped[int]
     predecessor_uid: Mapped[str | None] = mapped_column(_Uid)
+    repeats_uid: Mapped[str | None] = mapped_column(_Uid)
+    """`withheld_repeat`: the SR of another study that has told as much of the patient."""
     bundle_hash: Mapped[str] = mapped_column(_Digest)
     config_hash: Mapped[str] = mapped_column(_Digest)
+    created_at: Mapped[datetime]
+
+
+class ReportRow(Base):
+    """What a set of results was made of: from it and the images the same files can be made again."""
+
+    __tablename__ = "report"
+
+    assessment_set: Mapped[str] = mapped_column(_Digest, primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(_Uid, index=True)
+    inputs: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
 
