@@ -26,7 +26,8 @@ _LENGTH: Final = re.compile(r"Value invalid for this VR \[(?P<vr>\w\w)\] = <(?P<
 REASONS: Final[tuple[tuple[str, str], ...]] = (
     ("Unrecognized defined term", "a private coding scheme is never in the validator's list; the report declares ours"),
     ("DeviceUID", "IHE AIR asks for Device UID in Contributing Equipment; the validator's tables of 2022 do not have it there"),
-    ("DICOMDIR", "the source has no Study ID, Study Date or Study Time; an empty one is legal and never invented"),
+    ("DICOMDIR", "the source has no legal Patient ID, Study ID, Study Date or Study Time; empty is legal, and none is invented"),
+    ("Retired Person Name form", "the source's name has no caret: that it is a family name alone is not ours to say"),
     ("only permitted to be empty when actually unknown", "a side that is unknown: Laterality is empty, as C.7.3.1 says"),
     ("does not support this Specific Character Set", "DCMTK's check of a value's characters stops at UTF-8; dciodvfy checks them"),
     ("counted in bytes", "PS3.5 6.2 counts characters, of a person name those of each component group; dciodvfy counts bytes of it all"),
@@ -149,7 +150,5 @@ def _is_report(file: Path) -> bool:
 
 
 def _said(*command: str) -> list[str]:
-    run = subprocess.run(
-        command, capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=SECONDS_PER_FILE, check=False
-    )
+    run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=SECONDS_PER_FILE, check=False)
     return [line for line in (run.stdout + run.stderr).split("\n") if line.strip()]

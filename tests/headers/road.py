@@ -1,0 +1,125 @@
+"""The whole road of a header: received, stored, assessed by doubles with known answers, and made into results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from gateway.config import ResultSettings
+from gateway.dicom.part10 import read_header
+from gateway.dicom.uids import derived_uid
+from gateway.domain.finding import NotAssessed, Region, StudyReport
+from gateway.domain.outcome import InstanceOutcome
+from gateway.results.evidence import SourceInstance
+from gateway.results.study_report import build_results
+from gateway.results.texts import CATALOGUES
+from gateway.store import schema
+from gateway.store.database import Database
+from gateway.store.instances import Instances
+from gateway.store.results import Results
+from gateway.store.spool import Spool
+from tests.conformance.cases import MODEL, knee, report
+from tests.integration.bench import MODEL as BENCH_MODEL
+from tests.integration.bench import Bench, new_bench
+from tests.integration.test_store import record_test_bundle
+
+from .hospital import COLUMNS, ROWS, header_of
+from .pairs import all_pairs
+from .table import TABLE
+
+RESULTS: Final[dict[str, tuple[str, ...]]] = {
+    "result": ("flagged", "not flagged", "not assessed"),
+    "report class": ("comprehensive", "comprehensive_3d", "enhanced"),
+    "language": tuple(CATALOGUES),
+    "severity": ("off", "on"),
+}
+"""What a result is made of beside its header."""
+_EVIDENCE: Final = "Seen on 100 synthetic knees."
+
+
+def sample() -> list[dict[str, str]]:
+    """Rows in which any two values meet, of headers and of results alike."""
+    return all_pairs({**{attribute: tuple(choices) for attribute, choices in TABLE.items()}, **RESULTS})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journey:
+    """What became of one row. files: its results by kind of result, "direct-" before those of an image that was refused."""
+
+    row: Mapping[str, str]
+    outcome: str
+    files: Mapping[str, Path]
+
+
+def journeys(rows: Iterable[Mapping[str, str]], folder: Path) -> Iterator[Journey]:
+    """Each row through a gateway of its own study; results are written to `folder` as <number>-<kind>.dcm.
+
+    An image whose header makes it ineligible ends in "not assessed"; what its assessment would have given is built beside it.
+    """
+    spool = Spool(folder / "spool")
+    spool.prepare()
+    with closing(Database(f"sqlite:///{folder / 'store.db'}")) as database:
+        schema.ensure(database)
+        record_test_bundle(database)
+        for number, row in enumerate(rows):
+            yield _journey(_bench_for(row, database, spool), row, folder, number)
+
+
+def _bench_for(row: Mapping[str, str], database: Database, spool: Spool) -> Bench:
+    bench = new_bench(database, spool, results={**_result_settings(row), "report_not_assessed": True, "repeat_days": 0})
+    bench.model = replace(BENCH_MODEL, evidence=_EVIDENCE)
+    bench.analyzer.flagged = [row["result"] == "flagged"]
+    bench.decoder.measures = {"blank": 1.0} if row["result"] == "not assessed" else {}
+    return bench
+
+
+def _result_settings(row: Mapping[str, str]) -> dict[str, object]:
+    shown = row["severity"] == "on"
+    return {"sr_class": row["report class"], "language": row["language"], "show_severity": shown, "show_t_score": shown}
+
+
+def _journey(bench: Bench, row: Mapping[str, str], folder: Path, number: int) -> Journey:
+    study = f"2.25.3000.{number}"
+    header = header_of(row, study=study)
+    sop_class, uid = header.values["SOPClassUID"], f"{study}.1.1"
+    assert isinstance(sop_class, bytes)
+    bench.take(header.encoded(), sop_class_uid=sop_class.decode(), sop_instance_uid=uid)
+    bench.work(rounds=4)
+    (instance,) = Instances(bench.database).of_study(study)
+    contents = {one.kind: bench.spool.path(one.file).read_bytes() for one in Results(bench.database).of_study(study)}
+    if instance.outcome != "assessed" and row["result"] != "not assessed":
+        contents |= direct(row, bench.spool.path(instance.file))
+    files = {kind: folder / f"{number:03}-{kind}.dcm" for kind in contents}
+    for kind, file in files.items():
+        file.write_bytes(contents[kind])
+    return Journey(row=row, outcome=instance.outcome or "", files=files)
+
+
+def direct(row: Mapping[str, str], path: Path) -> dict[str, bytes]:
+    """The results that `row` asks for, by kind, from a stored file, whether or not its header makes it eligible."""
+    header = read_header(path)
+    uid = str(header.SOPInstanceUID)
+    built = build_results(
+        report_of(row, uid, str(header.SOPClassUID)),
+        {uid: SourceInstance(dataset=header)},
+        ResultSettings.model_validate(_result_settings(row)),
+        lambda kind: derived_uid((uid, "direct", kind)),
+    )
+    return {f"direct-{one.kind}": one.content for one in built}
+
+
+def report_of(row: Mapping[str, str], uid: str, sop_class_uid: str) -> StudyReport:
+    region = Region(left=4, top=4, right=COLUMNS - 4, bottom=ROWS - 4)
+    scores = {"flagged": 80.0, "not flagged": 20.0}
+    knees = [knee(uid, score=scores[row["result"]], region=region)] if row["result"] in scores else []
+    refused = NotAssessed(sop_instance_uid=uid, sop_class_uid=sop_class_uid, outcome=InstanceOutcome.QUALITY_BLANK)
+    shown = row["severity"] == "on"
+    return replace(
+        report(*knees, not_assessed=() if knees else (refused,)),
+        model=replace(MODEL, evidence=_EVIDENCE),
+        show_severity=shown,
+        show_t_score=shown,
+    )
