@@ -18,6 +18,7 @@ from pydicom import dcmread
 from .pixelmed import JAR, template_errors
 from .shape import by_shape
 
+VALIDATORS: Final = ("dciodvfy", "dsrdump", "PixelMed", "dcentvfy")
 COMMANDS: Final = ("dciodvfy", "dcentvfy", "dsrdump", "java")
 AT_A_TIME: Final = 2
 SECONDS_PER_FILE: Final = 60
@@ -58,10 +59,13 @@ def missing() -> tuple[str, ...]:
     return (*absent, *([] if JAR.exists() else [JAR.name]))
 
 
-def validate(files: Iterable[Path], *, told: Callable[[str], None] = lambda _: None) -> list[Verdict]:
+def validate(
+    files: Iterable[Path], *, templates_of: Iterable[Path] | None = None, told: Callable[[str], None] = lambda _: None
+) -> list[Verdict]:
     """One verdict for each file, in their order. `told` hears how far it is.
 
     Reports of one shape are one to PixelMed: its templates say nothing of texts, numbers and UIDs, and their check takes a second.
+    templates_of: reports that PixelMed sees, all by default.
     """
     files = list(files)
     said: dict[Path, _Said] = {file: _Said() for file in files}
@@ -74,7 +78,7 @@ def validate(files: Iterable[Path], *, told: Callable[[str], None] = lambda _: N
         for file, lines in zip(reports, pool.map(_dsrdump, reports), strict=True):
             said[file].errors += [("dsrdump", line) for line in lines if line.startswith(("E:", "F:"))]
             said[file].warnings += [("dsrdump", line) for line in lines if line.startswith("W:")]
-    shapes = {alike[0]: alike for alike in by_shape(reports).values()}
+    shapes = {alike[0]: alike for alike in by_shape(reports if templates_of is None else templates_of).values()}
     told(f"dsrdump: {len(reports)} reports; PixelMed: {len(shapes)} shapes of them")
     for number, (file, wrong) in enumerate(template_errors(list(shapes)), 1):
         for alike in shapes[file] if wrong else ():

@@ -6,43 +6,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from gateway.config import ResultSettings
 from gateway.dicom.part10 import read_header
 from gateway.dicom.uids import derived_uid
-from gateway.domain.finding import NotAssessed, Region, StudyReport
-from gateway.domain.outcome import InstanceOutcome
 from gateway.results.evidence import SourceInstance
 from gateway.results.study_report import build_results
-from gateway.results.texts import CATALOGUES
 from gateway.store import schema
 from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.results import Results
 from gateway.store.spool import Spool
-from tests.conformance.cases import MODEL, knee, report
+from tests.conformance.sources import drawn_knee
 from tests.integration.bench import MODEL as BENCH_MODEL
 from tests.integration.bench import Bench, new_bench
 from tests.integration.test_store import record_test_bundle
 
-from .hospital import COLUMNS, ROWS, header_of
-from .pairs import all_pairs
-from .table import TABLE
-
-RESULTS: Final[dict[str, tuple[str, ...]]] = {
-    "result": ("flagged", "not flagged", "not assessed"),
-    "report class": ("comprehensive", "comprehensive_3d", "enhanced"),
-    "language": tuple(CATALOGUES),
-    "severity": ("off", "on"),
-}
-"""What a result is made of beside its header."""
-_EVIDENCE: Final = "Seen on 100 synthetic knees."
-
-
-def sample() -> list[dict[str, str]]:
-    """Rows in which any two values meet, of headers and of results alike."""
-    return all_pairs({**{attribute: tuple(choices) for attribute, choices in TABLE.items()}, **RESULTS})
+from .hospital import header_of
+from .rows import EVIDENCE, report_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +51,7 @@ def journeys(rows: Iterable[Mapping[str, str]], folder: Path) -> Iterator[Journe
 
 def _bench_for(row: Mapping[str, str], database: Database, spool: Spool) -> Bench:
     bench = new_bench(database, spool, results={**_result_settings(row), "report_not_assessed": True, "repeat_days": 0})
-    bench.model = replace(BENCH_MODEL, evidence=_EVIDENCE)
+    bench.model = replace(BENCH_MODEL, evidence=EVIDENCE)
     bench.analyzer.flagged = [row["result"] == "flagged"]
     bench.decoder.measures = {"blank": 1.0} if row["result"] == "not assessed" else {}
     return bench
@@ -104,22 +85,8 @@ def direct(row: Mapping[str, str], path: Path) -> dict[str, bytes]:
     uid = str(header.SOPInstanceUID)
     built = build_results(
         report_of(row, uid, str(header.SOPClassUID)),
-        {uid: SourceInstance(dataset=header)},
+        {uid: SourceInstance(dataset=header, presentation=drawn_knee(int(header.Rows), int(header.Columns)))},
         ResultSettings.model_validate(_result_settings(row)),
         lambda kind: derived_uid((uid, "direct", kind)),
     )
     return {f"direct-{one.kind}": one.content for one in built}
-
-
-def report_of(row: Mapping[str, str], uid: str, sop_class_uid: str) -> StudyReport:
-    region = Region(left=4, top=4, right=COLUMNS - 4, bottom=ROWS - 4)
-    scores = {"flagged": 80.0, "not flagged": 20.0}
-    knees = [knee(uid, score=scores[row["result"]], region=region)] if row["result"] in scores else []
-    refused = NotAssessed(sop_instance_uid=uid, sop_class_uid=sop_class_uid, outcome=InstanceOutcome.QUALITY_BLANK)
-    shown = row["severity"] == "on"
-    return replace(
-        report(*knees, not_assessed=() if knees else (refused,)),
-        model=replace(MODEL, evidence=_EVIDENCE),
-        show_severity=shown,
-        show_t_score=shown,
-    )
