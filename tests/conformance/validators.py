@@ -101,6 +101,12 @@ def consistent(groups: Iterable[Sequence[Path]]) -> list[Verdict]:
         return list(pool.map(checked, groups))
 
 
+def said_by_dciodvfy(file: Path) -> Verdict:
+    found = _Said()
+    _sort("dciodvfy", _dciodvfy(file), found)
+    return Verdict(file=file, errors=tuple(found.errors), warnings=tuple(found.warnings))
+
+
 def of_one_study(files: Iterable[Path]) -> list[list[Path]]:
     """Files by what stands before the kind of result in their names: <case>-<kind>.dcm."""
     groups: dict[str, list[Path]] = defaultdict(list)
