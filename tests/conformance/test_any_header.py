@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from gateway.store import schema
+from gateway.store.database import Database
 from tests.headers.pairs import pairs_of
 from tests.headers.reading import disagreements
 from tests.headers.road import Journey, journeys
@@ -24,7 +27,10 @@ def travelled(tmp_path_factory: pytest.TempPathFactory) -> list[Journey]:
     with pytest.MonkeyPatch.context() as patch:
         # `set_tolerant_reading`, for these tests
         patch.setattr(pydicom_config.settings, "_reading_validation_mode", pydicom_config.IGNORE)
-        return list(journeys(sample(), tmp_path_factory.mktemp("headers")))
+        folder = tmp_path_factory.mktemp("headers")
+        with closing(Database(f"sqlite:///{folder / 'store.db'}")) as database:
+            schema.ensure(database)
+            return list(journeys(sample(), folder, database))
 
 
 def test_every_header_ends_in_a_result_and_every_wish_is_met(travelled: list[Journey]) -> None:

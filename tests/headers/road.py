@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from gateway.dicom.part10 import read_header
 from gateway.dicom.uids import derived_uid
 from gateway.results.evidence import SourceInstance
 from gateway.results.study_report import build_results
-from gateway.store import schema
 from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.results import Results
@@ -23,6 +21,7 @@ from tests.integration.bench import Bench, new_bench
 from tests.integration.test_store import record_test_bundle
 
 from .hospital import header_of
+from .raw import RawHeader
 from .rows import EVIDENCE, report_of
 
 
@@ -35,21 +34,20 @@ class Journey:
     files: Mapping[str, Path]
 
 
-def journeys(rows: Iterable[Mapping[str, str]], folder: Path) -> Iterator[Journey]:
+def journeys(rows: Iterable[Mapping[str, str]], folder: Path, database: Database) -> Iterator[Journey]:
     """Each row through a gateway of its own study; results are written to `folder` as <number>-<kind>.dcm.
 
     An image whose header makes it ineligible ends in "not assessed"; what its assessment would have given is built beside it.
     """
     spool = Spool(folder / "spool")
     spool.prepare()
-    with closing(Database(f"sqlite:///{folder / 'store.db'}")) as database:
-        schema.ensure(database)
-        record_test_bundle(database)
-        for number, row in enumerate(rows):
-            yield _journey(_bench_for(row, database, spool), row, folder, number)
+    record_test_bundle(database)
+    for number, row in enumerate(rows):
+        yield _journey(bench_for(row, database, spool), row, folder, number)
 
 
-def _bench_for(row: Mapping[str, str], database: Database, spool: Spool) -> Bench:
+def bench_for(row: Mapping[str, str], database: Database, spool: Spool) -> Bench:
+    """A gateway without processes and sockets that makes what `row` asks for."""
     bench = new_bench(database, spool, results={**_result_settings(row), "report_not_assessed": True, "repeat_days": 0})
     bench.model = replace(BENCH_MODEL, evidence=EVIDENCE)
     bench.analyzer.flagged = [row["result"] == "flagged"]
@@ -64,10 +62,7 @@ def _result_settings(row: Mapping[str, str]) -> dict[str, object]:
 
 def _journey(bench: Bench, row: Mapping[str, str], folder: Path, number: int) -> Journey:
     study = f"2.25.3000.{number}"
-    header = header_of(row, study=study)
-    sop_class, uid = header.values["SOPClassUID"], f"{study}.1.1"
-    assert isinstance(sop_class, bytes)
-    bench.take(header.encoded(), sop_class_uid=sop_class.decode(), sop_instance_uid=uid)
+    receive(bench, header_of(row, study=study))
     bench.work(rounds=4)
     (instance,) = Instances(bench.database).of_study(study)
     contents = {one.kind: bench.spool.path(one.file).read_bytes() for one in Results(bench.database).of_study(study)}
@@ -77,6 +72,13 @@ def _journey(bench: Bench, row: Mapping[str, str], folder: Path, number: int) ->
     for kind, file in files.items():
         file.write_bytes(contents[kind])
     return Journey(row=row, outcome=instance.outcome or "", files=files)
+
+
+def receive(bench: Bench, header: RawHeader) -> None:
+    sop_class, uid = header.values["SOPClassUID"], header.values["SOPInstanceUID"]
+    assert isinstance(sop_class, bytes)
+    assert isinstance(uid, bytes)
+    bench.take(header.encoded(), sop_class_uid=sop_class.decode(), sop_instance_uid=uid.decode())
 
 
 def direct(row: Mapping[str, str], path: Path) -> dict[str, bytes]:

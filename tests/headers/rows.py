@@ -30,6 +30,13 @@ def sample() -> list[dict[str, str]]:
     return all_pairs({**{attribute: tuple(choices) for attribute, choices in TABLE.items()}, **RESULTS})
 
 
+def each_value_once() -> list[dict[str, str]]:
+    """As few rows as the longest list of values; the shorter lists begin anew."""
+    choices = {**{attribute: tuple(values) for attribute, values in TABLE.items()}, **RESULTS}
+    longest = max(len(values) for values in choices.values())
+    return [{attribute: values[number % len(values)] for attribute, values in choices.items()} for number in range(longest)]
+
+
 def report_of(row: Mapping[str, str], uid: str, sop_class_uid: str) -> StudyReport:
     region = Region(left=4, top=4, right=COLUMNS - 4, bottom=ROWS - 4)
     scores = {"flagged": 80.0, "not flagged": 20.0}
