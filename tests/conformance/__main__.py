@@ -14,7 +14,7 @@ from pathlib import Path
 from pydicom import dcmread
 
 from . import ocr, summary
-from .build import AT_A_TIME, Built, build, distinct_pages
+from .build import AT_A_TIME, Built, as_in_service, build, distinct_pages
 from .cases import Case, reduced
 from .matrix import LANGUAGES, in_language, of_headers, whole
 from .reading import wrong_words_on_page
@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"validators are missing: {', '.join(missing())}; install dicom3tools, dcmtk, libpixelmed-java, default-jre-headless\n"
         )
         return 2
+    as_in_service()
     cases = [case for language in LANGUAGES for case in in_language(reduced(), language)] if options.reduced else [*whole(), *of_headers()]
     with tempfile.TemporaryDirectory() as temporary:
         return run(cases, options.folder or Path(temporary))
@@ -50,11 +51,12 @@ def run(cases: list[Case], folder: Path) -> int:
     told("dcentvfy: files of each case together")
     verdicts += consistent(of_one_study(files))
     wrong = [problem for one in built for problem in one.wrong]
+    told(f"words and characters: {len(wrong)} errors in {len(files)} objects")
     pages = distinct_pages(built)
     told(f"pages are not read: {ocr.missing()}" if ocr.missing() else f"OCR: {len(pages)} pages unlike each other")
     wrong += [] if ocr.missing() else read(pages)
     told("done")
-    for line in (*summary.by_validator(verdicts), *(f"word: {problem}" for problem in wrong)):
+    for line in (*summary.by_validator(verdicts), *(f"ERROR {problem}" for problem in wrong)):
         print(line)
     errors = sum(len(verdict.errors) for verdict in verdicts) + len(wrong)
     print(json.dumps({"objects": len(files), "errors": errors, "warnings": sum(len(verdict.warnings) for verdict in verdicts)}))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+from pydicom.dataset import Dataset
+
 from gateway.config import Language
 from gateway.dicom.part10 import set_tolerant_reading
 from gateway.results.evidence import normalised
 from gateway.results.study_report import build_results
+from tests.headers.reading import undecodable
 
 from .cases import Case
 from .matrix import is_new
@@ -33,14 +36,14 @@ class Built:
     file: Path
     pixels: str
     wrong: tuple[str, ...]
-    """Words that must not be in its attributes and content items."""
+    """Words that must not be in its attributes and content items, and texts that its character set does not have."""
 
 
 def build(cases: Sequence[Case], folder: Path, *, told: Callable[[str], None] = lambda _: None) -> list[Built]:
     """Every result of every case that is unlike those before it, as <case>-<kind>.dcm."""
     folder.mkdir(parents=True, exist_ok=True)
     built: list[Built] = []
-    with ProcessPoolExecutor(AT_A_TIME, mp_context=get_context("spawn"), initializer=_as_in_service) as pool:
+    with ProcessPoolExecutor(AT_A_TIME, mp_context=get_context("spawn"), initializer=as_in_service) as pool:
         for number, results in enumerate(pool.map(partial(build_one, folder=folder), cases, chunksize=8), 1):
             built += results
             if number % 100 == 0:
@@ -64,10 +67,15 @@ def build_one(case: Case, folder: Path) -> list[Built]:
                 language=case.settings.language,
                 file=file,
                 pixels="" if result.kind == "sr" else hashlib.sha256(dataset.PixelData).hexdigest(),
-                wrong=tuple(wrong_words_of(f"{case.name} {result.kind}", dataset, inherited)),
+                wrong=tuple(wrong_in(f"{case.name} {result.kind}", result.content, inherited)),
             )
         )
     return found
+
+
+def wrong_in(name: str, content: bytes, sources: Sequence[Dataset]) -> Iterator[str]:
+    yield from (f"{name}: not in its character set: {text}" for text in undecodable(read_back(content)))
+    yield from wrong_words_of(name, read_back(content), sources)
 
 
 def distinct_pages(built: Iterable[Built]) -> list[Built]:
@@ -76,6 +84,7 @@ def distinct_pages(built: Iterable[Built]) -> list[Built]:
     return list(pages.values())
 
 
-def _as_in_service() -> None:
+def as_in_service() -> None:
+    """Odd values are read without a word, as the gateway reads them."""
     set_tolerant_reading()
     warnings.simplefilter("ignore")  # pydicom's, about headers that are odd on purpose

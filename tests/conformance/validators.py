@@ -30,9 +30,15 @@ REASONS: Final[tuple[tuple[str, str], ...]] = (
     ("DICOMDIR", "the source has no legal Patient ID, Study ID, Study Date or Study Time; empty is legal, and none is invented"),
     ("Retired Person Name form", "the source's name has no caret: that it is a family name alone is not ours to say"),
     ("only permitted to be empty when actually unknown", "a side that is unknown: Laterality is empty, as C.7.3.1 says"),
-    ("does not support this Specific Character Set", "DCMTK's check of a value's characters stops at UTF-8; dciodvfy checks them"),
+    (
+        "does not support this Specific Character Set",
+        "DCMTK does not check the characters of UTF-8; every text is decoded and checked by tests/headers/reading.py",
+    ),
     ("counted in bytes", "PS3.5 6.2 counts characters, of a person name those of each component group; dciodvfy counts bytes of it all"),
-    ("Different information entities", "dcentvfy finds Accession Number in the Series too where Request Attributes may hold it"),
+    (
+        "Different information entities",
+        "dcentvfy looks for Accession Number in the series of a page and in the study of a report; the values are equal",
+    ),
 )
 """Why a warning remains: the first whose words it has."""
 
@@ -148,11 +154,12 @@ def _is_short_enough(line: str) -> bool:
 
 
 def _dciodvfy(file: Path) -> list[str]:
-    return _said("dciodvfy", "-new", str(file))
+    # it names the IOD of every file that it could judge
+    return _said("dciodvfy", "-new", str(file)) or ["Error - it said nothing"]
 
 
 def _dsrdump(file: Path) -> list[str]:
-    return _said("dsrdump", "+Pl", str(file))
+    return _said("dsrdump", "+Pl", str(file)) or ["E: it said nothing"]
 
 
 def _is_report(file: Path) -> bool:
