@@ -73,6 +73,23 @@ def test_what_cannot_be_decoded_stays_in_its_own_attribute(name: str) -> None:
     assert header.InstitutionName == "Hospital"
 
 
+@pytest.mark.parametrize("term", [b"undefined", b"idna", b"\\undefined", b"\\idna", b"\\punycode", b"hex\\rot13", b"unicode_escape"])
+def test_a_term_that_only_python_knows_does_no_harm(term: bytes) -> None:
+    """pydicom takes the name of any Python codec for a character set."""
+    source = header_of(ORDINARY)
+    source.values |= {"SpecificCharacterSet": term, "PatientID": "Ä-1".encode("latin-1"), "PatientName": "Müller^Jörg".encode("latin-1")}
+    dataset = source.dataset()
+    text(dataset, "PatientID")
+    assert normalised(dataset).AccessionNumber in ("ACC-4711", "")
+
+
+def test_tabs_are_spaces_and_lines_stay_where_a_text_may_have_them() -> None:
+    source = header_of(ORDINARY)
+    source.values |= {"InstitutionAddress": b"Street\t1\r\nTown", "StudyDescription": b"Knee\tAP\r\n"}
+    header = normalised(source.dataset())
+    assert (header.InstitutionAddress, header.StudyDescription) == ("Street 1\r\nTown", "Knee AP")
+
+
 def test_value_in_a_binary_representation_is_no_text() -> None:
     source = header_of(ORDINARY)
     source.vrs |= {"PatientID": "OB", "PatientName": "OB"}
