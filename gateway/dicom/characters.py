@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from pydicom.charset import convert_encodings, default_encoding
+from pydicom.charset import convert_encodings, default_encoding, python_encoding
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
@@ -17,6 +17,8 @@ _ESCAPE_SEQUENCE: Final = re.compile(r"\x1b[\x20-\x2f]+[\x30-\x7e]")
 _C1: Final = re.compile(r"[\x80-\x9f]")
 """Control characters that no character set of DICOM has (PS3.5 6.1.3): bytes of another set were read as this one's."""
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+_DESIGNATED: Final = frozenset(python_encoding[f"ISO 2022 IR {number}"] for number in (58, 149))
+"""Multi-byte sets that stand where Latin-1 does, once an escape sequence has put them there."""
 _LATIN: Final = ("latin_1", default_encoding)
 
 READ_ERRORS: Final = (
@@ -76,10 +78,11 @@ def as_meant(text: str, encodings: Sequence[str]) -> str:
         read = text.encode("latin-1") if encodings[0] in _LATIN else b""
     except UnicodeEncodeError:
         read = b""  # decoded by more than the first set
-    for codec in ("utf-8", *encodings[1:]) if read else ():
+    beside = [encoding for encoding in encodings[1:] if encoding in _DESIGNATED]
+    for codec in ("utf-8", *beside) if read else ():
         try:
             found = read.decode(codec)
-        except (UnicodeDecodeError, LookupError):
+        except UnicodeDecodeError:
             continue
         if not _C1.search(found):
             return found

@@ -12,7 +12,8 @@ from pydicom.valuerep import DA, TM, validate_value
 
 from gateway.dicom.characters import without_escapes
 
-_LINES: Final = re.compile(r"[\t\n\f\r]+")
+_TABS: Final = re.compile(r"\t+")
+_LINES: Final = re.compile(r"[\n\f\r]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _OF_SEVERAL_LINES: Final = frozenset({"LT", "ST", "UT"})
 _NAME_GROUPS, _NAME_COMPONENTS, _NAME_LENGTH = 3, 5, 64
@@ -20,8 +21,8 @@ _DAY, _CLOCK = re.compile(r"\d{8}"), re.compile(r"\d{2,6}(\.\d{1,6})?")
 
 
 def plain(text: str, vr: str) -> str:
-    """Without escape sequences, control characters and padding; line breaks are spaces but where a VR has lines."""
-    text = without_escapes(text)
+    """Without escape sequences, control characters and padding; tabs are spaces, line breaks too but where a VR has lines."""
+    text = _TABS.sub(" ", without_escapes(text))
     if vr not in _OF_SEVERAL_LINES:
         text = _LINES.sub(" ", text)
     return _CONTROL.sub("", text).strip(" ")
