@@ -46,6 +46,10 @@ class PortTakenError(GatewayError):
     """The receiver cannot listen on its address. End what uses the port, or set `receiver.host` and `receiver.port`."""
 
 
+class CertificateError(ConfigurationError):
+    """The files of `[tls]` cannot be used. Check `tls.certificate`, `tls.key` and `tls.authorities`: PEM, the key without a password."""
+
+
 class PeerLimitError(GatewayError):
     """A peer went beyond what the receiver allows; its connection was closed. docs/receiver.md has the limits: look at the sender."""
 
@@ -156,10 +160,21 @@ class SideConflictError(GatewayError):
     code = "conflict_laterality"
 
 
+class ConflictError(GatewayError):
+    """No instance of that id is in conflict. `strnet-gateway conflicts list` shows those that wait for a decision."""
+
+
 class OpenConflictError(GatewayError):
     """An instance of the study is in conflict with another of the same UID. No result is made until a person has decided."""
 
     code = "conflict_open"
+
+
+class RevisionTakenError(GatewayError):
+    """Another worker has just made this revision of the study's report. Nothing to do: the job looks again."""
+
+    retryable = True
+    code = "revision_taken"
 
 
 class OutboundGateError(GatewayError):

@@ -51,7 +51,14 @@ EXIT_CONFIGURATION: Final = 78
 
 
 _NO_LIMIT: Final = sys.maxsize
-_NOT_STARTABLE: Final = (BundleError, ConfigurationError, IntendedUseError, PortTakenError, SchemaMismatchError, SpoolMissingError)
+_NOT_STARTABLE: Final = (
+    BundleError,
+    ConfigurationError,
+    IntendedUseError,
+    PortTakenError,
+    SchemaMismatchError,
+    SpoolMissingError,
+)
 """What starting the role again cannot cure."""
 
 
@@ -118,6 +125,7 @@ def _run_receiver(settings: Settings, database: Database, stop: threading.Event)
         return 0
     _started(audit, Role.RECEIVER, port=port)
     while not stop.wait(0.2):
+        server.take_up_certificates()
         if server.failed.is_set():
             server.drain(1.0)
             return EXIT_DISK

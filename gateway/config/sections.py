@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
+from gateway.config.access import AETitle
 from gateway.config.section import Section
 from gateway.domain.outcome import Policy
-
-AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e]([\x20-\x5b\x5d-\x7e]*[\x21-\x5b\x5d-\x7e])?$")]
-"""PS3.5 table 6.2-1: at most 16 characters of the default repertoire, no backslash, no control characters."""
-
 
 Language = Literal["en", "zh"]
 """Of what a result says: English, or simplified Chinese."""
@@ -55,25 +51,6 @@ class ReceiverSettings(Section):
         if self.max_connections < self.max_associations:
             raise ValueError("receiver.max_connections must not be below receiver.max_associations")
         return self
-
-
-class PeerSettings(Section):
-    """A modality or PACS that may send."""
-
-    name: str
-    ae_title: AETitle
-    addresses: tuple[str, ...] = ()
-
-    @field_validator("addresses")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for address in value:
-            ip_network(address, strict=False)
-        return value
-
-    def allows(self, address: str) -> bool:
-        """No addresses = any address."""
-        return not self.addresses or any(ip_address(address) in ip_network(network, strict=False) for network in self.addresses)
 
 
 class RouteSettings(Section):
@@ -181,3 +158,10 @@ class ServeSettings(Section):
 
 class LoggingSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class MetricsSettings(Section):
+    """Prometheus' text format over HTTP, served by the supervisor. port 0 = off."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535)

@@ -23,6 +23,7 @@ from gateway.receive.handshake import PeerCertificate, secure, set_options
 from gateway.receive.limits import Connections, Cut, Limits
 from gateway.receive.memory import MemoryBudget
 from gateway.receive.peer_watch import PeerWatch
+from gateway.receive.tls import refusal_reason
 from gateway.receive.transport import Transport
 from gateway.receive.waking import Waker, wait_for
 
@@ -190,7 +191,7 @@ class Listener(AssociationServer):  # type: ignore[misc]
             evt.trigger(association, evt.EVT_CONN_OPEN, {"address": address})
             association.start()
         except PeerLimitError as error:
-            self._watch.refused(str(address[0]), Cut(error.detail))
+            self._tell_refusal(str(address[0]), error)
             connection.close()
             give_back()
         except Exception as error:  # noqa: BLE001  the edge of a thread: a bug costs this connection
@@ -198,6 +199,14 @@ class Listener(AssociationServer):  # type: ignore[misc]
             self._watch.cut(str(address[0]), Cut.INTERNAL)
             connection.close()
             give_back()
+
+    def _tell_refusal(self, address: str, error: PeerLimitError) -> None:
+        if error.detail != Cut.TLS_HANDSHAKE:
+            self._watch.refused(address, Cut(error.detail))
+        elif isinstance(error.__cause__, PeerLimitError):
+            self._watch.handshake_refused(address, "handshake_timeout")
+        else:
+            self._watch.handshake_refused(address, refusal_reason(error.__cause__))
 
     def _association(
         self,

@@ -8,7 +8,7 @@ import time
 from typing import Final
 
 from gateway.errors import GatewayError
-from gateway.events import Event, log_event
+from gateway.events import ALERT_CODES, Event, log_event
 from gateway.receive.limits import Cut
 from gateway.store.audit_log import AuditLog
 
@@ -16,7 +16,7 @@ _PERIOD_SECONDS: Final = 60.0
 _KNOWN: Final = 4096
 _QUEUED: Final = 1024
 
-_Key = tuple[Event, str, Cut]
+_Key = tuple[Event, str, str]
 
 
 class PeerWatch:
@@ -35,11 +35,15 @@ class PeerWatch:
 
     def refused(self, address: str, reason: Cut) -> None:
         """A connection was closed before it became an association."""
-        self._tell((Event.CONNECTION_REFUSED, address, reason))
+        self._tell((Event.CONNECTION_REFUSED, address, reason.value))
+
+    def handshake_refused(self, address: str, reason: str) -> None:
+        """A TLS handshake failed: a security alert. reason: of gateway.receive.tls."""
+        self._tell((Event.TLS_REFUSED, address, reason))
 
     def cut(self, address: str, reason: Cut) -> None:
         """A connection was closed for what its peer did."""
-        self._tell((Event.CONNECTION_CUT, address, reason))
+        self._tell((Event.CONNECTION_CUT, address, reason.value))
 
     def close(self) -> None:
         """Tells what is left."""
@@ -73,8 +77,9 @@ class PeerWatch:
     def _write(self) -> None:
         while (item := self._queue.get()) is not None:
             (event, address, reason), count = item
-            log_event(event, level="warning", peer_address=address, reason=reason.value, count=count)
+            told = {"peer_address": address, "reason": reason, "count": count, **(ALERT_CODES if event is Event.TLS_REFUSED else {})}
+            log_event(event, level="warning", **told)
             try:
-                self._audit.record(event, peer_address=address, reason=reason.value, count=count)
+                self._audit.record(event, **told)
             except GatewayError as error:
                 log_event(event, level="error", error_class=type(error).__name__)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
-from collections.abc import Callable
 
 from pynetdicom import AE, _config
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
@@ -25,22 +23,20 @@ from gateway.receive.handlers import Handlers
 from gateway.receive.limits import Limits
 from gateway.receive.listener import Listener
 from gateway.receive.memory import MemoryBudget
+from gateway.receive.own_results import own_ae_titles
 from gateway.receive.peer_watch import PeerWatch
+from gateway.receive.security_alerts import SecurityAlerts
 from gateway.receive.self_check import SelfCheck
 from gateway.receive.storage_scp import StorageScp
+from gateway.receive.tls import TlsContexts, identity_of
 from gateway.store.audit_log import AuditLog
 from gateway.store.receipts import Receipts
 from gateway.store.spool import Spool
 
 
-def _plain() -> ssl.SSLContext | None:
-    return None
-
-
 class ReceiverServer:
     """C-ECHO and C-STORE SCP on one port.
 
-    tls: asked once per connection, so that new certificates need no restart; None = plain.
     reuse_port: several processes share the port.
     """
 
@@ -51,13 +47,13 @@ class ReceiverServer:
         receipts: Receipts,
         audit: AuditLog,
         spool: Spool,
-        tls: Callable[[], ssl.SSLContext | None] = _plain,
         reuse_port: bool = False,
     ) -> None:
         self._settings = settings.receiver
         self._disk = DiskGuard(spool, settings.spool, audit)
         self._audit = audit
-        self._tls = tls
+        alerts = SecurityAlerts(audit)
+        self._tls = TlsContexts(settings.tls, alerts.tls_changed)
         self._reuse_port = reuse_port
         self._draining = threading.Event()
         self.failed = threading.Event()
@@ -65,10 +61,12 @@ class ReceiverServer:
         self.stuck = threading.Event()
         """Set when the receiver does not answer its own calls: the process must end and be started anew."""
         handlers = Handlers(
-            scp=StorageScp(receipts, spool),
+            scp=StorageScp(receipts, spool, own_ae_titles=own_ae_titles(settings)),
             receipts=receipts,
-            audit=audit,
+            alerts=alerts,
             peers=settings.peers,
+            called_ae_title=settings.receiver.ae_title if settings.receiver.require_called_ae_title else None,
+            tls_identity=lambda association: identity_of(association.dul.socket.socket),
             may_accept=self._may_accept,
             on_fatal=self.failed.set,
         )
@@ -89,7 +87,7 @@ class ReceiverServer:
             limits=self._limits,
             memory=self._memory,
             watch=self._watch,
-            tls=self._tls,
+            tls=self._tls.current,
             reuse_port=self._reuse_port,
         )
         self._watch.start()
@@ -102,6 +100,10 @@ class ReceiverServer:
         self._listener = listener
         port: int = listener.server_address[1]
         return port
+
+    def take_up_certificates(self) -> None:
+        """Looks for changed files of `[tls]` without waiting for the next connection, so that bad ones are told at once."""
+        self._tls.current()
 
     def drain(self, seconds: float) -> bool:
         """Rejects new associations (transient), waits for the open ones, closes. False when some had to be cut off."""
@@ -164,7 +166,6 @@ def _application_entity(settings: Settings, limits: Limits) -> _ApplicationEntit
     ae.network_timeout = settings.receiver.idle_seconds
     ae.acse_timeout = min(15.0, settings.receiver.idle_seconds)
     ae.dimse_timeout = settings.receiver.idle_seconds
-    ae.require_called_aet = settings.receiver.require_called_ae_title
     ae.add_supported_context(Verification)
     for sop_class in ACCEPTED_SOP_CLASSES:
         ae.add_supported_context(sop_class, list(ACCEPTED_TRANSFER_SYNTAXES))

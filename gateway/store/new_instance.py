@@ -43,6 +43,8 @@ class ReceivedInstance:
     transfer_syntax_uid: str
     dataset_digest: str
     size: int
+    own_sign: str | None = None
+    """What gives it away as a result of a gateway; its UID in `result` does so too."""
 
 
 @dataclass(frozen=True, slots=True)

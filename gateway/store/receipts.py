@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
@@ -12,7 +13,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gateway.dicom.uids import is_legal
-from gateway.domain.attributes import InstanceIdentity
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import JobKind, JobState
 from gateway.domain.outcome import InstanceOutcome, InstanceState
@@ -50,6 +50,15 @@ class Adoption(StrEnum):
     """Another instance has its name, or it cannot be read: the file is left for a person to look at."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedBy:
+    """What let a sender in: the name of its `[[peers]]` table, and its TLS. None where there was none."""
+
+    peer: str | None = None
+    tls_version: str | None = None
+    certificate_sha256: str | None = None
+
+
 def digest_of(dataset: memoryview) -> str:
     return hashlib.sha256(dataset).hexdigest()
 
@@ -65,9 +74,12 @@ class Receipts:
         self._actor = actor
         self._spool = spool
 
-    def open_association(self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str) -> str:
+    def open_association(
+        self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str, admitted_by: AdmittedBy | None = None
+    ) -> str:
         """A new association's id."""
         association_id, opened_at = new_id(), datetime.now(UTC)
+        admitted = admitted_by or AdmittedBy()
 
         def statements(session: Session) -> None:
             session.add(
@@ -78,6 +90,9 @@ class Receipts:
                     peer_address=peer_address,
                     way=way,
                     opened_at=opened_at,
+                    peer=admitted.peer,
+                    tls_version=admitted.tls_version,
+                    certificate_sha256=admitted.certificate_sha256,
                 )
             )
             record(
@@ -88,6 +103,8 @@ class Receipts:
                 calling_ae_title=calling_ae_title,
                 called_ae_title=called_ae_title,
                 peer_address=peer_address,
+                peer=admitted.peer,
+                certificate_sha256=admitted.certificate_sha256,
             )
 
         self._group.run(statements)
@@ -117,11 +134,11 @@ class Receipts:
         )
         session.execute(waiting.values(next_at=datetime.now(UTC)), execution_options={"synchronize_session": False})
 
-    def known(self, identity: InstanceIdentity, dataset_digest: str) -> Acceptance | None:
+    def known(self, received: ReceivedInstance) -> Acceptance | None:
         """What an instance is if it need not be kept: one of our results, or one whose bytes are in the spool already."""
         with self._database.reading() as session:
-            seen = look_up(session, identity, dataset_digest)
-        if seen.is_own_result:
+            seen = look_up(session, received.identity, received.dataset_digest)
+        if _own_sign(seen, received) is not None:
             return Acceptance.OWN_RESULT
         return Acceptance.RECEIVED_AGAIN if self._is_kept(seen) else None
 
@@ -152,7 +169,7 @@ class Receipts:
             seen = look_up(session, received.identity, received.dataset_digest)
             if seen.instance_id is not None and seen.file == file:
                 return Adoption.CLAIMED
-            if seen.is_own_result or self._is_kept(seen):
+            if _own_sign(seen, received) is not None or self._is_kept(seen):
                 return Adoption.NOT_NEEDED
             if seen.instance_id is None and session.get(InstanceRow, instance_id) is not None:
                 return Adoption.FOREIGN
@@ -163,9 +180,17 @@ class Receipts:
         self, session: Session, received: ReceivedInstance, instance_id: str, file: str | None, association_id: str | None
     ) -> Acceptance:
         seen = look_up(session, received.identity, received.dataset_digest)
-        if seen.is_own_result:
+        sign = _own_sign(seen, received)
+        if sign is not None:
             self._receipt(session, received, None, Acceptance.OWN_RESULT, association_id)
-            record(session, Event.INSTANCE_OWN_RESULT, actor=self._actor, sop_instance_uid=received.identity.sop_instance_uid)
+            record(
+                session,
+                Event.INSTANCE_OWN_RESULT,
+                actor=self._actor,
+                sop_instance_uid=received.identity.sop_instance_uid,
+                association_id=association_id,
+                reason=sign,
+            )
             return Acceptance.OWN_RESULT
         if self._is_kept(seen):
             # adopted: a sweep found this very file before its row was there, and the row relies on it now
@@ -280,3 +305,7 @@ class Receipts:
 def _harmless(uid: str) -> str:
     """A refused UID as the ledger may show it: anything that is no UID could be a name."""
     return uid if is_legal(uid) else "illegal"
+
+
+def _own_sign(seen: Seen, received: ReceivedInstance) -> str | None:
+    return "result_uid" if seen.is_own_result else received.own_sign

@@ -18,6 +18,7 @@ from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredI
 from gateway.domain.attributes import InstanceAttributes
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision
+from gateway.domain.sameness import is_same_patient, sides_agree
 from gateway.errors import GatewayError
 from gateway.events import Event
 from gateway.inference.analyzer import Analyzer, Reading, covariates_of
@@ -79,9 +80,15 @@ class AnalyzeInstance:
         path = verified_path(self.spool, instance)
         header = read_header(path)
         attributes = read_attributes(header)
-        decision = self.router.decide(attributes, lookup(header))
+        decision = self.router.decide(attributes, lookup(header), self.instances.peer_of(instance.instance_id))
         if decision.outcome is not None:
-            return Analysis(instance_id=instance.instance_id, outcome=decision.outcome, reason=decision.reason, route=decision.route)
+            return Analysis(
+                instance_id=instance.instance_id,
+                outcome=decision.outcome,
+                reason=decision.reason,
+                route=decision.route,
+                policy=decision.policy,
+            )
         prepared = self.decoder.prepare(path)
         named = frozenset(named_sides(attributes))
         sides = knee_sides(named, _row_direction(attributes), len(prepared.knees))
@@ -93,6 +100,7 @@ class AnalyzeInstance:
             outcome=InstanceOutcome.ASSESSED if refused is None else refused.outcome,
             reason=decision.reason if refused is None else refused.reason,
             route=decision.route,
+            policy=decision.policy,
             pixel_digest=prepared.pixel_digest,
             assessments=() if unseen else self._assess(attributes, prepared, knees, named, started_at),
         )
@@ -107,11 +115,11 @@ class AnalyzeInstance:
         for other in others:
             if other.pixel_digest != prepared.pixel_digest:
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other pixels")
-            if (other.issuer_of_patient_id, other.patient_id) != (instance.issuer_of_patient_id, instance.patient_id):
+            if not is_same_patient((other.issuer_of_patient_id, other.patient_id), (instance.issuer_of_patient_id, instance.patient_id)):
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other patient")
             if other.study_instance_uid != instance.study_instance_uid:
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other study")
-            if self.instances.sides(other.instance_id) != ours:
+            if not sides_agree(self.instances.sides(other.instance_id), ours):
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other side")
         return _Refused(InstanceOutcome.VARIANT, "same SOP Instance UID and pixels, other header") if others else None
 

@@ -117,6 +117,19 @@ class AnalyzerDouble:
         )
 
 
+def patient(study: int) -> PhantomStudy:
+    return PhantomStudy(
+        seed=3,
+        number=study,
+        patient_name="A^B",
+        patient_id=f"P{study}",
+        birth_date="19500101",
+        sex="F",
+        taken_at=datetime(2026, 1, 1, tzinfo=UTC),
+        accession_number=f"ACC{study}",
+    )
+
+
 @dataclass
 class Bench:
     """A gateway without processes and sockets."""
@@ -129,17 +142,7 @@ class Bench:
 
     def receive(self, number: int = 1, *, study: int = 1, association: str | None = None, **changes: object) -> str:
         side = "R" if number % 2 else "L"
-        description = PhantomStudy(
-            seed=3,
-            number=study,
-            patient_name="A^B",
-            patient_id=f"P{study}",
-            birth_date="19500101",
-            sex="F",
-            taken_at=datetime(2026, 1, 1, tzinfo=UTC),
-            accession_number=f"ACC{study}",
-        )
-        instance = phantom_instance(description, phantom_parameters(side=side, rows=300, columns=220), instance_number=number)
+        instance = phantom_instance(patient(study), phantom_parameters(side=side, rows=300, columns=220), instance_number=number)
         for keyword, value in changes.items():
             setattr(instance, keyword, value)
         buffer = BytesIO()

@@ -16,7 +16,7 @@ from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.inventory import Inventory
 from gateway.store.queries import Queries
-from gateway.store.receipts import Receipts
+from gateway.store.receipts import AdmittedBy, Receipts
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from tests.integration.bench import Bench, DecoderDouble
@@ -508,3 +508,14 @@ def test_failed_engine_is_coded_and_tried_again(bench: Callable[..., Bench]) -> 
     here.work()
     (job,) = here.story(uid).instances[0].jobs
     assert (here.outcome(uid), job.attempts) == ("failed_engine", 3)
+
+
+def test_what_a_peer_sends_goes_by_the_routes_of_that_peer(bench: Callable[..., Bench], database: Database, spool: Spool) -> None:
+    routes = [{"name": "sent", "policy": "all", "destinations": ["pacs"]}, {"name": "kept"}]
+    here = bench(routes=routes, peers=[{"name": "room1", "ae_title": "XRAY1", "routes": ["kept"]}])
+    association = Receipts(database, "test", spool).open_association(
+        calling_ae_title="XRAY1", called_ae_title="STRNET", peer_address="192.0.2.1", way="c_store", admitted_by=AdmittedBy(peer="room1")
+    )
+    first, second = here.receive(1, study=1, association=association), here.receive(2, study=2)
+    here.work()
+    assert [here.story(uid).instances[0].route for uid in (first, second)] == ["kept", "sent"]
