@@ -42,6 +42,9 @@ class Receivers(Serving):
         """Of all receivers that ever started, in order."""
         return [int(line["pid"]) for line in self._started("receiver")]
 
+    def dead(self) -> list[int]:
+        return [int(line["pid"]) for line in self.lines() if line["event"] == "role:died" and "pid" in line]
+
     def swept(self) -> int:
         return len([line for line in self.lines() if line["event"] == "spool:swept"])
 
@@ -94,6 +97,8 @@ def test_receivers_share_the_port_and_one_that_dies_disturbs_no_other(receivers:
         os.kill(victim, signal.SIGKILL)
         # the other one goes on, and takes whoever comes
         assert store(held[survivor], next(uids)) == 0
+        # until it is gone for the kernel too: a connection may still be given to a process that is being killed
+        receivers.wait_for(lambda: victim in receivers.dead(), 60, "its death was not noticed")
         with association(receivers.port, [(DX, EXPLICIT)]) as new:
             assert store(new, next(uids)) == 0
         stored += 2

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.benchmarks.intake.disk import durable_mb_per_s
 from tests.benchmarks.intake.figures import Cell, Round, bound, ratio
 from tests.benchmarks.intake.objects import LARGE, SMALL, Load, write_objects
-from tests.benchmarks.intake.processes import MemoryWatch, cpu_seconds
+from tests.benchmarks.intake.processes import MemoryWatch, cpu_seconds, machine_cpu_seconds
 from tests.benchmarks.intake.sending import send
 from tests.benchmarks.intake.servers import STARTERS, Server, start_gateway
 
@@ -85,9 +85,10 @@ def _measure(servers: list[Server], options: argparse.Namespace, scratch: Path) 
 def _one(server: Server, load: Load, batches: list[list[Path]], scratch: Path) -> Round:
     # what another server has left unwritten is not this one's burden
     os.sync()
-    before = cpu_seconds(server.process.pid)
+    before, machine_before = cpu_seconds(server.process.pid), machine_cpu_seconds()
     with MemoryWatch(server.process.pid) as memory:
         sent = send(batches, port=server.port, called=server.ae_title, folder=scratch)
+    server_cpu, machine_cpu = cpu_seconds(server.process.pid) - before, machine_cpu_seconds() - machine_before
     objects = sum(len(batch) for batch in batches)
     if sent.stored != objects:
         raise RuntimeError(f"{server.name} stored {sent.stored} of {objects}")
@@ -97,7 +98,8 @@ def _one(server: Server, load: Load, batches: list[list[Path]], scratch: Path) -
         seconds=sent.seconds,
         object_seconds=sent.object_seconds,
         sender_cpu=sent.cpu_seconds,
-        server_cpu=cpu_seconds(server.process.pid) - before,
+        server_cpu=server_cpu,
+        others_cpu=max(0.0, machine_cpu - sent.cpu_seconds - server_cpu),
         peak_mb=memory.peak_mb,
     )
 

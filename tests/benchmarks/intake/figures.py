@@ -16,6 +16,8 @@ class Round:
     object_seconds: tuple[float, ...]
     sender_cpu: float
     server_cpu: float
+    others_cpu: float
+    """Of everything else on the machine meanwhile."""
     peak_mb: float
 
     @property
@@ -57,10 +59,14 @@ class Cell:
             1000 * sum(one.server_cpu for one in self.rounds) / objects,
         )
 
-    def cores_used(self) -> tuple[float, float]:
-        """(sender, server): CPU seconds per second."""
+    def cores_used(self) -> tuple[float, float, float]:
+        """(sender, server, others): CPU seconds per second."""
         seconds = sum(one.seconds for one in self.rounds)
-        return sum(one.sender_cpu for one in self.rounds) / seconds, sum(one.server_cpu for one in self.rounds) / seconds
+        return (
+            sum(one.sender_cpu for one in self.rounds) / seconds,
+            sum(one.server_cpu for one in self.rounds) / seconds,
+            sum(one.others_cpu for one in self.rounds) / seconds,
+        )
 
 
 def ratio(ours: Cell, theirs: Cell) -> float:
@@ -71,11 +77,12 @@ def ratio(ours: Cell, theirs: Cell) -> float:
 
 def bound(cell: Cell, *, cores: int, disk_mb_per_s: float, associations: int) -> str:
     """What held this cell back, from what was measured."""
-    sender, server = cell.cores_used()
-    if sender + server > 0.85 * cores:
-        return f"CPU: sender {sender:.2f} and server {server:.2f} of {cores} cores"
+    sender, server, others = cell.cores_used()
+    used = f"sender {sender:.2f}, server {server:.2f}, other processes {others:.2f} of {cores} cores"
+    if sender + server + others > 0.85 * cores:
+        return f"CPU: {used}"
     if sender > 0.85 * associations:
         return f"sender: {sender:.2f} cores for {associations} associations"
     if cell.mb_per_s > 0.7 * disk_mb_per_s:
         return f"disk: {disk_mb_per_s:.0f} MB/s durable by a plain loop"
-    return f"waiting: sender {sender:.2f}, server {server:.2f} of {cores} cores, disk {disk_mb_per_s:.0f} MB/s"
+    return f"waiting: {used}, disk {disk_mb_per_s:.0f} MB/s"

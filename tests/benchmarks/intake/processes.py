@@ -29,6 +29,12 @@ def cpu_seconds(pid: int) -> float:
     return sum(_cpu_ticks(member) for member in family(pid)) / _TICKS
 
 
+def machine_cpu_seconds() -> float:
+    """Time that all processors were busy with anything, since the start of the machine."""
+    user, nice, system, _idle, _waiting, *interrupts = (int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:])
+    return (user + nice + system + sum(interrupts[:2])) / _TICKS
+
+
 def _cpu_ticks(pid: int) -> int:
     with suppress(OSError, IndexError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
