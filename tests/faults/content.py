@@ -1,0 +1,79 @@
+"""Faults 28, 29 and 36 to 38: what is sent is the same again, contradicts itself, or is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.faults.fault import Fault, Point
+from tests.faults.images import CR, Image, data_set, encode, image
+from tests.faults.senders import association, send, storescu
+from tests.faults.workplace import Workplace
+
+
+def same_study_at_once(w: Workplace) -> Iterator[Point]:
+    receiver = w.receiver().start()
+    ledger = w.ledger(receiver)
+    images = [image(number) for number in range(1, 9)]
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(4):
+            pool.submit(storescu, images, w.folder / f"modality{number}", receiver.port, w.log, calling=f"XRAY{number}", repeat=3)
+    yield Point("answers", sorted(set(w.log.answers)), ["0000"])
+    yield Point("receipts", ledger.count("receipt", "dimse_status = 0"), 96)
+    yield Point("instances", ledger.count("instance"), 8)
+    yield Point("jobs", ledger.count("job", "kind = 'analyze_instance'"), 8)
+    yield Point("files", len(ledger.files()), 8)
+    yield from ledger.invariants(w.log.acknowledged)
+
+
+def damaged(w: Workplace) -> Iterator[Point]:
+    receiver = w.receiver().start()
+    ledger = w.ledger(receiver)
+    whole = image(1)
+    cases = {
+        "truncated": (whole.content[:-20], "C0xx"),
+        "garbage": (bytes(range(1, 256)) * 8, "C0xx"),
+        "odd length": (whole.content[:-1], "C0xx"),
+        "pixel data missing": (whole.content[: whole.content.rindex(b"\xe0\x7f\x10\x00")], "C0xx"),
+        "no UIDs": (encode(data_set(1, StudyInstanceUID="")).content, "C0xx"),
+        "another SOP Instance UID than in the command": (image(2).content, "A900"),
+        "another SOP class than in the command": (image(1, SOPClassUID=CR).content, "A900"),
+        "no data set at all": (b"", "C0xx"),
+    }
+    siblings = [image(number) for number in range(100, 101 + len(cases))]
+    stored = []
+    with association(receiver.port, [whole]) as assoc:
+        for sibling, (name, (content, expected)) in zip(siblings, cases.items(), strict=False):
+            stored.append(send(assoc, sibling, w.log))
+            yield Point(name, _family(send(assoc, Image(whole.uid, content), w.log)), expected)
+        stored.append(send(assoc, siblings[-1], w.log))
+    yield Point("siblings in the same association", sorted(set(stored)), ["0000"])
+    yield Point("instances", ledger.count("instance"), len(siblings))
+    yield Point("receipts of refusals", ledger.count("receipt", "dimse_status <> 0"), len(cases))
+    yield Point("files", len(ledger.files()), len(siblings))
+    yield from ledger.invariants(w.log.acknowledged)
+
+
+def _family(answer: str) -> str:
+    return "C0xx" if answer.startswith("C0") else answer
+
+
+FAULTS = (
+    Fault(
+        number=28,
+        what="the same study three times at once from four modalities",
+        expected="every C-STORE 0000, one instance, file and job per SOP instance",
+        how="four of DCMTK's storescu",
+        scenario=same_study_at_once,
+        needs=("storescu",),
+        in_ci=True,
+    ),
+    Fault(
+        number=36,
+        what="truncated, garbage, empty, odd length, without UIDs, UID or class unlike the command",
+        expected="C0xx or A900, one code each; the siblings in the same association are stored",
+        how="hand-built sender",
+        scenario=damaged,
+        in_ci=True,
+    ),
+)

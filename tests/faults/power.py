@@ -1,0 +1,65 @@
+"""Fault 9: the power goes. What a copy of the disk's image holds is what was durable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.faults.fault import Fault, Point
+from tests.faults.images import Image, image
+from tests.faults.ledger import Ledger
+from tests.faults.senders import association, send, send_all
+from tests.faults.volumes import copy_of, make_ext4, mounted
+from tests.faults.workplace import Workplace
+
+_MEGABYTES = 64
+_CONTROL = b"written, never synced"
+
+
+def after_the_acknowledgement(w: Workplace) -> Iterator[Point]:
+    disk, copies = w.folder / "disk.img", []
+    make_ext4(disk, _MEGABYTES)
+    volume = w.enter(mounted(disk, w.folder / "disk"))
+    receiver = w.receiver(spool=volume / "spool", database=volume / "store.db").start()
+    images = [image(number, rows=256, columns=256) for number in range(1, 6)]
+    (volume / "control").write_bytes(_CONTROL)
+    with association(receiver.port, images) as assoc:
+        for number, one in enumerate(images, 1):
+            send(assoc, one, w.log)
+            copies.append((copy_of(disk, w.folder / f"cut{number}.img"), set(w.log.acknowledged)))
+    yield Point("answers", sorted(set(w.log.answers)), ["0000"])
+    receiver.stop()
+    for number, (copy, acknowledged) in enumerate(copies, 1):
+        with mounted(copy, w.folder / f"cut{number}") as cut:
+            ledger = Ledger(cut / "store.db", cut / "spool")
+            yield Point(f"acknowledged, not on the disk after cut {number}", ledger.broken_promises(acknowledged), [])
+            yield Point("database whole", ledger.is_whole(), True)
+            if number == len(copies):
+                yield Point("control that was never synced is on the disk", _holds(cut / "control"), False)
+                yield from _starts_again(w, cut, images)
+
+
+def _starts_again(w: Workplace, cut: Path, images: list[Image]) -> Iterator[Point]:
+    receiver = w.receiver(spool=cut / "spool", database=cut / "store.db", name="after").start()
+    ledger = w.ledger(receiver)
+    yield Point("all sent again after the cut", sorted(set(send_all(receiver.port, images, w.log))), ["0000"])
+    yield Point("instances", ledger.count("instance"), len(images))
+    yield from ledger.invariants(w.log.acknowledged)
+    receiver.stop()
+
+
+def _holds(control: Path) -> bool:
+    return control.exists() and control.read_bytes() == _CONTROL
+
+
+FAULTS = (
+    Fault(
+        number=9,
+        what="power cut right after the acknowledgement",
+        expected="every acknowledged instance is on the disk, file and rows; the database is whole; the gateway starts on it",
+        how="spool and database on a loop-mounted ext4 image (commit=120), copied at the moment of each acknowledgement",
+        scenario=after_the_acknowledgement,
+        needs=("root", "loop", "mkfs.ext4"),
+        seconds=90,
+    ),
+)

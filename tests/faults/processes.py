@@ -1,0 +1,44 @@
+"""A process seen from outside, by /proc."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """rss in MiB, CPU in seconds since the start of the process."""
+
+    rss_mb: float
+    threads: int
+    descriptors: int
+    cpu_seconds: float
+
+
+def load_of(pid: int) -> Load:
+    proc = Path(f"/proc/{pid}")
+    # the name in parentheses may hold blanks
+    fields = (proc / "stat").read_text().rpartition(")")[2].split()
+    return Load(
+        rss_mb=int(fields[21]) * _PAGE / 2**20,
+        threads=int(fields[17]),
+        descriptors=len(list((proc / "fd").iterdir())),
+        cpu_seconds=(int(fields[11]) + int(fields[12])) / _TICKS,
+    )
+
+
+def state_of(pid: int) -> str:
+    """R, S, T (stopped), t (stopped under a tracer), Z; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def threads_of(pid: int) -> list[int]:
+    return [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()]
