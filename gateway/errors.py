@@ -30,6 +30,10 @@ class DatabaseUnavailableError(GatewayError):
     code = "failed_database"
 
 
+class DatabaseNotDurableError(DatabaseUnavailableError):
+    """An fsync of the audit store failed: the kernel may have dropped the data. The receiver stops; check the disk first."""
+
+
 class StoreEmptyError(GatewayError):
     """There is no audit store yet. Run `strnet-gateway serve` first, or give the configuration that it runs with (--config)."""
 

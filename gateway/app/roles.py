@@ -31,6 +31,7 @@ from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
 from gateway.store.instances import Instances
+from gateway.store.inventory import Inventory
 from gateway.store.job_queue import JobQueue
 from gateway.store.receipts import Receipts
 from gateway.store.results import Results
@@ -100,13 +101,11 @@ def _watch_parent(stop: threading.Event) -> None:
 
 def _run_receiver(settings: Settings, database: Database, stop: threading.Event) -> int:
     from gateway.receive.server import ReceiverServer
-    from gateway.receive.sweep import sweep
 
     actor = owner_name(Role.RECEIVER)
     spool, audit = Spool(settings.spool.folder), AuditLog(database, actor)
     receipts = Receipts(database, actor, spool)
-    swept = sweep(spool, Instances(database), receipts, actor=actor)
-    log_event(Event.SPOOL_SWEPT, count=swept.partial + swept.adopted + swept.lost, reason=f"{swept.partial} {swept.adopted} {swept.lost}")
+    _sweep(spool, Inventory(database, actor), receipts)
     server = ReceiverServer(settings, receipts=receipts, audit=audit, spool=spool)
     port = _listen(server, settings, stop)
     if port is None:
@@ -118,6 +117,20 @@ def _run_receiver(settings: Settings, database: Database, stop: threading.Event)
             return EXIT_DISK
     server.drain(settings.serve.grace_seconds * 0.8)
     return 0
+
+
+def _sweep(spool: Spool, inventory: Inventory, receipts: Receipts) -> None:
+    from gateway.receive.sweep import sweep
+
+    before = time.monotonic()
+    swept = sweep(spool, inventory, receipts)
+    log_event(
+        Event.SPOOL_SWEPT,
+        level="warning" if swept.lost or swept.strange else "info",
+        count=swept.partial + swept.adopted + swept.lost,
+        duration_ms=round((time.monotonic() - before) * 1000),
+        reason=f"partial {swept.partial}, adopted {swept.adopted}, lost {swept.lost}, strange {swept.strange}",
+    )
 
 
 def _listen(server: ReceiverServer, settings: Settings, stop: threading.Event) -> int | None:

@@ -13,9 +13,9 @@ from pynetdicom.association import Association
 
 from gateway.config import PeerSettings
 from gateway.dicom.uids import is_legal
-from gateway.errors import DatabaseUnavailableError, SpoolNotDurableError
+from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, SpoolNotDurableError
 from gateway.events import Event, log_event
-from gateway.receive.dimse_status import INTERNAL, SPOOL_FAILED, SUCCESS, Answer
+from gateway.receive.dimse_status import INTERNAL, SUCCESS, Answer, answer_for
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.store.audit_log import AuditLog
 from gateway.store.receipts import Receipts
@@ -138,10 +138,10 @@ class Handlers:
                     association_id=association_id,
                 )
             )
-        except SpoolNotDurableError as error:
+        except (SpoolNotDurableError, DatabaseNotDurableError) as error:
             log_event(Event.INSTANCE_REFUSED, level="error", error_class=type(error).__name__)
             self._on_fatal()
-            answer = SPOOL_FAILED
+            answer = answer_for(error)
         except Exception as error:  # noqa: BLE001  the DIMSE edge: a bug costs this instance, not the association
             log_event(Event.INSTANCE_REFUSED, level="error", error_class=type(error).__name__)
             answer = INTERNAL

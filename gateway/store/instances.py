@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
@@ -165,22 +165,6 @@ class Instances:
             record(session, Event.OUTPUT_IMPLAUSIBLE, actor=claim.owner, instance_id=row.id, code=analysis.outcome.value)
         if state in _IN_A_REPORT:
             enqueue(session, JobKind.REPORT_STUDY, row.study_instance_uid, row.study_instance_uid, actor=claim.owner)
-
-    def mark_lost(self, instance_id: str, *, actor: str) -> None:
-        """A row whose file is gone."""
-        with self._database.transaction() as session:
-            session.execute(
-                update(InstanceRow)
-                .where(InstanceRow.id == instance_id)
-                .values(state=InstanceState.LOST, outcome=InstanceOutcome.LOST, decided_at=datetime.now(UTC))
-            )
-            record(session, Event.INSTANCE_LOST, actor=actor, instance_id=instance_id, code="lost")
-
-    def files(self) -> dict[str, str]:
-        """Every kept instance's file name in the spool, by instance id; lost ones are left out."""
-        with self._database.reading() as session:
-            rows = session.execute(select(InstanceRow.id, InstanceRow.file).where(InstanceRow.state != InstanceState.LOST))
-            return {row.id: row.file for row in rows}
 
 
 def _checked_against_rivals(session: Session, row: InstanceRow, analysis: Analysis) -> Analysis:

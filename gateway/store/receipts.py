@@ -20,8 +20,10 @@ from gateway.domain.outcome import InstanceOutcome, InstanceState
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
+from gateway.store.group_commit import GroupCommit
 from gateway.store.job_queue import enqueue
 from gateway.store.spool import Spool
+from gateway.store.steps import OnStep, Step, nothing
 from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow, JobRow, ReceiptRow, ResultRow
 
 _GONE: Final = (InstanceState.LOST, InstanceState.CORRUPT)
@@ -42,8 +44,10 @@ class Adoption(StrEnum):
     ADOPTED = "adopted"
     NOT_NEEDED = "not_needed"
     """The instance is here already: the file may go."""
+    CLAIMED = "claimed"
+    """Its row came while we looked: the file is that row's."""
     FOREIGN = "foreign"
-    """Another instance has its name: the file is left for a person to look at."""
+    """Another instance has its name, or it cannot be read: the file is left for a person to look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,44 +66,55 @@ def digest_of(dataset: memoryview) -> str:
 
 
 class Receipts:
-    """Writes the receiver's side of the store; each call one transaction."""
+    """Writes the receiver's side of the store; each call is durable when it returns. Calls of several threads share a commit."""
 
-    def __init__(self, database: Database, actor: str, spool: Spool) -> None:
+    def __init__(self, database: Database, actor: str, spool: Spool, *, on_step: OnStep = nothing) -> None:
+        """on_step: called by the thread of a new instance once its rows are durable; for tests that stop the world there."""
         self._database = database
+        self._group = GroupCommit(database)
+        self._on_step = on_step
         self._actor = actor
         self._spool = spool
 
     def open_association(self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str) -> str:
         """A new association's id."""
-        row = AssociationRow(
-            id=new_id(),
-            calling_ae_title=calling_ae_title,
-            called_ae_title=called_ae_title,
-            peer_address=peer_address,
-            way=way,
-            opened_at=datetime.now(UTC),
-        )
-        with self._database.transaction() as session:
-            session.add(row)
+        association_id, opened_at = new_id(), datetime.now(UTC)
+
+        def statements(session: Session) -> None:
+            session.add(
+                AssociationRow(
+                    id=association_id,
+                    calling_ae_title=calling_ae_title,
+                    called_ae_title=called_ae_title,
+                    peer_address=peer_address,
+                    way=way,
+                    opened_at=opened_at,
+                )
+            )
             record(
                 session,
                 Event.ASSOCIATION_ACCEPTED,
                 actor=self._actor,
-                association_id=row.id,
+                association_id=association_id,
                 calling_ae_title=calling_ae_title,
                 called_ae_title=called_ae_title,
                 peer_address=peer_address,
             )
-        return row.id
+
+        self._group.run(statements)
+        return association_id
 
     def end_association(self, association_id: str, ending: str) -> None:
         event = Event.ASSOCIATION_RELEASED if ending == "released" else Event.ASSOCIATION_ABORTED
-        with self._database.transaction() as session:
+
+        def statements(session: Session) -> None:
             row = session.get(AssociationRow, association_id)
             if row is not None and row.ended_at is None:
                 row.ended_at, row.ending = datetime.now(UTC), ending
                 self._pull_reports_forward(session, association_id)
                 record(session, event, actor=self._actor, association_id=association_id, calling_ae_title=row.calling_ae_title)
+
+        self._group.run(statements)
 
     @staticmethod
     def _pull_reports_forward(session: Session, association_id: str) -> None:
@@ -130,16 +145,24 @@ class Receipts:
 
         file: the name in the spool of the bytes kept under instance_id; None when `known` said that they need not be.
         """
+
+        def statements(session: Session) -> Acceptance:
+            return self._accept(session, received, instance_id, file, association_id)
+
         try:
-            return self._commit(received, instance_id, file, association_id)
+            acceptance = self._group.run(statements)
         except IntegrityError:
-            # the same instance came over two associations at once and the other one was first
-            return self._commit(received, instance_id, file, association_id)
+            # the same instance came to two receivers at once and the other one was first
+            acceptance = self._group.run(statements)
+        self._on_step(Step.AFTER_COMMIT)
+        return acceptance
 
     def adopt(self, received: ReceivedInstance, *, instance_id: str, file: str) -> Adoption:
         """A whole file that a crash left without a row: kept and queued, without a receipt, since no C-STORE was answered."""
         with self._database.transaction() as session:
             known = _same(session, received.identity, received.dataset_digest)
+            if known is not None and known.file == file:
+                return Adoption.CLAIMED
             if _is_own_result(session, received.identity) or (known is not None and self._is_kept(known)):
                 return Adoption.NOT_NEEDED
             if known is None and session.get(InstanceRow, instance_id) is not None:
@@ -148,23 +171,26 @@ class Receipts:
             self._event(session, Event.INSTANCE_ADOPTED, row, None)
             return Adoption.ADOPTED
 
-    def _commit(self, received: ReceivedInstance, instance_id: str, file: str | None, association_id: str | None) -> Acceptance:
-        with self._database.transaction() as session:
-            if _is_own_result(session, received.identity):
-                self._receipt(session, received, None, Acceptance.OWN_RESULT, association_id)
-                record(session, Event.INSTANCE_OWN_RESULT, actor=self._actor, sop_instance_uid=received.identity.sop_instance_uid)
-                return Acceptance.OWN_RESULT
-            known = _same(session, received.identity, received.dataset_digest)
-            if known is not None and self._is_kept(known):
-                self._receipt(session, received, known.id, Acceptance.RECEIVED_AGAIN, association_id)
-                self._event(session, Event.INSTANCE_RECEIVED_AGAIN, known, association_id)
-                return Acceptance.RECEIVED_AGAIN
-            if file is None:
-                raise ValueError("a new instance without a file")
-            row = self._keep(session, received, known, instance_id, file, association_id)
-            self._receipt(session, received, row.id, Acceptance.STORED, association_id)
-            self._event(session, Event.INSTANCE_STORED, row, association_id)
-            return Acceptance.STORED
+    def _accept(
+        self, session: Session, received: ReceivedInstance, instance_id: str, file: str | None, association_id: str | None
+    ) -> Acceptance:
+        if _is_own_result(session, received.identity):
+            self._receipt(session, received, None, Acceptance.OWN_RESULT, association_id)
+            record(session, Event.INSTANCE_OWN_RESULT, actor=self._actor, sop_instance_uid=received.identity.sop_instance_uid)
+            return Acceptance.OWN_RESULT
+        known = _same(session, received.identity, received.dataset_digest)
+        if known is not None and self._is_kept(known):
+            # adopted: a sweep found this very file before its row was there, and the row relies on it now
+            adopted = known.file == file
+            self._receipt(session, received, known.id, Acceptance.STORED if adopted else Acceptance.RECEIVED_AGAIN, association_id)
+            self._event(session, Event.INSTANCE_STORED if adopted else Event.INSTANCE_RECEIVED_AGAIN, known, association_id)
+            return Acceptance.STORED if adopted else Acceptance.RECEIVED_AGAIN
+        if file is None:
+            raise ValueError("a new instance without a file")
+        row = self._keep(session, received, known, instance_id, file, association_id)
+        self._receipt(session, received, row.id, Acceptance.STORED, association_id)
+        self._event(session, Event.INSTANCE_STORED, row, association_id)
+        return Acceptance.STORED
 
     def _keep(
         self,
@@ -267,7 +293,8 @@ class Receipts:
         association_id: str | None,
     ) -> None:
         """A receipt for a C-STORE that was answered with a failure. UIDs are the peer's words: kept only if they are legal."""
-        with self._database.transaction() as session:
+
+        def statements(session: Session) -> None:
             session.add(
                 ReceiptRow(
                     id=new_id(),
@@ -290,6 +317,8 @@ class Receipts:
                 reason=reason,
                 association_id=association_id,
             )
+
+        self._group.run(statements)
 
 
 def _harmless(uid: str) -> str:

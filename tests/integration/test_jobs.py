@@ -29,6 +29,7 @@ from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.routing.router import Router
 from gateway.store.database import Database
 from gateway.store.instances import Instances
+from gateway.store.inventory import Inventory
 from gateway.store.job_queue import JobQueue
 from gateway.store.queries import Queries
 from gateway.store.receipts import Receipts
@@ -404,7 +405,7 @@ def test_output_that_is_not_a_number_gives_no_result(bench: Callable[..., Bench]
 def test_file_that_changed_in_the_spool_gives_no_result(bench: Callable[..., Bench], spool: Spool, damage: str, outcome: str) -> None:
     here = bench()
     uid = here.receive()
-    (path,) = spool.instance_files()
+    (path,) = spool.path("instance").rglob("*.dcm")
     if damage == "remove":
         path.unlink()
     else:
@@ -421,9 +422,10 @@ def test_lost_instance_that_was_assessed_and_comes_again_keeps_its_assessment(be
     uid = here.receive()
     here.work()
     before = kinds(here.story(uid))
-    (path,) = spool.instance_files()
+    (path,) = spool.path("instance").rglob("*.dcm")
     path.unlink()
-    Instances(here.database).mark_lost(here.story(uid).instances[0].instance_id, actor="test")
+    instance = Instances(here.database).get(here.story(uid).instances[0].instance_id)
+    assert Inventory(here.database, "test").mark_lost(instance.instance_id, instance.file)
     here.receive()
     here.work()
     assert here.outcome(uid) == "assessed"
@@ -509,7 +511,7 @@ def test_evidence_that_changed_in_the_spool_is_not_shown_in_a_revision(bench: Ca
     here = bench()
     uid = here.receive(1)
     here.work()
-    (path,) = spool.instance_files()
+    (path,) = spool.path("instance").rglob("*.dcm")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
