@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 from strnet_core.engines.demonstration import create_demonstration_bundle
@@ -26,6 +27,8 @@ def main() -> int:
     parser.add_argument("numbers", nargs="*", type=int, help="only these faults")
     parser.add_argument("--bundle", type=Path, help="a demonstration bundle that is there already")
     chosen = parser.parse_args()
+    # pydicom speaks of odd header values, which are written on purpose here
+    warnings.simplefilter("ignore", UserWarning)
     faults = [fault for fault in FAULTS if not chosen.numbers or fault.number in chosen.numbers]
     observations = []
     with tempfile.TemporaryDirectory(prefix="strnet-faults-") as temporary:

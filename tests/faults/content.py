@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.faults.fault import Fault, Point
 from tests.faults.images import CR, Image, data_set, encode, image
-from tests.faults.senders import association, send, storescu
+from tests.faults.senders import association, family, send, storescu
 from tests.faults.workplace import Workplace
 
 
@@ -45,17 +45,13 @@ def damaged(w: Workplace) -> Iterator[Point]:
     with association(receiver.port, [whole]) as assoc:
         for sibling, (name, (content, expected)) in zip(siblings, cases.items(), strict=False):
             stored.append(send(assoc, sibling, w.log))
-            yield Point(name, _family(send(assoc, Image(whole.uid, content), w.log)), expected)
+            yield Point(name, family(send(assoc, Image(whole.uid, content), w.log)), expected)
         stored.append(send(assoc, siblings[-1], w.log))
     yield Point("siblings in the same association", sorted(set(stored)), ["0000"])
     yield Point("instances", ledger.count("instance"), len(siblings))
     yield Point("receipts of refusals", ledger.count("receipt", "dimse_status <> 0"), len(cases))
     yield Point("files", len(ledger.files()), len(siblings))
     yield from ledger.invariants(w.log.acknowledged)
-
-
-def _family(answer: str) -> str:
-    return "C0xx" if answer.startswith("C0") else answer
 
 
 FAULTS = (

@@ -69,6 +69,14 @@ class Ledger:
         """SQLite's own check, and no row that points nowhere."""
         return self.ask("PRAGMA integrity_check") == [("ok",)] and not self.ask("PRAGMA foreign_key_check")
 
+    def half_done(self) -> int:
+        """Instances without job, audit event or, when they came by C-STORE, receipt; receipts of success without instance."""
+        return self.count(
+            "instance",
+            "id NOT IN (SELECT subject FROM job) OR id NOT IN (SELECT instance_id FROM audit_event WHERE instance_id IS NOT NULL)"
+            " OR (first_association_id IS NOT NULL AND id NOT IN (SELECT instance_id FROM receipt WHERE instance_id IS NOT NULL))",
+        ) + self.count("receipt", "reason = 'stored' AND instance_id IS NULL")
+
     def invariants(self, acknowledged: Iterable[tuple[str, str]]) -> Iterator[Point]:
         """What must hold after every fault."""
         yield Point("acknowledged but not kept", self.broken_promises(acknowledged), [])

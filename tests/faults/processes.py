@@ -32,13 +32,14 @@ def load_of(pid: int) -> Load:
     )
 
 
-def state_of(pid: int) -> str:
-    """R, S, T (stopped), t (stopped under a tracer), Z; empty when it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
-
-
 def threads_of(pid: int) -> list[int]:
     return [int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()]
+
+
+def is_stopped(pid: int) -> bool:
+    """True when every thread stands still, with or without a tracer."""
+    try:
+        states = [Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()[0] for thread in threads_of(pid)]
+    except OSError:
+        return False
+    return all(state in "tT" for state in states)

@@ -128,3 +128,4 @@ class Receiver:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        happens(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 10)

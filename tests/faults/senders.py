@@ -56,6 +56,11 @@ def association(
             assoc.release()
 
 
+def family(answer: str) -> str:
+    """Which of the codes of "cannot understand" it is does not matter to a fault."""
+    return "C0xx" if answer.startswith("C0") else answer
+
+
 def negotiation(port: int) -> str:
     """What a new association is told."""
     try:
