@@ -59,8 +59,11 @@ class Role(StrEnum):
     SENDER = "sender"
 
 
-def run_role(role: Role, settings: Settings) -> None:
-    """A role's process: runs until SIGTERM or until its parent is gone, then drains. Exits with a code for the supervisor."""
+def run_role(role: Role, settings: Settings, sweeps: bool = False) -> None:
+    """A role's process: runs until SIGTERM or until its parent is gone, then drains. Exits with a code for the supervisor.
+
+    sweeps: put the spool in order first. Of several receivers one does; the others need not wait for it.
+    """
     configure_logging(settings.logging.level, role.value)
     set_tolerant_reading()
     stop = threading.Event()
@@ -69,6 +72,8 @@ def run_role(role: Role, settings: Settings) -> None:
     _watch_parent(stop)
     database = Database(settings.database.url)
     try:
+        if sweeps:
+            _sweep(settings, database)
         code = _RUNNERS[role](settings, database, stop)
         log_event(Event.ROLE_STOPPED, role=role.value, exit_code=code)
     except GatewayError as error:
@@ -105,8 +110,7 @@ def _run_receiver(settings: Settings, database: Database, stop: threading.Event)
     actor = owner_name(Role.RECEIVER)
     spool, audit = Spool(settings.spool.folder), AuditLog(database, actor)
     receipts = Receipts(database, actor, spool)
-    _sweep(spool, Inventory(database, actor), receipts)
-    server = ReceiverServer(settings, receipts=receipts, audit=audit, spool=spool)
+    server = ReceiverServer(settings, receipts=receipts, audit=audit, spool=spool, reuse_port=settings.receiver.processes > 1)
     port = _listen(server, settings, stop)
     if port is None:
         return 0
@@ -119,11 +123,12 @@ def _run_receiver(settings: Settings, database: Database, stop: threading.Event)
     return 0
 
 
-def _sweep(spool: Spool, inventory: Inventory, receipts: Receipts) -> None:
+def _sweep(settings: Settings, database: Database) -> None:
     from gateway.receive.sweep import sweep
 
+    actor, spool = owner_name(Role.RECEIVER), Spool(settings.spool.folder)
     before = time.monotonic()
-    swept = sweep(spool, inventory, receipts)
+    swept = sweep(spool, Inventory(database, actor), Receipts(database, actor, spool))
     log_event(
         Event.SPOOL_SWEPT,
         level="warning" if swept.lost or swept.strange else "info",

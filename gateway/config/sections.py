@@ -35,6 +35,7 @@ class ReceiverSettings(Section):
     port: int = Field(default=11112, ge=0, le=65535)
     ae_title: AETitle = "STRNET"
     require_called_ae_title: bool = True
+    processes: int = Field(default=1, ge=1, le=64)
     max_associations: int = Field(default=20, ge=1)
     idle_seconds: float = Field(default=60, gt=0)
 

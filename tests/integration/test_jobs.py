@@ -538,7 +538,7 @@ def test_our_own_result_that_comes_back_is_not_ingested(bench: Callable[..., Ben
         )
     )
     assert (answer.status, answer.reason) == (0, "own_result")
-    assert len(list(spool.instance_files())) == 1
+    assert len(list(spool.path("instance").rglob("*.dcm"))) == 1
 
 
 def test_failed_sibling_is_named_in_the_report_of_the_assessed_knee(bench: Callable[..., Bench]) -> None:
