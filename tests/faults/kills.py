@@ -13,7 +13,7 @@ from tests.faults.workplace import Workplace
 
 
 def _killed(w: Workplace, step: str, one: Image) -> Iterator[Point]:
-    dying = w.receiver(name=step, arguments=("tests.faults.crashing", "--step", step)).start()
+    dying = w.receiver(name=step, arguments=("tests.faults.odd_receiver", "--step", step)).start()
     yield Point(f"killed {step}, answer to the sender", send_all(dying.port, [one], w.log), [NO_ANSWER])
     yield Point("ended by", dying.wait_exit(20), -signal.SIGKILL)
 

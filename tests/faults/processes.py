@@ -12,24 +12,34 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """rss in MiB, CPU in seconds since the start of the process."""
+    """rss in MiB, CPU in seconds since the start of the process. sockets: of the descriptors; listening ones too."""
 
     rss_mb: float
     threads: int
     descriptors: int
+    sockets: int
     cpu_seconds: float
 
 
 def load_of(pid: int) -> Load:
     proc = Path(f"/proc/{pid}")
     # the name in parentheses may hold blanks
+    links = [link for link in map(_target, (proc / "fd").iterdir()) if link]
     fields = (proc / "stat").read_text().rpartition(")")[2].split()
     return Load(
         rss_mb=int(fields[21]) * _PAGE / 2**20,
         threads=int(fields[17]),
-        descriptors=len(list((proc / "fd").iterdir())),
+        descriptors=len(links),
+        sockets=sum(link.startswith("socket:") for link in links),
         cpu_seconds=(int(fields[11]) + int(fields[12])) / _TICKS,
     )
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
 
 
 def threads_of(pid: int) -> list[int]:

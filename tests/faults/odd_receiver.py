@@ -1,4 +1,7 @@
-"""The receiver's role with one difference: at a named step it kills itself. What runs is `python -m tests.faults.crashing`."""
+"""The receiver's role with a difference: it kills itself at a named step, or begins with so many files open.
+
+What runs is `python -m tests.faults.odd_receiver`. The product has no code for either.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,8 @@ from gateway.store.steps import Step
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--step", type=Step, required=True)
+    parser.add_argument("--step", type=Step)
+    parser.add_argument("--open-files", type=int, default=0)
     parser.add_argument("--config", type=Path, required=True)
     chosen = parser.parse_args()
 
@@ -27,12 +31,14 @@ def main() -> None:
         if step is chosen.step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    # the product has no code for crashes: the role is given these two with the hook that they offer
+    for _ in range(chosen.open_files):
+        os.open(os.devnull, os.O_RDONLY)
+    # these two offer a hook for tests that stop the world
     roles.Spool = functools.partial(Spool, on_step=die)  # type: ignore[assignment, misc]
     roles.Receipts = functools.partial(Receipts, on_step=die)  # type: ignore[assignment, misc]
     settings = load_settings(chosen.config)
-    configure_logging(settings.logging.level, "crashing")
-    prepare(settings, actor="crashing")
+    configure_logging(settings.logging.level, "receiver")
+    prepare(settings, actor="faults")
     roles.run_role(roles.Role.RECEIVER, settings)
 
 
