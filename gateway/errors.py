@@ -46,6 +46,14 @@ class PortTakenError(GatewayError):
     """The receiver cannot listen on its address. End what uses the port, or set `receiver.host` and `receiver.port`."""
 
 
+class CertificateError(GatewayError):
+    """The files of `[tls]` cannot be used. Check `tls.certificate`, `tls.key` and `tls.authorities`: PEM, the key without a password."""
+
+
+class PeerLimitError(GatewayError):
+    """A peer went beyond what the receiver allows; its connection was closed. docs/receiver.md has the limits: look at the sender."""
+
+
 class SpoolError(GatewayError):
     """A file could not be made durable in the spool. Check the disk and the permissions of `spool.folder`."""
 
@@ -150,6 +158,10 @@ class SideConflictError(GatewayError):
     """One image is in the study with two sides. No result is made; correct the side at its source, then release the job."""
 
     code = "conflict_laterality"
+
+
+class ConflictError(GatewayError):
+    """No instance of that id is in conflict. `strnet-gateway conflicts list` shows those that wait for a decision."""
 
 
 class OpenConflictError(GatewayError):

@@ -28,6 +28,12 @@ class Event(StrEnum):
     ASSOCIATION_REJECTED = "association:rejected"
     ASSOCIATION_RELEASED = "association:released"
     ASSOCIATION_ABORTED = "association:aborted"
+    TLS_REFUSED = "tls:refused"
+    TLS_CERTIFICATE_LOADED = "tls:certificate_loaded"
+    TLS_CERTIFICATE_KEPT = "tls:certificate_kept"
+    CONNECTION_REFUSED = "connection:refused"
+    CONNECTION_CUT = "connection:cut"
+    RECEIVER_STUCK = "receiver:stuck"
     ECHO_ANSWERED = "echo:answered"
     INSTANCE_STORED = "instance:stored"
     INSTANCE_RECEIVED_AGAIN = "instance:received_again"
@@ -38,6 +44,7 @@ class Event(StrEnum):
     INSTANCE_FAILED = "instance:failed"
     INSTANCE_VARIANT = "instance:variant"
     INSTANCE_CONFLICT = "instance:conflict"
+    CONFLICT_DECIDED = "conflict:decided"
     INSTANCE_LOST = "instance:lost"
     INSTANCE_CORRUPT = "instance:corrupt"
     INSTANCE_ADOPTED = "instance:adopted"
@@ -62,8 +69,13 @@ class Event(StrEnum):
     ENGINE_OPENED = "engine:opened"
     ENGINE_FAILED = "engine:failed"
     ENGINE_FELL_BACK = "engine:fell_back"
+    ASSESSMENT_DIFFERS = "assessment:differs"
+    RESULT_DIFFERS = "result:differs"
     OUTPUT_IMPLAUSIBLE = "output:implausible"
 
+
+ALERT_CODES: Final = {"audit_code": "110113", "audit_type": "110126"}
+"""What a refusal for security reasons carries: Security Alert and Node Authentication (PS3.15 A.5.3.11, PS3.16 D)."""
 
 IDENTIFIERS: Final = frozenset(
     {
@@ -71,9 +83,12 @@ IDENTIFIERS: Final = frozenset(
         "ae_title",
         "association_id",
         "attempts",
+        "audit_code",
+        "audit_type",
         "bundle_hash",
         "called_ae_title",
         "calling_ae_title",
+        "certificate_sha256",
         "code",
         "config_hash",
         "count",
@@ -87,6 +102,7 @@ IDENTIFIERS: Final = frozenset(
         "job_id",
         "job_kind",
         "path_kind",
+        "peer",
         "peer_address",
         "pid",
         "port",
@@ -94,6 +110,7 @@ IDENTIFIERS: Final = frozenset(
         "receipt_id",
         "reason",
         "release",
+        "repeats_uid",
         "result_id",
         "role",
         "route",

@@ -33,11 +33,12 @@ def files_under(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
-def dry_run(settings: Settings, files: Sequence[Path]) -> Iterator[WouldBe]:
+def dry_run(settings: Settings, files: Sequence[Path], *, peer: str | None = None) -> Iterator[WouldBe]:
+    """peer: as if that peer had sent them; None = every route is tried."""
     set_tolerant_reading()
     router = Router(settings, accept_for_processing=_accepts_for_processing(settings))
     for file in files:
-        yield _fate(router, file)
+        yield _fate(router, file, peer)
 
 
 def _accepts_for_processing(settings: Settings) -> bool:
@@ -48,7 +49,7 @@ def _accepts_for_processing(settings: Settings) -> bool:
         return False
 
 
-def _fate(router: Router, file: Path) -> WouldBe:
+def _fate(router: Router, file: Path, peer: str | None) -> WouldBe:
     try:
         transfer_syntax_uid, content = split_file(file, max_bytes=MAX_FILE_BYTES)
         if transfer_syntax_uid not in ACCEPTED_TRANSFER_SYNTAXES:
@@ -60,6 +61,6 @@ def _fate(router: Router, file: Path) -> WouldBe:
         return WouldBe(file.name, None, "refused", error.detail, refused=True)
     if header.identity.sop_class_uid not in ACCEPTED_SOP_CLASSES:
         return WouldBe(file.name, None, "refused", "SOP class is not accepted", refused=True)
-    decision = router.decide(read_attributes(header.dataset), lookup(header.dataset))
+    decision = router.decide(read_attributes(header.dataset), lookup(header.dataset), peer)
     outcome = "eligible (header)" if decision.outcome is None else decision.outcome.value
     return WouldBe(file.name, decision.route, outcome, decision.reason, refused=False)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gateway.config import Settings
 from gateway.dicom.part10 import set_tolerant_reading
-from gateway.domain.identifiers import owner_name
+from gateway.domain.identifiers import new_id, owner_name
 from gateway.domain.job import JobKind
 from gateway.errors import (
     BundleError,
+    CertificateError,
     ConfigurationError,
     GatewayError,
     IntendedUseError,
@@ -44,12 +45,22 @@ if TYPE_CHECKING:
 
 EXIT_DISK: Final = 74
 """sysexits EX_IOERR: an fsync failed; starting again would promise what the disk does not keep."""
+EXIT_STUCK: Final = 75
+"""sysexits EX_TEMPFAIL: the receiver did not answer its own calls; a new process may."""
 EXIT_CONFIGURATION: Final = 78
 """sysexits EX_CONFIG: the role cannot start as it is configured."""
 
 
 _NO_LIMIT: Final = sys.maxsize
-_NOT_STARTABLE: Final = (BundleError, ConfigurationError, IntendedUseError, PortTakenError, SchemaMismatchError, SpoolMissingError)
+_NOT_STARTABLE: Final = (
+    BundleError,
+    CertificateError,
+    ConfigurationError,
+    IntendedUseError,
+    PortTakenError,
+    SchemaMismatchError,
+    SpoolMissingError,
+)
 """What starting the role again cannot cure."""
 
 
@@ -116,9 +127,13 @@ def _run_receiver(settings: Settings, database: Database, stop: threading.Event)
         return 0
     _started(audit, Role.RECEIVER, port=port)
     while not stop.wait(0.2):
+        server.take_up_certificates()
         if server.failed.is_set():
             server.drain(1.0)
             return EXIT_DISK
+        if server.stuck.is_set():
+            server.drain(1.0)
+            return EXIT_STUCK
     server.drain(settings.serve.grace_seconds * 0.8)
     return 0
 
@@ -168,6 +183,7 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
         analyze = AnalyzeInstance(
             instances=instances,
             spool=spool,
+            keep_map=lambda content: spool.write("saliency", new_id(), (content,)),
             router=Router(settings, accept_for_processing=bundle.model.preprocessing.accept_for_processing),
             decoder=decoder,
             analyzer=analyzer,

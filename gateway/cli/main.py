@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from typing import Annotated
 
 import typer
 
 from gateway import __version__
-from gateway.cli import audit, config, db, demo, ingest, jobs, routes, serve, status
+from gateway.cli import audit, config, conflicts, db, demo, ingest, jobs, routes, serve, status
 from gateway.errors import ConfigurationError, GatewayError
-from gateway.ops.logging import place_of
+from gateway.ops.logging import configure_logging, place_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +26,7 @@ app.command("status")(status.status)
 app.command("explain")(status.explain)
 app.add_typer(routes.app, name="routes")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")
@@ -41,7 +41,8 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def main() -> None:
     """Errors that have a remedy are shown as one line; anything else is a defect and shows its class only."""
-    warnings.simplefilter("ignore")
+    # a command's answer has standard output for itself; serve turns its log there
+    configure_logging("warning", "command", sys.stderr)
     try:
         app()
     except GatewayError as error:

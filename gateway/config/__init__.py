@@ -1,5 +1,6 @@
 """config.toml -> frozen settings, and what may be served with them."""
 
+from gateway.config.access import PeerSettings, TlsSettings
 from gateway.config.loading import load_settings, parse_settings
 from gateway.config.quality import FlagSettings, QualitySettings
 from gateway.config.safety import check_may_serve, destinations_above
@@ -8,8 +9,9 @@ from gateway.config.sections import (
     DestinationSettings,
     EligibilitySettings,
     Language,
+    MetricsSettings,
     ModelSettings,
-    PeerSettings,
+    ReceiverSettings,
     ResultSettings,
     RouteSettings,
     WorkerSettings,
@@ -22,12 +24,15 @@ __all__ = [
     "EligibilitySettings",
     "FlagSettings",
     "Language",
+    "MetricsSettings",
     "ModelSettings",
     "PeerSettings",
     "QualitySettings",
+    "ReceiverSettings",
     "ResultSettings",
     "RouteSettings",
     "Settings",
+    "TlsSettings",
     "WorkerSettings",
     "check_may_serve",
     "destinations_above",

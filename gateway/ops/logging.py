@@ -9,7 +9,7 @@ import threading
 import warnings
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Final
+from typing import Final, TextIO
 
 import structlog
 
@@ -29,8 +29,9 @@ class _LibraryFormatter(logging.Formatter):
         return json.dumps({key: value for key, value in line.items() if value is not None})
 
 
-def configure_logging(level: str, role: str) -> None:
-    """Once per process, before anything is logged. Uncaught exceptions are shown by class only."""
+def configure_logging(level: str, role: str, stream: TextIO | None = None) -> None:
+    """Before anything is logged. stream: standard output unless given. Uncaught exceptions are shown by class only."""
+    stream = stream or sys.stdout
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
@@ -40,10 +41,10 @@ def configure_logging(level: str, role: str) -> None:
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(_LibraryFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in _SILENT:

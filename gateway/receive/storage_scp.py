@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 from gateway.dicom.attributes import read_description
@@ -11,7 +11,8 @@ from gateway.domain.attributes import InstanceIdentity
 from gateway.domain.identifiers import new_id
 from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, GatewayError, SpoolNotDurableError
 from gateway.events import Event, log_event
-from gateway.receive.dimse_status import CLASS_NOT_NEGOTIATED, SUCCESS, UID_MISMATCH, Answer, answer_for
+from gateway.receive.dimse_status import CLASS_NOT_NEGOTIATED, SUCCESS, TOO_LONG, UID_MISMATCH, Answer, answer_for
+from gateway.receive.own_results import Sender, own_sign
 from gateway.store.receipts import Acceptance, Receipts, ReceivedInstance, digest_of
 from gateway.store.spool import Spool
 
@@ -26,14 +27,18 @@ class StoreRequest:
     transfer_syntax_uid: str
     content: BytesIO
     association_id: str | None
+    sender: Sender = field(default_factory=Sender)
+    is_too_long: bool = False
+    """It went beyond what a message may be, and its content was dropped while it came in."""
 
 
 class StorageScp:
     """Takes one request at a time, from any thread."""
 
-    def __init__(self, receipts: Receipts, spool: Spool) -> None:
+    def __init__(self, receipts: Receipts, spool: Spool, *, own_ae_titles: frozenset[str] = frozenset()) -> None:
         self._receipts = receipts
         self._spool = spool
+        self._own_ae_titles = own_ae_titles
 
     def answer(self, request: StoreRequest) -> Answer:
         """What to answer; on SUCCESS everything is durable already. A refusal gets a receipt too.
@@ -54,6 +59,8 @@ class StorageScp:
         return answer
 
     def _accept(self, request: StoreRequest) -> Answer:
+        if request.is_too_long:
+            return TOO_LONG
         if request.affected_sop_class_uid != request.negotiated_sop_class_uid:
             return CLASS_NOT_NEGOTIATED
         header = read_received(request.content, request.transfer_syntax_uid)
@@ -66,8 +73,9 @@ class StorageScp:
             transfer_syntax_uid=request.transfer_syntax_uid,
             dataset_digest=digest_of(content),
             size=len(content),
+            own_sign=own_sign(header.dataset, header.identity.sop_class_uid, request.sender, self._own_ae_titles),
         )
-        acceptance = self._receipts.known(received.identity, received.dataset_digest)
+        acceptance = self._receipts.known(received)
         if acceptance is None:
             acceptance = self._keep(received, content, request.association_id)
         else:

@@ -17,13 +17,18 @@ def release_for(
     now: datetime,
     late_after_hours: float,
     report_not_assessed: bool,
+    repeats: bool = False,
 ) -> Release:
-    """The first reason to withhold the result, in the order of the table, or SENT. Both times are aware."""
+    """The first reason to withhold the result, in the order of the table, or SENT. Both times are aware.
+
+    repeats: the patient has been sent as much already, within the site's window.
+    """
     reasons = (
         (policy is Policy.SHADOW, Release.WITHHELD_SHADOW),
         (policy is Policy.SILENT, Release.WITHHELD_SILENT),
         (not report.knees and not report_not_assessed, Release.WITHHELD_NOT_ASSESSED),
         (policy is Policy.POSITIVE_ONLY and not report.flagged, Release.WITHHELD_NOT_FLAGGED),
+        (repeats, Release.WITHHELD_REPEAT),
         (_is_late(study_time, now, late_after_hours), Release.WITHHELD_LATE),
     )
     return next((release for holds, release in reasons if holds), Release.SENT)

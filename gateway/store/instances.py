@@ -65,6 +65,14 @@ class Instances:
             )
             return tuple(_stored(row) for row in rows)
 
+    def assessed(self, study_instance_uids: Sequence[str] | None) -> tuple[str, ...]:
+        """Our ids of the assessed instances, oldest first. None: of every study."""
+        wanted = select(InstanceRow.id).where(InstanceRow.state == InstanceState.ASSESSED).order_by(InstanceRow.received_at, InstanceRow.id)
+        if study_instance_uids is not None:
+            wanted = wanted.where(InstanceRow.study_instance_uid.in_(study_instance_uids))
+        with self._database.reading() as session:
+            return tuple(session.scalars(wanted))
+
     def assessments(self, instance_id: str, *, bundle_hash: str, shaping_hash: str) -> tuple[Assessment, ...]:
         """An instance's assessments by one bundle under one set of settings, by position."""
         with self._database.reading() as session:
@@ -86,6 +94,12 @@ class Instances:
                 InstanceRow.study_instance_uid == study_instance_uid, InstanceRow.state == InstanceState.CONFLICT
             )
             return session.scalar(found.limit(1)) is not None
+
+    def peer_of(self, instance_id: str) -> str | None:
+        """The `[[peers]]` table that admitted the sender; None for a file that was ingested or adopted, and where nobody is listed."""
+        with self._database.reading() as session:
+            found = select(AssociationRow.peer).join(InstanceRow, InstanceRow.first_association_id == AssociationRow.id)
+            return session.scalar(found.where(InstanceRow.id == instance_id))
 
     def any(self) -> bool:
         """True when the database knows instances."""
@@ -175,7 +189,17 @@ def _checked_against_rivals(session: Session, row: InstanceRow, analysis: Analys
     rivals = [other for other in session.scalars(same_uid) if other.id != row.id and other.state == InstanceState.ASSESSED]
     if not rivals:
         return analysis
+    if all(_is_same_picture(session, row, analysis, rival) for rival in rivals):
+        return replace(analysis, outcome=InstanceOutcome.VARIANT, reason="same SOP Instance UID and pixels, other header", assessments=())
     return replace(analysis, outcome=InstanceOutcome.CONFLICT, reason="same SOP Instance UID, assessed at the same time", assessments=())
+
+
+def _is_same_picture(session: Session, row: InstanceRow, analysis: Analysis, rival: InstanceRow) -> bool:
+    """Pixels, patient, study and sides: what a variant shares with the assessed instance."""
+    ours = (analysis.pixel_digest, row.issuer_of_patient_id, row.patient_id, row.study_instance_uid)
+    theirs = (rival.pixel_digest, rival.issuer_of_patient_id, rival.patient_id, rival.study_instance_uid)
+    sides = session.execute(select(AssessmentRow.position, AssessmentRow.laterality).where(AssessmentRow.instance_id == rival.id))
+    return ours == theirs and {(a.position, str(a.laterality)) for a in analysis.assessments} == {tuple(side) for side in sides}
 
 
 def _stands_already(session: Session, row: InstanceRow, assessment: Assessment) -> bool:

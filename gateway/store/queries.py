@@ -18,14 +18,14 @@ from gateway.domain.story import (
     JobStory,
     KneeStory,
     Ledger,
-    ReceiptStory,
     ResultStory,
     Status,
     TimelineEntry,
 )
 from gateway.errors import NotFoundError
 from gateway.store.database import Database
-from gateway.store.tables import AssessmentRow, AssociationRow, AuditEventRow, DeliveryRow, InstanceRow, JobRow, ReceiptRow, ResultRow
+from gateway.store.evidence import receipt_story, receipts_query
+from gateway.store.tables import AssessmentRow, AuditEventRow, DeliveryRow, InstanceRow, JobRow, ReceiptRow, ResultRow
 
 
 class Queries:
@@ -55,7 +55,7 @@ class Queries:
                 select(InstanceRow).where(_names_instance(key)).order_by(InstanceRow.received_at, InstanceRow.id)
             ).all()
             refusals = session.execute(
-                _receipts_query().where(
+                receipts_query().where(
                     ReceiptRow.sop_instance_uid.in_([key, *(row.sop_instance_uid for row in instances)]), ReceiptRow.dimse_status != 0
                 )
             ).all()
@@ -70,10 +70,18 @@ class Queries:
             return Explanation(
                 key=key,
                 instances=tuple(_instance_story(session, row) for row in instances),
-                refusals=tuple(_receipt_story(row[0], row[1]) for row in refusals),
+                refusals=tuple(receipt_story(*row) for row in refusals),
                 results=tuple(_result_story(session, row) for row in results),
                 study_jobs=tuple(_job_story(row) for row in jobs),
             )
+
+    def studies(self, key: str) -> tuple[str, ...]:
+        """Study instance UIDs under a key. NotFoundError for a stranger."""
+        with self._database.reading() as session:
+            found = tuple(dict.fromkeys(_studies(session, key))) if key.strip() else ()
+        if not found:
+            raise NotFoundError(key or "an empty key")
+        return found
 
     def jobs(self, state: str) -> tuple[JobStory, ...]:
         """Jobs of one state, or all that are not done, oldest first, at most 500."""
@@ -160,16 +168,8 @@ def _studies(session: Session, key: str) -> Sequence[str]:
     return [*of_instances, *of_results]
 
 
-def _receipts_query() -> Any:
-    return (
-        select(ReceiptRow, AssociationRow)
-        .join(AssociationRow, AssociationRow.id == ReceiptRow.association_id, isouter=True)
-        .order_by(ReceiptRow.received_at)
-    )
-
-
 def _instance_story(session: Session, row: InstanceRow) -> InstanceStory:
-    receipts = session.execute(_receipts_query().where(ReceiptRow.instance_id == row.id)).all()
+    receipts = session.execute(receipts_query().where(ReceiptRow.instance_id == row.id)).all()
     knees = session.scalars(
         select(AssessmentRow).where(AssessmentRow.instance_id == row.id).order_by(AssessmentRow.created_at, AssessmentRow.position)
     )
@@ -185,21 +185,9 @@ def _instance_story(session: Session, row: InstanceRow) -> InstanceStory:
         route=row.route,
         received_at=row.received_at,
         decided_at=row.decided_at,
-        receipts=tuple(_receipt_story(receipt[0], receipt[1]) for receipt in receipts),
+        receipts=tuple(receipt_story(*receipt) for receipt in receipts),
         knees=tuple(_knee_story(knee) for knee in knees),
         jobs=tuple(_job_story(job) for job in jobs),
-    )
-
-
-def _receipt_story(receipt: ReceiptRow, association: AssociationRow | None) -> ReceiptStory:
-    return ReceiptStory(
-        received_at=receipt.received_at,
-        calling_ae_title=association.calling_ae_title if association else "",
-        peer_address=association.peer_address if association else "",
-        way=association.way if association else "",
-        transfer_syntax_uid=receipt.transfer_syntax_uid,
-        dimse_status=f"{receipt.dimse_status:04X}",
-        reason=receipt.reason,
     )
 
 
@@ -243,6 +231,7 @@ def _result_story(session: Session, row: ResultRow) -> ResultStory:
         release=row.release,
         flagged=row.flagged,
         predecessor_uid=row.predecessor_uid,
+        repeats_uid=row.repeats_uid,
         created_at=row.created_at,
         deliveries=tuple(
             DeliveryStory(

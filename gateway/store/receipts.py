@@ -51,6 +51,15 @@ class Adoption(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedBy:
+    """What let a sender in: the name of its `[[peers]]` table, and its TLS. None where there was none."""
+
+    peer: str | None = None
+    tls_version: str | None = None
+    certificate_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedInstance:
     """An instance as received: its identity, what describes it, and the digest (SHA-256) of its data set without file meta."""
 
@@ -59,6 +68,8 @@ class ReceivedInstance:
     transfer_syntax_uid: str
     dataset_digest: str
     size: int
+    own_sign: str | None = None
+    """What gives it away as a result of a gateway; its UID in `result` does so too."""
 
 
 def digest_of(dataset: memoryview) -> str:
@@ -76,9 +87,12 @@ class Receipts:
         self._actor = actor
         self._spool = spool
 
-    def open_association(self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str) -> str:
+    def open_association(
+        self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str, admitted_by: AdmittedBy | None = None
+    ) -> str:
         """A new association's id."""
         association_id, opened_at = new_id(), datetime.now(UTC)
+        admitted = admitted_by or AdmittedBy()
 
         def statements(session: Session) -> None:
             session.add(
@@ -89,6 +103,9 @@ class Receipts:
                     peer_address=peer_address,
                     way=way,
                     opened_at=opened_at,
+                    peer=admitted.peer,
+                    tls_version=admitted.tls_version,
+                    certificate_sha256=admitted.certificate_sha256,
                 )
             )
             record(
@@ -99,6 +116,8 @@ class Receipts:
                 calling_ae_title=calling_ae_title,
                 called_ae_title=called_ae_title,
                 peer_address=peer_address,
+                peer=admitted.peer,
+                certificate_sha256=admitted.certificate_sha256,
             )
 
         self._group.run(statements)
@@ -128,12 +147,12 @@ class Receipts:
         )
         session.execute(waiting.values(next_at=datetime.now(UTC)), execution_options={"synchronize_session": False})
 
-    def known(self, identity: InstanceIdentity, dataset_digest: str) -> Acceptance | None:
+    def known(self, received: ReceivedInstance) -> Acceptance | None:
         """What an instance is if it need not be kept: one of our results, or one whose bytes are in the spool already."""
         with self._database.reading() as session:
-            if _is_own_result(session, identity):
+            if _own_sign(session, received) is not None:
                 return Acceptance.OWN_RESULT
-            row = _same(session, identity, dataset_digest)
+            row = _same(session, received.identity, received.dataset_digest)
             return Acceptance.RECEIVED_AGAIN if row is not None and self._is_kept(row) else None
 
     def _is_kept(self, row: InstanceRow) -> bool:
@@ -163,7 +182,7 @@ class Receipts:
             known = _same(session, received.identity, received.dataset_digest)
             if known is not None and known.file == file:
                 return Adoption.CLAIMED
-            if _is_own_result(session, received.identity) or (known is not None and self._is_kept(known)):
+            if _own_sign(session, received) is not None or (known is not None and self._is_kept(known)):
                 return Adoption.NOT_NEEDED
             if known is None and session.get(InstanceRow, instance_id) is not None:
                 return Adoption.FOREIGN
@@ -174,9 +193,17 @@ class Receipts:
     def _accept(
         self, session: Session, received: ReceivedInstance, instance_id: str, file: str | None, association_id: str | None
     ) -> Acceptance:
-        if _is_own_result(session, received.identity):
+        sign = _own_sign(session, received)
+        if sign is not None:
             self._receipt(session, received, None, Acceptance.OWN_RESULT, association_id)
-            record(session, Event.INSTANCE_OWN_RESULT, actor=self._actor, sop_instance_uid=received.identity.sop_instance_uid)
+            record(
+                session,
+                Event.INSTANCE_OWN_RESULT,
+                actor=self._actor,
+                sop_instance_uid=received.identity.sop_instance_uid,
+                association_id=association_id,
+                reason=sign,
+            )
             return Acceptance.OWN_RESULT
         known = _same(session, received.identity, received.dataset_digest)
         if known is not None and self._is_kept(known):
@@ -326,8 +353,9 @@ def _harmless(uid: str) -> str:
     return uid if is_legal(uid) else "illegal"
 
 
-def _is_own_result(session: Session, identity: InstanceIdentity) -> bool:
-    return session.scalar(select(ResultRow.id).where(ResultRow.sop_instance_uid == identity.sop_instance_uid)) is not None
+def _own_sign(session: Session, received: ReceivedInstance) -> str | None:
+    ours = session.scalar(select(ResultRow.id).where(ResultRow.sop_instance_uid == received.identity.sop_instance_uid)) is not None
+    return "result_uid" if ours else received.own_sign
 
 
 def _same(session: Session, identity: InstanceIdentity, dataset_digest: str) -> InstanceRow | None:

@@ -27,6 +27,7 @@ _Id = String(32)
 _Uid = String(64)
 _Digest = String(64)
 _Code = String(48)
+_REFUSED = text("event IN ('association:rejected', 'tls:refused', 'connection:refused', 'connection:cut')")
 _Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -75,6 +76,11 @@ class AssociationRow(Base):
     opened_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ending: Mapped[str | None] = mapped_column(String(16))
+    peer: Mapped[str | None] = mapped_column(String(64))
+    """The `[[peers]]` table that admitted it; None for `ingest`, and in a development set-up without peers."""
+    tls_version: Mapped[str | None] = mapped_column(String(16))
+    """None = plain DICOM."""
+    certificate_sha256: Mapped[str | None] = mapped_column(_Digest)
 
 
 class InstanceRow(Base):
@@ -83,6 +89,7 @@ class InstanceRow(Base):
         UniqueConstraint("sop_instance_uid", "dataset_digest"),
         Index("ix_instance_study_instance_uid", "study_instance_uid"),
         Index("ix_instance_accession_number", "accession_number"),
+        Index("ix_instance_patient_id", "patient_id"),
         Index("ix_instance_state", "state", postgresql_where=text("state = 'stored'"), sqlite_where=text("state = 'stored'")),
     )
 
@@ -115,7 +122,7 @@ class InstanceRow(Base):
 
 class ReceiptRow(Base):
     __tablename__ = "receipt"
-    __table_args__ = (Index("ix_receipt_sop_instance_uid", "sop_instance_uid"),)
+    __table_args__ = (Index("ix_receipt_sop_instance_uid", "sop_instance_uid"), Index("ix_receipt_received_at", "received_at"))
 
     id: Mapped[str] = mapped_column(_Id, primary_key=True)
     association_id: Mapped[str | None] = mapped_column(_Id, ForeignKey("association.id"))
@@ -239,8 +246,21 @@ class ResultRow(Base):
     flagged: Mapped[bool]
     revision: Mapped[int]
     predecessor_uid: Mapped[str | None] = mapped_column(_Uid)
+    repeats_uid: Mapped[str | None] = mapped_column(_Uid)
+    """`withheld_repeat`: the SR of another study that has told as much of the patient."""
     bundle_hash: Mapped[str] = mapped_column(_Digest)
     config_hash: Mapped[str] = mapped_column(_Digest)
+    created_at: Mapped[datetime]
+
+
+class ReportRow(Base):
+    """What a set of results was made of: from it and the images the same files can be made again."""
+
+    __tablename__ = "report"
+
+    assessment_set: Mapped[str] = mapped_column(_Digest, primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(_Uid, index=True)
+    inputs: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
 
@@ -289,6 +309,7 @@ class AuditEventRow(Base):
     __table_args__ = (
         Index("ix_audit_event_study_instance_uid", "study_instance_uid"),
         Index("ix_audit_event_instance_id", "instance_id"),
+        Index("ix_audit_event_refused", "seq", postgresql_where=_REFUSED, sqlite_where=_REFUSED),
     )
 
     seq: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -17,7 +16,6 @@ from gateway.dicom.attributes import lookup, read_attributes
 from gateway.dicom.part10 import read_header
 from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
 from gateway.domain.attributes import InstanceAttributes
-from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision
 from gateway.errors import GatewayError
@@ -27,7 +25,7 @@ from gateway.inference.decoder import Decoder, Prepared, PreparedKnee
 from gateway.inference.sides import Side, knee_sides
 from gateway.routing.eligibility import age_years, named_sides
 from gateway.routing.quality import Judgement, judge
-from gateway.routing.router import Decision, Router
+from gateway.routing.router import Router
 from gateway.store.instances import Instances
 from gateway.store.spool import Spool
 from gateway.workers.evidence_file import verified_path
@@ -58,6 +56,8 @@ class AnalyzeInstance:
 
     instances: Instances
     spool: Spool
+    keep_map: Callable[[bytes], str]
+    """Keeps a knee's Grad-CAM (.npy) and returns its name."""
     router: Router
     decoder: Decoder
     analyzer: Analyzer
@@ -66,12 +66,7 @@ class AnalyzeInstance:
     shaping_hash: str
 
     def run(self, claim: Claim) -> Ending:
-        instance = self.instances.get(claim.subject)
-        path = verified_path(self.spool, instance)
-        header = read_header(path)
-        attributes = read_attributes(header)
-        decision = self.router.decide(attributes, lookup(header))
-        analysis = self._analysis(claim, instance, path, attributes, decision)
+        analysis = self.analysis(self.instances.get(claim.subject), claim.first_claimed_at)
         self.instances.finish(claim, analysis)
         return Ending(Event.JOB_DONE, analysis.outcome.value)
 
@@ -79,7 +74,12 @@ class AnalyzeInstance:
         outcome = _OUTCOMES.get(error.code, InstanceOutcome.FAILED_INTERNAL)
         self.instances.give_up(claim, Analysis(instance_id=claim.subject, outcome=outcome, reason=type(error).__name__))
 
-    def _analysis(self, claim: Claim, instance: StoredInstance, path: Path, attributes: InstanceAttributes, decision: Decision) -> Analysis:
+    def analysis(self, instance: StoredInstance, started_at: datetime) -> Analysis:
+        """What becomes of an instance under the present settings and bundle. Keeps the knees' maps, and writes no row."""
+        path = verified_path(self.spool, instance)
+        header = read_header(path)
+        attributes = read_attributes(header)
+        decision = self.router.decide(attributes, lookup(header), self.instances.peer_of(instance.instance_id))
         if decision.outcome is not None:
             return Analysis(instance_id=instance.instance_id, outcome=decision.outcome, reason=decision.reason, route=decision.route)
         prepared = self.decoder.prepare(path)
@@ -94,7 +94,7 @@ class AnalyzeInstance:
             reason=decision.reason if refused is None else refused.reason,
             route=decision.route,
             pixel_digest=prepared.pixel_digest,
-            assessments=() if unseen else self._assess(attributes, prepared, knees, named, claim.first_claimed_at),
+            assessments=() if unseen else self._assess(attributes, prepared, knees, named, started_at),
         )
 
     def _judged(self, prepared: Prepared, knee: PreparedKnee) -> Judgement:
@@ -166,7 +166,7 @@ class AnalyzeInstance:
             severity_logit=reading.severity_logit,
             severity_score=reading.severity_score,
             t_score=reading.t_score,
-            saliency_file=self.spool.write("saliency", new_id(), (content,)),
+            saliency_file=self.keep_map(content),
             saliency_digest=hashlib.sha256(content).hexdigest(),
             engine_profile=reading.profile,
         )

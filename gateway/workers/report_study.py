@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -14,55 +14,71 @@ import numpy as np
 
 from gateway.config import RouteSettings, Settings
 from gateway.dicom.attributes import read_attributes
-from gateway.dicom.characters import text
-from gateway.dicom.part10 import read_header
-from gateway.dicom.uids import derived_uid
-from gateway.domain.assessment import Assessment, KeptReading, StoredInstance
-from gateway.domain.finding import KneeFinding, ModelIdentity, NotAssessed, Predecessor, StudyReport, UnassessedKnee
+from gateway.domain.assessment import KeptReading, StoredInstance, StudyResult
+from gateway.domain.finding import KneeFinding, ModelIdentity, Predecessor, StudyReport
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
-from gateway.domain.outcome import InstanceOutcome, InstanceState, Policy, Release
-from gateway.errors import GatewayError, OpenConflictError, PatientConflictError, SideConflictError
+from gateway.domain.outcome import InstanceState, Policy, Release
+from gateway.errors import GatewayError, OpenConflictError
 from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
+from gateway.results.built_result import BuiltResult
 from gateway.results.evidence import SourceInstance
+from gateway.results.inputs import ReportInputs, SourceImage
 from gateway.results.policy import release_for, visible
-from gateway.results.study_report import build_results
 from gateway.routing.quality import CODES
+from gateway.routing.study_route import strictest_route
 from gateway.store.instances import Instances
 from gateway.store.job_queue import JobQueue
-from gateway.store.results import NewResult, NewResultSet, Results
+from gateway.store.results import NewResult, NewResultSet, PatientResult, Results
 from gateway.store.spool import Spool
-from gateway.workers.evidence_file import verified_path
+from gateway.workers.report_sources import read_sources
+from gateway.workers.study_knees import (
+    StudyKnee,
+    check_one_person,
+    check_one_side_each,
+    is_worth_saying,
+    one_patient,
+    refused_image,
+    refused_knee,
+    seen_as,
+    unique,
+)
 from gateway.workers.worker import Ending
 
 _ANALYSIS_OPEN_SECONDS: Final = 5.0
 """The end of each analysis pulls the report forward; this is only the longest wait."""
-_NOT_A_KNEE_STUDY: Final = frozenset(
-    {
-        InstanceOutcome.INELIGIBLE_ROUTE,
-        InstanceOutcome.INELIGIBLE_MODALITY,
-        InstanceOutcome.INELIGIBLE_SOP_CLASS,
-        InstanceOutcome.INELIGIBLE_BODY_PART,
-        InstanceOutcome.INELIGIBLE_BODY_PART_UNKNOWN,
-        InstanceOutcome.INELIGIBLE_OWN_RESULT,
-    }
-)
-"""Nobody waits for a knee result of these: a chest radiograph gets no report that says so."""
 _TEXT: Final = "burned_in_text"
 _JUDGED: Final = frozenset(outcome.value for outcome in CODES.values())
 """Refusals by quality: judged anew where the settings or the bundle have changed."""
-_FROM_STRICTEST: Final = (Policy.SHADOW, Policy.SILENT, Policy.POSITIVE_ONLY, Policy.ALL)
 
 
-@dataclass(frozen=True, slots=True)
-class _Knee:
-    instance: StoredInstance
-    assessment: Assessment
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Study:
+    """What a study's report speaks of."""
+
+    study_instance_uid: str
+    knees: tuple[StudyKnee, ...]
+    """Also those of an assessed image that were refused."""
+    refused: tuple[StoredInstance, ...]
+    patient: tuple[str, str]
+    """Issuer and patient id."""
+    route: RouteSettings
+    uid_parts: tuple[str, ...]
 
     @property
-    def assessed(self) -> bool:
-        return self.assessment.decision.assessed
+    def assessed(self) -> tuple[StudyKnee, ...]:
+        return tuple(knee for knee in self.knees if knee.assessed)
+
+    @property
+    def assessment_set(self) -> str:
+        return hashlib.sha256("\x1f".join(self.uid_parts).encode()).hexdigest()
+
+    @property
+    def images(self) -> tuple[tuple[StoredInstance, bool], ...]:
+        """The instances that results name, and whether they are shown: assessed ones, else those that were refused."""
+        assessed = dict.fromkeys(knee.instance for knee in self.assessed)
+        return tuple((instance, True) for instance in assessed) or tuple((instance, False) for instance in self.refused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,120 +120,146 @@ class ReportStudy:
         knees = [knee for knee in rows if knee.instance in assessed]
         settled = {instance.sop_instance_uid for instance in assessed}
         # an instance that came again with a corrected header is no longer refused
-        refused = [i for i in instances if i not in assessed and _is_worth_saying(i) and i.sop_instance_uid not in settled]
+        refused = [i for i in instances if i not in assessed and is_worth_saying(i) and i.sop_instance_uid not in settled]
         if not knees and not (refused and self.settings.results.report_not_assessed):
             self.queue.finish(claim, code=Release.WITHHELD_NOT_ASSESSED)
             return Release.WITHHELD_NOT_ASSESSED.value
         if self.instances.has_conflict(claim.subject):
             raise OpenConflictError
-        route = _strictest_route(self.settings, assessed or refused)
-        identity = _one_patient([*assessed, *refused])
-        _one_side_each(knees)
-        parts = self._uid_parts(claim.subject, knees, identity, route)
-        assessment_set = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
-        if self.results.exists(assessment_set):
+        study = self._study(claim.subject, knees, assessed, refused)
+        if self.results.exists(study.assessment_set):
             log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id)
             self.queue.finish(claim, code="exists")
             return "exists"
-        return self._build(claim, _unique(knees), refused, route, parts, assessment_set)
+        return self._build(claim, study)
 
-    def _knees(self, assessed: Sequence[StoredInstance]) -> list[_Knee]:
+    def _knees(self, assessed: Sequence[StoredInstance]) -> list[StudyKnee]:
         return [
-            _Knee(instance, assessment)
+            StudyKnee(instance, assessment)
             for instance in assessed
             for assessment in self.instances.assessments(
                 instance.instance_id, bundle_hash=self.model.bundle_hash, shaping_hash=self.settings.shaping_hash
             )
         ]
 
-    def _uid_parts(self, study: str, knees: Sequence[_Knee], identity: tuple[str, str], route: RouteSettings) -> tuple[str, ...]:
+    def _study(self, uid: str, knees: Sequence[StudyKnee], assessed: Sequence[StoredInstance], refused: Sequence[StoredInstance]) -> _Study:
+        route = strictest_route(self.settings, (instance.route or "none" for instance in assessed or refused))
+        patient = one_patient([*assessed, *refused])
+        check_one_side_each(knees)
+        return _Study(
+            study_instance_uid=uid,
+            knees=tuple(unique(knees)),
+            refused=tuple(refused),
+            patient=patient,
+            route=route,
+            uid_parts=self._uid_parts(uid, knees, patient, route),
+        )
+
+    def _uid_parts(self, study: str, knees: Sequence[StudyKnee], identity: tuple[str, str], route: RouteSettings) -> tuple[str, ...]:
         """Everything that a result's UIDs are derived from, but its kind. What `positive_only` leaves out is another result."""
-        digests = sorted({":".join((*_seen_as(k), k.assessment.laterality)) for k in knees})
+        digests = sorted({":".join((*seen_as(k), k.assessment.laterality)) for k in knees})
         form = "positive_only" if route.policy is Policy.POSITIVE_ONLY else "whole"
         return (study, *digests, *identity, self.model.bundle_hash, self.settings.shaping_hash, form)
 
-    def _build(
-        self,
-        claim: Claim,
-        knees: Sequence[_Knee],
-        refused: Sequence[StoredInstance],
-        route: RouteSettings,
-        parts: tuple[str, ...],
-        assessment_set: str,
-    ) -> str:
-        assessed = [knee for knee in knees if knee.assessed]
-        current = self.results.current_report(claim.subject)
+    def _build(self, claim: Claim, study: _Study) -> str:
         sent_before = self.results.last_sent_report(claim.subject)
-        report = StudyReport(
-            study_instance_uid=claim.subject,
-            knees=tuple(self._finding(knee, knee.assessment.reading) for knee in assessed if knee.assessment.reading is not None),
-            not_assessed=(*(_refused_image(i) for i in refused), *(_refused_knee(knee) for knee in knees if not knee.assessed)),
-            model=self.model,
-            started_at=max((knee.assessment.started_at for knee in assessed), default=claim.first_claimed_at),
-            revision=1 if current is None else current.revision + 1,
-            predecessor=Predecessor(
-                sop_class_uid=sent_before.sop_class_uid,
-                sop_instance_uid=sent_before.sop_instance_uid,
-                series_instance_uid=sent_before.series_instance_uid,
-            )
-            if sent_before is not None
-            else None,
-            show_severity=self.settings.results.show_severity,
-            show_t_score=self.settings.results.show_t_score,
-        )
-        shown = visible(report, route.policy)
-        sources = self._sources(assessed, refused if not assessed else ())
-        _one_person(tuple(sources.values()))
+        report = self._spoken(claim, study, sent_before)
+        sources = read_sources(self.spool, self.decoder, study.images)
+        check_one_person(tuple(sources.values()))
+        study_time = self._study_time(next(iter(sources.values())))
+        repeats = self._repeats(study, report, study_time) if sent_before is None else None
         release = release_for(
-            route.policy,
+            study.route.policy,
             report,
-            study_time=self._study_time(next(iter(sources.values()))),
+            study_time=study_time,
             now=datetime.now(UTC),
             late_after_hours=self.settings.results.late_after_hours,
             report_not_assessed=self.settings.results.report_not_assessed,
+            repeats=repeats is not None,
         )
-        built = build_results(shown, sources, self.settings.results, lambda kind: derived_uid((*parts, kind)))
-        files: list[NewResult] = []
-        for one in built:
-            result_id = new_id()
-            files.append(
-                NewResult(
-                    result_id=result_id,
-                    kind=one.kind,
-                    sop_class_uid=one.sop_class_uid,
-                    sop_instance_uid=one.sop_instance_uid,
-                    series_instance_uid=one.series_instance_uid,
-                    file=self.spool.write("result", result_id, (one.content,)),
-                    sha256=hashlib.sha256(one.content).hexdigest(),
-                )
-            )
-        return self._commit(claim, tuple(files), report, route, release, assessment_set)
-
-    def _commit(
-        self, claim: Claim, files: tuple[NewResult, ...], report: StudyReport, route: RouteSettings, release: Release, assessment_set: str
-    ) -> str:
+        inputs = ReportInputs(
+            report=visible(report, study.route.policy),
+            uid_parts=study.uid_parts,
+            images=tuple(
+                SourceImage(instance_id=instance.instance_id, sop_instance_uid=instance.sop_instance_uid, presented=presented)
+                for instance, presented in study.images
+            ),
+            settings=self.settings.results,
+        )
+        files = tuple(self._written(built) for built in inputs.build(sources))
         new = NewResultSet(
             study_instance_uid=claim.subject,
-            assessment_set=assessment_set,
+            assessment_set=study.assessment_set,
             results=files,
+            inputs=inputs.stored(),
             release=release,
-            route=route.name,
+            route=study.route.name,
             flagged=report.flagged,
             revision=report.revision,
             predecessor_uid=report.predecessor.sop_instance_uid if report.predecessor else None,
+            repeats_uid=repeats.sop_instance_uid if repeats and release is Release.WITHHELD_REPEAT else None,
             bundle_hash=self.model.bundle_hash,
             config_hash=self.settings.config_hash,
-            destinations=route.destinations,
+            destinations=study.route.destinations,
         )
+        return self._commit(claim, new)
+
+    def _spoken(self, claim: Claim, study: _Study, sent_before: StudyResult | None) -> StudyReport:
+        """All that there is to say, before the policy takes anything away."""
+        current = self.results.current_report(claim.subject)
+        return StudyReport(
+            study_instance_uid=claim.subject,
+            knees=tuple(self._finding(knee, knee.assessment.reading) for knee in study.assessed if knee.assessment.reading is not None),
+            not_assessed=(*(refused_image(i) for i in study.refused), *(refused_knee(knee) for knee in study.knees if not knee.assessed)),
+            model=self.model,
+            started_at=max((knee.assessment.started_at for knee in study.assessed), default=claim.first_claimed_at),
+            revision=1 if current is None else current.revision + 1,
+            predecessor=None if sent_before is None else _predecessor(sent_before),
+            show_severity=self.settings.results.show_severity,
+            show_t_score=self.settings.results.show_t_score,
+        )
+
+    def _repeats(self, study: _Study, report: StudyReport, study_time: datetime | None) -> PatientResult | None:
+        """The result of the patient that this one would only repeat: already sent, within the window, and flagged if this one is.
+
+        A knee that is flagged for the first time is news. Without a patient id or a study date nobody can know whose, or when.
+        """
+        issuer, patient_id = study.patient
+        days = self.settings.results.repeat_days
+        if not days or not patient_id or study_time is None or not report.knees:
+            return None
+        until: date = study_time.date()
+        return self.results.sent_to_patient(
+            issuer_of_patient_id=issuer,
+            patient_id=patient_id,
+            first_day=until - timedelta(days=days),
+            last_day=until,
+            besides_study=study.study_instance_uid,
+            flagged_only=report.flagged,
+        )
+
+    def _written(self, built: BuiltResult) -> NewResult:
+        result_id = new_id()
+        return NewResult(
+            result_id=result_id,
+            kind=built.kind,
+            sop_class_uid=built.sop_class_uid,
+            sop_instance_uid=built.sop_instance_uid,
+            series_instance_uid=built.series_instance_uid,
+            file=self.spool.write("result", result_id, (built.content,)),
+            sha256=hashlib.sha256(built.content).hexdigest(),
+        )
+
+    def _commit(self, claim: Claim, new: NewResultSet) -> str:
         # after a database error the files stay: the commit may have happened although its answer was lost
         if not self.results.commit(claim, new):
-            for file in files:
+            for file in new.results:
                 self.spool.remove(file.file)
             self.queue.finish(claim, code="exists")
             return "exists"
-        return release.value
+        return new.release.value
 
-    def _finding(self, knee: _Knee, reading: KeptReading) -> KneeFinding:
+    def _finding(self, knee: StudyKnee, reading: KeptReading) -> KneeFinding:
         assessment = knee.assessment
         content = self.spool.read_verified(reading.saliency_file, reading.saliency_digest)
         saliency = np.load(BytesIO(content), allow_pickle=False)
@@ -241,16 +283,6 @@ class ReportStudy:
             text_suspected=assessment.measures.get(_TEXT, 0.0) >= self.settings.quality.burned_in_text.threshold,
         )
 
-    def _sources(self, knees: Sequence[_Knee], refused: Sequence[StoredInstance]) -> dict[str, SourceInstance]:
-        sources: dict[str, SourceInstance] = {}
-        for knee in knees:
-            path = verified_path(self.spool, knee.instance)
-            sources[knee.instance.sop_instance_uid] = SourceInstance(dataset=read_header(path), presentation=self.decoder.present(path))
-        for instance in refused:
-            path = verified_path(self.spool, instance)
-            sources[instance.sop_instance_uid] = SourceInstance(dataset=read_header(path), presentation=None)
-        return sources
-
     def _study_time(self, source: SourceInstance) -> datetime | None:
         attributes = read_attributes(source.dataset)
         clock = (attributes.study_time or "000000").partition(".")[0].ljust(6, "0")
@@ -261,72 +293,7 @@ class ReportStudy:
         return local.replace(tzinfo=ZoneInfo(self.settings.results.timezone))
 
 
-def _refused_image(instance: StoredInstance) -> NotAssessed:
-    return NotAssessed(sop_instance_uid=instance.sop_instance_uid, sop_class_uid=instance.sop_class_uid, outcome=instance.outcome or "")
-
-
-def _refused_knee(knee: _Knee) -> NotAssessed:
-    """One knee of an image whose other knee was assessed."""
-    assessment = knee.assessment
-    return NotAssessed(
-        sop_instance_uid=knee.instance.sop_instance_uid,
-        sop_class_uid=knee.instance.sop_class_uid,
-        outcome=assessment.decision.value,
-        knee=UnassessedKnee(position=assessment.position, laterality=assessment.laterality, region=assessment.region),
+def _predecessor(sent: StudyResult) -> Predecessor:
+    return Predecessor(
+        sop_class_uid=sent.sop_class_uid, sop_instance_uid=sent.sop_instance_uid, series_instance_uid=sent.series_instance_uid
     )
-
-
-def _unique(knees: Sequence[_Knee]) -> list[_Knee]:
-    """The same image under several SOP Instance UIDs is one: the same pixels that the network saw alike."""
-    seen: dict[tuple[str, str, str], _Knee] = {}
-    for knee in knees:
-        seen.setdefault(_seen_as(knee), knee)
-    return list(seen.values())
-
-
-def _seen_as(knee: _Knee) -> tuple[str, str, str]:
-    """Stored pixels, knee, and the network's input: another window or polarity over the same pixels is another image to the network."""
-    assessment = knee.assessment
-    return assessment.pixel_digest, str(assessment.position), assessment.preprocessed_digest
-
-
-def _is_worth_saying(instance: StoredInstance) -> bool:
-    return instance.state != InstanceState.ASSESSED and instance.outcome not in _NOT_A_KNEE_STUDY
-
-
-def _strictest_route(settings: Settings, instances: Sequence[StoredInstance]) -> RouteSettings:
-    """The study's images may have come by several routes: the strictest policy holds, and the destinations that all of them have."""
-    # a route that is no longer configured cannot say what it would allow
-    names = sorted({instance.route or "none" for instance in instances})
-    routes = [settings.route(name) or RouteSettings(name=name, policy=Policy.SHADOW) for name in names]
-    strictest = min(routes, key=lambda route: _FROM_STRICTEST.index(route.policy))
-    common = tuple(name for name in strictest.destinations if all(name in route.destinations for route in routes))
-    return strictest.model_copy(update={"destinations": common})
-
-
-def _one_patient(instances: Sequence[StoredInstance]) -> tuple[str, str]:
-    """Issuer and patient id. A study that names two patients gets no result: nobody can know whose it would be."""
-    identities = {(instance.issuer_of_patient_id, instance.patient_id) for instance in instances}
-    if len(identities) > 1:
-        raise PatientConflictError
-    return identities.pop()
-
-
-def _one_side_each(knees: Sequence[_Knee]) -> None:
-    """The same pixels with two sides: one of the two headers is wrong, and nobody here can know which."""
-    sides: dict[tuple[str, int], set[str]] = {}
-    for knee in knees:
-        sides.setdefault((knee.assessment.pixel_digest, knee.assessment.position), set()).add(knee.assessment.laterality)
-    if any(len(found) > 1 for found in sides.values()):
-        raise SideConflictError
-
-
-def _one_person(sources: Sequence[SourceInstance]) -> None:
-    """Without a patient id, name and birth date have to agree."""
-    people = {
-        (text(source.dataset, "PatientName"), text(source.dataset, "PatientBirthDate"))
-        for source in sources
-        if not text(source.dataset, "PatientID")
-    }
-    if len(people) > 1:
-        raise PatientConflictError

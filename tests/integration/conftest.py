@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
 from gateway.store.receipts import Receipts
 from gateway.store.spool import Spool
+from tests.integration.bench import Bench, new_bench
+from tests.integration.test_store import record_test_bundle
 
 
 @dataclass(frozen=True)
@@ -57,3 +60,10 @@ def receivers(database: Database, spool: Spool, tmp_path: Path) -> Iterator[Call
 @pytest.fixture
 def receiver(receivers: Callable[..., Receiver]) -> Receiver:
     return receivers()
+
+
+@pytest.fixture
+def bench(database: Database, spool: Spool) -> Callable[..., Bench]:
+    """Makes a gateway without processes and sockets: bench(policy, **sections of the configuration)."""
+    record_test_bundle(database)
+    return partial(new_bench, database, spool)

@@ -252,26 +252,6 @@ def test_nearly_full_disk_rejects_associations_for_a_while(receivers: Callable[.
         assert assoc.acceptor.primitive.result == 2
 
 
-def test_sender_that_is_not_listed_is_rejected_and_audited(receivers: Callable[..., Receiver]) -> None:
-    peers = [{"name": "room1", "ae_title": "XRAY1"}, {"name": "room2", "ae_title": "XRAY2", "addresses": ["192.0.2.0/24"]}]
-    receiver = receivers(serve={"development": False}, peers=peers)
-    for calling, accepted in (("XRAY1", True), ("STRANGER", False), ("XRAY2", False)):
-        with association(receiver.port, [(DX, EXPLICIT)], calling=calling) as assoc:
-            assert assoc.is_established == accepted, calling
-            if not accepted:
-                assert assoc.acceptor.primitive.result == 1
-    from gateway.store.tables import AuditEventRow
-
-    with receiver.database.reading() as session:
-        rejected = session.scalars(select(AuditEventRow).where(AuditEventRow.event == "association:rejected")).all()
-    assert sorted(row.detail["calling_ae_title"] for row in rejected) == ["STRANGER", "XRAY2"]
-
-
-def test_wrong_called_ae_title_is_rejected(receiver: Receiver) -> None:
-    with association(receiver.port, [(DX, EXPLICIT)], called="WRONG") as assoc:
-        assert assoc.is_rejected
-
-
 def test_draining_receiver_finishes_its_associations_and_takes_no_new_ones(receiver: Receiver) -> None:
     with association(receiver.port, [(DX, EXPLICIT)]) as open_one:
         drained: list[bool] = []

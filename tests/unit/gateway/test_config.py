@@ -66,6 +66,20 @@ def test_route_to_an_unknown_destination_is_refused() -> None:
         parse_settings({"routes": [{"name": "a", "destinations": ["nowhere"]}]})
 
 
+def test_peer_with_an_unknown_route_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="'nowhere'"):
+        parse_settings({"peers": [{"name": "room1", "ae_title": "XRAY1", "routes": ["nowhere"]}]})
+
+
+def test_with_tls_every_peer_names_its_certificates_and_without_it_none() -> None:
+    peer = {"name": "room1", "ae_title": "XRAY1"}
+    with pytest.raises(ConfigurationError, match=r"peers\.room1\.certificates is empty"):
+        check_may_serve(parse_settings({"tls": {"required": True}, "peers": [peer]}))
+    with pytest.raises(ConfigurationError, match=r"tls\.required = true"):
+        check_may_serve(parse_settings({"peers": [{**peer, "certificates": ["cn:XRAY1"]}]}))
+    check_may_serve(parse_settings({"tls": {"required": True}, "peers": [{**peer, "certificates": ["cn:XRAY1"]}]}))
+
+
 def test_two_routes_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="twice"):
         parse_settings({"routes": [{"name": "a"}, {"name": "a"}]})

@@ -1,0 +1,132 @@
+"""One budget for all messages that are being received: what does not fit is not read."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO
+from typing import Final
+
+_STEP: Final = 1024 * 1024
+_LOOK_SECONDS: Final = 0.5
+
+
+class MemoryBudget:
+    """Bytes for all messages in flight. No message waits for ever.
+
+    A C-STORE request does not say how long its data set will be (PS3.7 9.3.1), so messages grow step by step. To keep them from waiting
+    for each other in a circle, as much as the longest message may have is set aside: when the rest is used up, it goes to the
+    message that has waited longest, which can therefore always be completed and gives its memory back.
+    """
+
+    def __init__(self, total: int, longest_message: int) -> None:
+        self._free = max(0, total - _with_slack(longest_message))
+        self._first: Reservation | None = None
+        self._waiting: deque[Reservation] = deque()
+        self._changed = threading.Condition()
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True while a message waits: no time for new associations."""
+        with self._changed:
+            return bool(self._waiting)
+
+    def reservation(self) -> Reservation:
+        return Reservation(self)
+
+    def _grow(self, reservation: Reservation, size: int, deadline: float, is_over: Callable[[], bool]) -> bool:
+        with self._changed:
+            if self._take(reservation, size):
+                return True
+            self._waiting.append(reservation)
+            try:
+                while not (self._waiting[0] is reservation and self._take(reservation, size)):
+                    if self._waiting[0] is reservation and self._first is None:
+                        self._first = reservation
+                        return True
+                    if is_over() or time.monotonic() > deadline:
+                        return False
+                    self._changed.wait(_LOOK_SECONDS)
+            finally:
+                self._waiting.remove(reservation)
+                self._changed.notify_all()
+        return True
+
+    def _take(self, reservation: Reservation, size: int) -> bool:
+        if self._first is reservation:
+            return True
+        if self._waiting and self._waiting[0] is not reservation:
+            return False
+        need = size - reservation.held
+        if need > self._free:
+            return False
+        self._free -= need
+        reservation.held = size
+        return True
+
+    def _release(self, reservation: Reservation) -> None:
+        with self._changed:
+            if self._first is reservation:
+                self._first = None
+            self._free += reservation.held
+            reservation.held = 0
+            self._changed.notify_all()
+
+
+class Reservation:
+    """What one message holds of the budget."""
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self.held = 0
+        """Bytes of the common part; changed by the budget alone."""
+        self._covers = 0
+
+    def cover(self, size: int, deadline: float, is_over: Callable[[], bool]) -> bool:
+        """Holds enough for a buffer of `size` bytes, waiting if it must.
+
+        deadline: on time.monotonic(). False when it passed, or `is_over` came true, meanwhile.
+        """
+        if size <= self._covers:
+            return True
+        whole = _with_slack(size)
+        if not self._budget._grow(self, whole, deadline, is_over):  # noqa: SLF001  two halves of one thing
+            return False
+        self._covers = whole // 9 * 8
+        return True
+
+    def release(self) -> None:
+        self._covers = 0
+        self._budget._release(self)  # noqa: SLF001
+
+
+def _with_slack(size: int) -> int:
+    """What a BytesIO of that size may take: it grows by an eighth more than it needs. Whole steps, so that few are asked for."""
+    return -(-(size + size // 8) // _STEP) * _STEP
+
+
+class ReceivedDataSet(BytesIO):
+    """An encoded data set as it comes in."""
+
+    def __init__(self, reservation: Reservation) -> None:
+        super().__init__()
+        self.reservation = reservation
+        self.is_too_long = False
+        """It was longer than a message may be: what came was dropped, and it is empty."""
+
+    def forget(self) -> None:
+        """It has become too long."""
+        self.is_too_long = True
+        self.seek(0)
+        self.truncate()
+        self.reservation.release()
+
+    def drop(self) -> None:
+        """Forgets the content and gives its memory back to the budget, whoever still points at it."""
+        # somebody still looks at the buffer: then its memory goes with the last look
+        with suppress(BufferError):
+            self.close()
+        self.reservation.release()

@@ -1,0 +1,102 @@
+"""Results made again from what was kept of them, to compare with the stored files. Writes nothing but an alarm where one differs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.domain.assessment import StudyResult
+from gateway.errors import GatewayError
+from gateway.events import Event, log_event
+from gateway.inference.decoder import Decoder
+from gateway.results.built_result import BuiltResult
+from gateway.results.inputs import ReportInputs
+from gateway.store.audit_log import AuditLog
+from gateway.store.instances import Instances
+from gateway.store.results import KeptReport
+from gateway.store.spool import Spool
+from gateway.workers.report_sources import read_sources
+
+
+class Comparison(StrEnum):
+    """How a result made again compares with the stored one."""
+
+    EQUAL = "equal"
+    DIFFERS = "differs"
+    OTHER_RELEASE = "other_release"
+    """It differs, and another release of this software had built it."""
+    NO_INPUTS = "no_inputs"
+    """Built by a release that did not keep what results are made of."""
+    NO_SOURCE = "no_source"
+    """An image that it shows is gone or damaged, or cannot be decoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuiltResult:
+    """One result, made again. sha256: of the stored file; rebuilt_sha256: None where it could not be made."""
+
+    study_instance_uid: str
+    revision: int
+    kind: str
+    sop_instance_uid: str
+    sha256: str
+    rebuilt_sha256: str | None
+    comparison: Comparison
+    content: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildResults:
+    """Makes sets of results again."""
+
+    instances: Instances
+    spool: Spool
+    decoder: Decoder
+    audit: AuditLog
+
+    def run(self, kept: KeptReport) -> tuple[RebuiltResult, ...]:
+        """One answer for each stored result of the set. What differs although the same release built it is an alarm."""
+        answers = self._again(kept)
+        for answer in answers:
+            if answer.comparison is Comparison.DIFFERS:
+                identifiers = {"study_instance_uid": answer.study_instance_uid, "sop_instance_uid": answer.sop_instance_uid}
+                log_event(Event.RESULT_DIFFERS, level="error", **identifiers)
+                self.audit.record(Event.RESULT_DIFFERS, **identifiers)
+        return answers
+
+    def _again(self, kept: KeptReport) -> tuple[RebuiltResult, ...]:
+        if kept.inputs is None:
+            return _unmade(kept, Comparison.NO_INPUTS)
+        inputs = ReportInputs.restored(kept.inputs)
+        try:
+            images = [(self.instances.get(image.instance_id), image.presented) for image in inputs.images]
+            built = {result.kind: result for result in inputs.build(read_sources(self.spool, self.decoder, images))}
+        except GatewayError:
+            return _unmade(kept, Comparison.NO_SOURCE)
+        made_elsewhere = inputs.software_version != ReportInputs.model_fields["software_version"].default
+        unequal = Comparison.OTHER_RELEASE if made_elsewhere else Comparison.DIFFERS
+        return tuple(_compared(stored, built.get(stored.kind), unequal) for stored in kept.results)
+
+
+def _compared(stored: StudyResult, again: BuiltResult | None, unequal: Comparison) -> RebuiltResult:
+    sha256 = None if again is None else hashlib.sha256(again.content).hexdigest()
+    comparison = Comparison.EQUAL if sha256 == stored.sha256 else unequal
+    return _answer(stored, comparison, sha256, b"" if again is None else again.content)
+
+
+def _unmade(kept: KeptReport, why: Comparison) -> tuple[RebuiltResult, ...]:
+    return tuple(_answer(stored, why) for stored in kept.results)
+
+
+def _answer(stored: StudyResult, comparison: Comparison, rebuilt_sha256: str | None = None, content: bytes = b"") -> RebuiltResult:
+    return RebuiltResult(
+        study_instance_uid=stored.study_instance_uid,
+        revision=stored.revision,
+        kind=stored.kind,
+        sop_instance_uid=stored.sop_instance_uid,
+        sha256=stored.sha256,
+        rebuilt_sha256=rebuilt_sha256,
+        comparison=comparison,
+        content=content,
+    )
