@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -40,14 +41,24 @@ class SentLog:
 
 @contextmanager
 def association(
-    port: int, images: Sequence[Image] = (), *, calling: str = "XRAY1", source: str = "127.0.0.1", pairs: Sequence[tuple[str, str]] = ()
+    port: int,
+    images: Sequence[Image] = (),
+    *,
+    calling: str = "XRAY1",
+    source: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Any]:
     """An association, open or refused, from one of the loopback addresses."""
-    contexts = sorted({(image.sop_class, image.syntax) for image in images} | set(pairs)) or [("1.2.840.10008.1.1", "1.2.840.10008.1.2")]
+    contexts = sorted({(image.sop_class, image.syntax) for image in images}) or [("1.2.840.10008.1.1", "1.2.840.10008.1.2")]
     ae = AE(ae_title=calling)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = _PATIENCE_SECONDS
     assoc = ae.associate(
-        "127.0.0.1", port, contexts=[build_context(*pair) for pair in contexts], ae_title="STRNET", bind_address=(source, 0)
+        "127.0.0.1",
+        port,
+        contexts=[build_context(*pair) for pair in contexts],
+        ae_title="STRNET",
+        bind_address=(source, 0),
+        tls_args=(tls, None) if tls else None,
     )
     try:
         yield assoc
