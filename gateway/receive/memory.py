@@ -23,7 +23,7 @@ class MemoryBudget:
     """
 
     def __init__(self, total: int, longest_message: int) -> None:
-        self._free = max(0, total - _with_slack(longest_message))
+        self._common = self._free = max(0, total - _with_slack(longest_message))
         self._first: Reservation | None = None
         self._waiting: deque[Reservation] = deque()
         self._changed = threading.Condition()
@@ -33,6 +33,12 @@ class MemoryBudget:
         """True while a message waits: no time for new associations."""
         with self._changed:
             return bool(self._waiting)
+
+    @property
+    def in_use(self) -> int:
+        """Bytes that messages hold now."""
+        with self._changed:
+            return self._common - self._free + (self._first.beyond if self._first else 0)
 
     def reservation(self) -> Reservation:
         return Reservation(self)
@@ -46,7 +52,7 @@ class MemoryBudget:
                 while not (self._waiting[0] is reservation and self._take(reservation, size)):
                     if self._waiting[0] is reservation and self._first is None:
                         self._first = reservation
-                        return True
+                        return self._take(reservation, size)
                     if is_over() or time.monotonic() > deadline:
                         return False
                     self._changed.wait(_LOOK_SECONDS)
@@ -57,6 +63,7 @@ class MemoryBudget:
 
     def _take(self, reservation: Reservation, size: int) -> bool:
         if self._first is reservation:
+            reservation.beyond = size - reservation.held
             return True
         if self._waiting and self._waiting[0] is not reservation:
             return False
@@ -72,7 +79,7 @@ class MemoryBudget:
             if self._first is reservation:
                 self._first = None
             self._free += reservation.held
-            reservation.held = 0
+            reservation.held = reservation.beyond = 0
             self._changed.notify_all()
 
 
@@ -82,7 +89,9 @@ class Reservation:
     def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
         self.held = 0
-        """Bytes of the common part; changed by the budget alone."""
+        """Bytes of the common part; changed by the budget alone, as is the next."""
+        self.beyond = 0
+        """Bytes of what is set aside for the message that has waited longest."""
         self._covers = 0
 
     def cover(self, size: int, deadline: float, is_over: Callable[[], bool]) -> bool:

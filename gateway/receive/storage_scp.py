@@ -13,7 +13,8 @@ from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, Ga
 from gateway.events import Event, log_event
 from gateway.receive.dimse_status import CLASS_NOT_NEGOTIATED, SUCCESS, TOO_LONG, UID_MISMATCH, Answer, answer_for
 from gateway.receive.own_results import Sender, own_sign
-from gateway.store.receipts import Acceptance, Receipts, ReceivedInstance, digest_of
+from gateway.store.new_instance import ReceivedInstance
+from gateway.store.receipts import Acceptance, Receipts, digest_of
 from gateway.store.spool import Spool
 
 

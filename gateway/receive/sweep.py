@@ -14,7 +14,8 @@ from gateway.dicom.attributes import read_description
 from gateway.dicom.part10 import read_received, split_file
 from gateway.errors import UnreadableInstanceError
 from gateway.store.inventory import Inventory
-from gateway.store.receipts import Adoption, Receipts, ReceivedInstance, digest_of
+from gateway.store.new_instance import ReceivedInstance
+from gateway.store.receipts import Adoption, Receipts, digest_of
 from gateway.store.spool import SHARDS, Spool
 
 _NO_LIMIT: Final = 1 << 40

@@ -13,7 +13,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gateway.dicom.uids import is_legal
-from gateway.domain.attributes import InstanceDescription, InstanceIdentity
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import JobKind, JobState
 from gateway.domain.outcome import InstanceOutcome, InstanceState
@@ -22,9 +21,10 @@ from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.group_commit import GroupCommit
 from gateway.store.job_queue import enqueue
+from gateway.store.new_instance import ReceivedInstance, Seen, insert_instance, insert_receipt, look_up
 from gateway.store.spool import Spool
 from gateway.store.steps import OnStep, Step, nothing
-from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow, JobRow, ReceiptRow, ResultRow
+from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow, JobRow, ReceiptRow
 
 _GONE: Final = (InstanceState.LOST, InstanceState.CORRUPT)
 """The row stands, the bytes do not: the same instance is welcome again."""
@@ -57,19 +57,6 @@ class AdmittedBy:
     peer: str | None = None
     tls_version: str | None = None
     certificate_sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivedInstance:
-    """An instance as received: its identity, what describes it, and the digest (SHA-256) of its data set without file meta."""
-
-    identity: InstanceIdentity
-    description: InstanceDescription
-    transfer_syntax_uid: str
-    dataset_digest: str
-    size: int
-    own_sign: str | None = None
-    """What gives it away as a result of a gateway; its UID in `result` does so too."""
 
 
 def digest_of(dataset: memoryview) -> str:
@@ -150,14 +137,14 @@ class Receipts:
     def known(self, received: ReceivedInstance) -> Acceptance | None:
         """What an instance is if it need not be kept: one of our results, or one whose bytes are in the spool already."""
         with self._database.reading() as session:
-            if _own_sign(session, received) is not None:
-                return Acceptance.OWN_RESULT
-            row = _same(session, received.identity, received.dataset_digest)
-            return Acceptance.RECEIVED_AGAIN if row is not None and self._is_kept(row) else None
+            seen = look_up(session, received.identity, received.dataset_digest)
+        if _own_sign(seen, received) is not None:
+            return Acceptance.OWN_RESULT
+        return Acceptance.RECEIVED_AGAIN if self._is_kept(seen) else None
 
-    def _is_kept(self, row: InstanceRow) -> bool:
+    def _is_kept(self, seen: Seen) -> bool:
         """A row alone is no promise: success may be answered again only while the bytes are there."""
-        return row.state not in _GONE and self._spool.holds(row.file, row.size)
+        return seen.instance_id is not None and seen.state not in _GONE and self._spool.holds(seen.file, seen.size)
 
     def commit(self, received: ReceivedInstance, *, instance_id: str, file: str | None, association_id: str | None) -> Acceptance:
         """One transaction: receipt, and for a new instance its row, its job and its audit event. Durable when it returns.
@@ -179,21 +166,21 @@ class Receipts:
     def adopt(self, received: ReceivedInstance, *, instance_id: str, file: str) -> Adoption:
         """A whole file that a crash left without a row: kept and queued, without a receipt, since no C-STORE was answered."""
         with self._database.transaction() as session:
-            known = _same(session, received.identity, received.dataset_digest)
-            if known is not None and known.file == file:
+            seen = look_up(session, received.identity, received.dataset_digest)
+            if seen.instance_id is not None and seen.file == file:
                 return Adoption.CLAIMED
-            if _own_sign(session, received) is not None or (known is not None and self._is_kept(known)):
+            if _own_sign(seen, received) is not None or self._is_kept(seen):
                 return Adoption.NOT_NEEDED
-            if known is None and session.get(InstanceRow, instance_id) is not None:
+            if seen.instance_id is None and session.get(InstanceRow, instance_id) is not None:
                 return Adoption.FOREIGN
-            row = self._keep(session, received, known, instance_id, file, None)
-            self._event(session, Event.INSTANCE_ADOPTED, row, None)
+            self._keep(session, received, seen, instance_id, file, None, Event.INSTANCE_ADOPTED)
             return Adoption.ADOPTED
 
     def _accept(
         self, session: Session, received: ReceivedInstance, instance_id: str, file: str | None, association_id: str | None
     ) -> Acceptance:
-        sign = _own_sign(session, received)
+        seen = look_up(session, received.identity, received.dataset_digest)
+        sign = _own_sign(seen, received)
         if sign is not None:
             self._receipt(session, received, None, Acceptance.OWN_RESULT, association_id)
             record(
@@ -205,40 +192,42 @@ class Receipts:
                 reason=sign,
             )
             return Acceptance.OWN_RESULT
-        known = _same(session, received.identity, received.dataset_digest)
-        if known is not None and self._is_kept(known):
+        if self._is_kept(seen):
             # adopted: a sweep found this very file before its row was there, and the row relies on it now
-            adopted = known.file == file
-            self._receipt(session, received, known.id, Acceptance.STORED if adopted else Acceptance.RECEIVED_AGAIN, association_id)
-            self._event(session, Event.INSTANCE_STORED if adopted else Event.INSTANCE_RECEIVED_AGAIN, known, association_id)
+            adopted = seen.file == file
+            self._receipt(session, received, seen.instance_id, Acceptance.STORED if adopted else Acceptance.RECEIVED_AGAIN, association_id)
+            self._event(
+                session, Event.INSTANCE_STORED if adopted else Event.INSTANCE_RECEIVED_AGAIN, received, seen.instance_id, association_id
+            )
             return Acceptance.STORED if adopted else Acceptance.RECEIVED_AGAIN
         if file is None:
             raise ValueError("a new instance without a file")
-        row = self._keep(session, received, known, instance_id, file, association_id)
-        self._receipt(session, received, row.id, Acceptance.STORED, association_id)
-        self._event(session, Event.INSTANCE_STORED, row, association_id)
+        kept_id = self._keep(session, received, seen, instance_id, file, association_id, Event.INSTANCE_STORED)
+        self._receipt(session, received, kept_id, Acceptance.STORED, association_id)
         return Acceptance.STORED
 
     def _keep(
         self,
         session: Session,
         received: ReceivedInstance,
-        known: InstanceRow | None,
+        seen: Seen,
         instance_id: str,
         file: str,
         association_id: str | None,
-    ) -> InstanceRow:
-        """The row and its job. A known instance, whose bytes were gone, gets its row back with the new file.
+        event: Event,
+    ) -> str:
+        """The row, its job and its event; returns the row's id. A known instance, whose bytes were gone, gets its row back.
 
-        `known` is what the caller saw: a row that another association has committed since must meet the unique key, not this.
+        `seen` is what the caller saw: a row that another receiver has committed since must meet the unique key, not this.
         """
-        if known is not None:
-            self._restore(session, known, file)
-            return known
-        row = self._insert(session, received, instance_id, file, association_id)
-        session.flush()
-        enqueue(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, actor=self._actor)
-        return row
+        if seen.instance_id is None:
+            insert_instance(
+                session, received, instance_id=instance_id, file=file, association_id=association_id, actor=self._actor, event=event
+            )
+            return instance_id
+        self._restore(session, session.get_one(InstanceRow, seen.instance_id), file)
+        self._event(session, event, received, seen.instance_id, association_id)
+        return seen.instance_id
 
     def _restore(self, session: Session, row: InstanceRow, file: str) -> None:
         """The same bytes again: what was decided of them stands; only what never was decided is queued."""
@@ -254,58 +243,23 @@ class Receipts:
         enqueue(session, kind, subject, row.study_instance_uid, actor=self._actor)
 
     @staticmethod
-    def _insert(session: Session, received: ReceivedInstance, instance_id: str, file: str, association_id: str | None) -> InstanceRow:
-        identity, description = received.identity, received.description
-        row = InstanceRow(
-            id=instance_id,
-            sop_class_uid=identity.sop_class_uid,
-            sop_instance_uid=identity.sop_instance_uid,
-            series_instance_uid=identity.series_instance_uid,
-            study_instance_uid=identity.study_instance_uid,
-            accession_number=description.accession_number,
-            patient_id=description.patient_id,
-            issuer_of_patient_id=description.issuer_of_patient_id,
-            modality=description.modality,
-            manufacturer=description.manufacturer,
-            model=description.model,
-            station=description.station,
-            study_date=description.study_date,
-            transfer_syntax_uid=received.transfer_syntax_uid,
-            dataset_digest=received.dataset_digest,
-            size=received.size,
-            file=file,
-            first_association_id=association_id,
-            received_at=datetime.now(UTC),
-            state=InstanceState.STORED,
-        )
-        session.add(row)
-        return row
-
     def _receipt(
-        self, session: Session, received: ReceivedInstance, instance_id: str | None, acceptance: Acceptance, association_id: str | None
+        session: Session, received: ReceivedInstance, instance_id: str | None, acceptance: Acceptance, association_id: str | None
     ) -> None:
-        session.add(
-            ReceiptRow(
-                id=new_id(),
-                association_id=association_id,
-                instance_id=instance_id,
-                sop_class_uid=received.identity.sop_class_uid,
-                sop_instance_uid=received.identity.sop_instance_uid,
-                transfer_syntax_uid=received.transfer_syntax_uid,
-                received_at=datetime.now(UTC),
-                dimse_status=0x0000,
-                reason=acceptance.value,
-            )
+        insert_receipt(
+            session, received, receipt_id=new_id(), instance_id=instance_id, association_id=association_id, reason=acceptance.value
         )
 
-    def _event(self, session: Session, event: Event, row: InstanceRow, association_id: str | None) -> None:
+    def _event(
+        self, session: Session, event: Event, received: ReceivedInstance, instance_id: str | None, association_id: str | None
+    ) -> None:
         record(
             session,
             event,
             actor=self._actor,
-            instance_id=row.id,
-            study_instance_uid=row.study_instance_uid,
-            sop_instance_uid=row.sop_instance_uid,
+            instance_id=instance_id,
+            study_instance_uid=received.identity.study_instance_uid,
+            sop_instance_uid=received.identity.sop_instance_uid,
             association_id=association_id,
         )
 
@@ -353,12 +307,5 @@ def _harmless(uid: str) -> str:
     return uid if is_legal(uid) else "illegal"
 
 
-def _own_sign(session: Session, received: ReceivedInstance) -> str | None:
-    ours = session.scalar(select(ResultRow.id).where(ResultRow.sop_instance_uid == received.identity.sop_instance_uid)) is not None
-    return "result_uid" if ours else received.own_sign
-
-
-def _same(session: Session, identity: InstanceIdentity, dataset_digest: str) -> InstanceRow | None:
-    return session.scalar(
-        select(InstanceRow).where(InstanceRow.sop_instance_uid == identity.sop_instance_uid, InstanceRow.dataset_digest == dataset_digest)
-    )
+def _own_sign(seen: Seen, received: ReceivedInstance) -> str | None:
+    return "result_uid" if seen.is_own_result else received.own_sign

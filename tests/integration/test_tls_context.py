@@ -18,7 +18,7 @@ import pytest
 from gateway.config import TlsSettings
 from gateway.errors import CertificateError
 from gateway.receive.tls import Kept, Loaded, TlsContexts, TlsIdentity, identity_of, refusal_reason, seconds_left
-from tests.peers.certificates import SERVER_ONLY, Authority, Pair
+from tests.peers.authority import SERVER_ONLY, Authority, Pair
 
 OPENSSL = shutil.which("openssl")
 

@@ -17,7 +17,7 @@ from gateway.store.tables import AuditEventRow, InstanceRow
 from tests.integration.conftest import Receiver
 from tests.integration.test_receiver import dx
 from tests.peers import dcmtk
-from tests.peers.certificates import Authority, Pair
+from tests.peers.authority import Authority, Pair
 
 UID = "1.2.3.1"
 
