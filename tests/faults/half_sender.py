@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
-from tests.faults import wire
 from tests.faults.images import image
+from tests.peers.raw_peer import ACCEPT, association_request, store_request
 
 
 def main() -> None:
-    host, port = sys.argv[1], int(sys.argv[2])
     one = image(1, rows=1024, columns=1024)
-    with wire.connected(port, host=host, source="0.0.0.0") as connection:
-        if not wire.associated(connection, one):
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10) as connection:
+        connection.sendall(association_request(calling="XRAY1"))
+        if connection.recv(1) != bytes([ACCEPT]):
             print("refused", flush=True)
             return
-        whole = wire.store_message(one)
+        whole = b"".join(store_request(one.content, one.uid))
         connection.sendall(whole[: len(whole) // 2])
         print("half", flush=True)
-        # until our caller closes it
+        # until our caller ends us
         sys.stdin.read()
 
 

@@ -13,6 +13,8 @@ from pydicom.uid import UID
 
 DX, CR = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1"
 EXPLICIT, IMPLICIT, JPEG_BASELINE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.50"
+MARK = "CANARYPATIENT"
+"""Stands in every patient's attributes, and may stand in no log."""
 _ROOT = "1.2.826.0.1.3680043.10.511.77"
 
 
@@ -47,7 +49,7 @@ def data_set(number: int, *, rows: int = 64, columns: int = 64, **changes: objec
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID = DX, f"{_ROOT}.2.{number}"
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"{_ROOT}.3.1", f"{_ROOT}.4.1"
-    dataset.Modality, dataset.PatientID, dataset.AccessionNumber = "DX", "FAULT", "FAULT"
+    dataset.Modality, dataset.PatientName, dataset.PatientID, dataset.AccessionNumber = "DX", MARK, MARK, MARK
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.Rows, dataset.Columns = rows, columns
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0

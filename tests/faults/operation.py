@@ -22,7 +22,7 @@ def ended_under_load(w: Workplace) -> Iterator[Point]:
     held = image(1)
     with ThreadPoolExecutor(2) as pool, association(port, [held]) as assoc:
         for number in range(2):
-            images = [image(1000 * (number + 1) + one, rows=512, columns=512) for one in range(150)]
+            images = [image(1000 * (number + 1) + one, rows=512, columns=512) for one in range(60)]
             pool.submit(storescu, images, w.folder / f"modality{number}", port, w.log, options=("-to", "5"))
         wait_for(lambda: len(w.log.acknowledged) > 0 or ledger.count("instance") > 10, 20, "no sender came through")
         began = time.monotonic()

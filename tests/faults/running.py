@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from tests.faults.fault import Fault, Observation, Point
+from tests.faults.images import MARK
 from tests.faults.needs import missing
 from tests.faults.workplace import Workplace
 
@@ -30,11 +31,19 @@ def observe(fault: Fault, bundle: Path) -> Observation:
             # one by one: what was seen before an error stays seen
             for point in fault.scenario(Workplace(Path(folder), bundle, stack)):
                 points.append(point)  # noqa: PERF402
+            points += _unmarked(Path(folder))
     except TookTooLongError:
         trouble = f"not over after {fault.seconds:g} s"
     except Exception as error:
         trouble = f"{type(error).__name__}: {error}"
     return Observation(fault, tuple(points), trouble)
+
+
+def _unmarked(folder: Path) -> Iterator[Point]:
+    """No fault may bring a patient's attributes into a log."""
+    logs = list(folder.glob("*.log"))
+    if logs:
+        yield Point("patient data in the logs", any(MARK.encode() in log.read_bytes() for log in logs), False)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from tests.faults.receiver import Receiver
 from tests.faults.senders import association, send, storescu
 from tests.faults.waiting import happens
 from tests.faults.workplace import Workplace
-from tests.peers.certificates import Authority, Pair
+from tests.peers.authority import Authority, Pair
 
 _NOTICED_SECONDS = 15
 
