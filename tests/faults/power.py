@@ -29,14 +29,18 @@ def after_the_acknowledgement(w: Workplace) -> Iterator[Point]:
             copies.append((copy_of(disk, w.folder / f"cut{number}.img"), set(w.log.acknowledged)))
     yield Point("answers", sorted(set(w.log.answers)), ["0000"])
     receiver.stop()
+    lost: list[str] = []
+    broken = 0
     for number, (copy, acknowledged) in enumerate(copies, 1):
         with mounted(copy, w.folder / f"cut{number}") as cut:
             ledger = Ledger(cut / "store.db", cut / "spool")
-            yield Point(f"acknowledged, not on the disk after cut {number}", ledger.broken_promises(acknowledged), [])
-            yield Point("database whole", ledger.is_whole(), True)
-            if number == len(copies):
-                yield Point("control that was never synced is on the disk", _holds(cut / "control"), False)
-                yield from _starts_again(w, cut, images)
+            lost += [f"cut {number}: {what}" for what in ledger.broken_promises(acknowledged)]
+            broken += not ledger.is_whole() or ledger.half_done() > 0
+    yield Point(f"acknowledged and lost after {len(copies)} cuts", lost, [])
+    yield Point("databases with half of something", broken, 0)
+    last = w.enter(mounted(copies[-1][0], w.folder / "last"))
+    yield Point("control that was never synced is on the disk", _holds(last / "control"), False)
+    yield from _starts_again(w, last, images)
 
 
 def _starts_again(w: Workplace, cut: Path, images: list[Image]) -> Iterator[Point]:

@@ -13,8 +13,8 @@ _HEAD: Final = """# Faults
 writes this page. Nothing here is edited by hand. What does not stand as expected is printed in bold, with what should have been seen. A fault that
 cannot be run on a machine (it needs root, strace, loop devices) is named as not run and counts as not as expected.
 
-"Acknowledged" is what a sender was answered with 0000; each such data set must have one row, a receipt, one job, an audit event and a file
-with its very bytes. What the method cannot show: a loop device keeps the order of what the file system hands to it, a disk with a volatile cache
+After each fault the invariants are checked: what a sender was answered 0000 for has one row, a receipt, one job, an audit event and a file with
+its very bytes; every row has its file; nothing is there by halves, and the database passes its own check; no patient data stand in a log. What the method cannot show: a loop device keeps the order of what the file system hands to it, a disk with a volatile cache
 that ignores flushes does not.
 
 | Nr. | Fault | Done by | Expected | Observed |
