@@ -46,7 +46,7 @@ class PortTakenError(GatewayError):
     """The receiver cannot listen on its address. End what uses the port, or set `receiver.host` and `receiver.port`."""
 
 
-class CertificateError(GatewayError):
+class CertificateError(ConfigurationError):
     """The files of `[tls]` cannot be used. Check `tls.certificate`, `tls.key` and `tls.authorities`: PEM, the key without a password."""
 
 

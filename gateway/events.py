@@ -21,6 +21,8 @@ class Event(StrEnum):
     ROLE_STOPPED = "role:stopped"
     ROLE_DIED = "role:died"
     ROLE_POSTPONED = "role:postponed"
+    METRICS_SERVED = "metrics:served"
+    METRICS_NOT_SERVED = "metrics:not_served"
     CONFIG_LOADED = "config:loaded"
     BUNDLE_LOADED = "bundle:loaded"
     BUNDLE_CREATED = "bundle:created"

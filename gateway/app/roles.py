@@ -18,7 +18,6 @@ from gateway.domain.identifiers import new_id, owner_name
 from gateway.domain.job import JobKind
 from gateway.errors import (
     BundleError,
-    CertificateError,
     ConfigurationError,
     GatewayError,
     IntendedUseError,
@@ -54,7 +53,6 @@ EXIT_CONFIGURATION: Final = 78
 _NO_LIMIT: Final = sys.maxsize
 _NOT_STARTABLE: Final = (
     BundleError,
-    CertificateError,
     ConfigurationError,
     IntendedUseError,
     PortTakenError,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
+from gateway.app.metering import metrics_served
 from gateway.app.preflight import prepare, without_interrupt
 from gateway.app.roles import EXIT_CONFIGURATION, EXIT_DISK, Role, run_role
 from gateway.app.shared_port import reserve
@@ -83,10 +84,11 @@ class Supervisor:
         )
         try:
             self._record(audit, Event.GATEWAY_STARTED, config_hash=self._settings.config_hash)
-            while not self._stop.is_set():
-                self._start_due()
-                self._wait()
-                self._reap(queue, audit)
+            with metrics_served(self._settings, database):
+                while not self._stop.is_set():
+                    self._start_due()
+                    self._wait()
+                    self._reap(queue, audit)
             self._drain(queue)
             self._record(audit, Event.GATEWAY_STOPPED, exit_code=self._exit_code)
         finally:

@@ -34,7 +34,7 @@ class ReceiverSettings(Section):
     processes: int = Field(default=1, ge=1, le=64)
     max_associations: int = Field(default=20, ge=1)
     idle_seconds: float = Field(default=60, gt=0)
-    max_connections: int = Field(default=256, ge=1)
+    max_connections: int = Field(default=128, ge=1)
     max_connections_per_address: int = Field(default=64, ge=1)
     pdu_seconds: float = Field(default=15, gt=0)
     message_seconds: float = Field(default=600, gt=0)

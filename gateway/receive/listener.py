@@ -68,12 +68,17 @@ class Listener(AssociationServer):  # type: ignore[misc]
         self._done = threading.Event()
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self.server_address: Address = address
-        super().__init__(ae, address, ae_title, contexts, ssl_context, evt_handlers)
         self.own_calls_socket: socket.socket | None = None
-        if reuse_port:
-            # a call to the shared port could be answered by a sibling
-            self.own_calls_socket = socket.create_server(("127.0.0.1", 0))
-            self.own_calls_socket.setblocking(False)
+        try:
+            super().__init__(ae, address, ae_title, contexts, ssl_context, evt_handlers)
+            if reuse_port:
+                # a call to the shared port could be answered by a sibling
+                self.own_calls_socket = socket.create_server(("127.0.0.1", 0))
+                self.own_calls_socket.setblocking(False)
+        except OSError:
+            # the port is taken; this may be tried again and again
+            self._close_own()
+            raise
 
     def expect_own_call(self, address: Address) -> None:
         """A connection from exactly this address (host, port) is the self-check's: it costs nobody a place and gets no TLS."""
@@ -122,13 +127,18 @@ class Listener(AssociationServer):  # type: ignore[misc]
         self._waker.wake()
         self._done.wait(seconds)
         self.server_close()
+        self._close_own()
+
+    def _close_own(self) -> None:
         if self.own_calls_socket is not None:
             self.own_calls_socket.close()
-        with suppress(OSError):
-            os.close(self._spare)
+        self._close_spare()
         self._waker.close()
-        with suppress(ValueError):
-            self.ae._servers.remove(self)  # noqa: SLF001
+
+    def _close_spare(self) -> None:
+        spare, self._spare = self._spare, -1
+        if spare >= 0:
+            os.close(spare)
 
     def _take_from(self, listening: socket.socket) -> None:
         try:
@@ -144,8 +154,7 @@ class Listener(AssociationServer):  # type: ignore[misc]
 
     def _shed(self, listening: socket.socket) -> None:
         """No descriptor is left: with the spare one the caller is taken and dropped, else poll() would return at once for ever."""
-        with suppress(OSError):
-            os.close(self._spare)
+        self._close_spare()
         try:
             connection, address = listening.accept()
             connection.close()

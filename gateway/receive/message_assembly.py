@@ -12,7 +12,7 @@ from pynetdicom.pdu_primitives import P_DATA
 from gateway.errors import PeerLimitError
 from gateway.receive.command_set import read_command
 from gateway.receive.limits import Cut, Limits
-from gateway.receive.memory import MemoryBudget, ReceivedDataSet
+from gateway.receive.memory import ReceivedDataSet, Reservation
 from gateway.receive.transport import Transport
 
 _ITEM: Final = struct.Struct(">LBB")
@@ -24,16 +24,17 @@ _LAST: Final = 0b10
 class MessageAssembly:
     """Of one association, in its upper layer's thread. At most one message is in the making.
 
+    reserve: a place in the memory budget for a message.
     on_message: called just before pynetdicom hands a whole message to its service.
     is_over: true once the association is ending: waiting for memory is then given up.
     """
 
     def __init__(
-        self, dimse: Any, limits: Limits, memory: MemoryBudget, *, on_message: Callable[[], None], is_over: Callable[[], bool]
+        self, dimse: Any, limits: Limits, reserve: Callable[[], Reservation], *, on_message: Callable[[], None], is_over: Callable[[], bool]
     ) -> None:
         self._dimse = dimse
         self._limits = limits
-        self._memory = memory
+        self._reserve = reserve
         self._on_message = on_message
         self._is_over = is_over
         self._context: int | None = None
@@ -88,7 +89,7 @@ class MessageAssembly:
         self._command.clear()
         if read_command(command).has_data_set:
             self._hand_over(_COMMAND | _LAST, command)
-            self._content = self._dimse.message.data_set = ReceivedDataSet(self._memory.reservation())
+            self._content = self._dimse.message.data_set = ReceivedDataSet(self._reserve())
             self._size = 0
         else:
             self._on_message()

@@ -13,7 +13,7 @@ from pynetdicom.dul import DULServiceProvider
 from gateway.errors import PeerLimitError
 from gateway.events import Event, log_event
 from gateway.receive.limits import Cut, Limits
-from gateway.receive.memory import MemoryBudget
+from gateway.receive.memory import MemoryBudget, Reservation
 from gateway.receive.message_assembly import MessageAssembly
 from gateway.receive.transport import Transport
 from gateway.receive.waking import MonotonicTimer
@@ -50,9 +50,12 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self._limits = limits
         self._on_activity = on_activity
         self._on_cut = on_cut
+        self._memory = memory
         self._idle_timer = MonotonicTimer(60)
         self.artim_timer = MonotonicTimer(30)
-        self._assembly = MessageAssembly(association.dimse, limits, memory, on_message=self._count_message, is_over=lambda: self.is_over)
+        self._assembly = MessageAssembly(
+            association.dimse, limits, self._reserve, on_message=self._count_message, is_over=lambda: self.is_over
+        )
         self._unanswered = 0
         self._is_reading = False
         self._lock = threading.Lock()
@@ -135,6 +138,9 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
     def _may_read(self) -> bool:
         """A message that waits for its answer holds back all that the peer sends after it."""
         return self._unanswered == 0
+
+    def _reserve(self) -> Reservation:
+        return self._memory.reservation(str(self.assoc.requestor.address))
 
     def _count_message(self) -> None:
         with self._lock:

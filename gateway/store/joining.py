@@ -14,19 +14,24 @@ class Turn(Generic[Work]):
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self._settled = False
+        self.settled = False
         self._result: object = None
         self._error: BaseException | None = None
-
-    @property
-    def settled(self) -> bool:
-        return self._settled
+        self._called = threading.Lock()
+        self._called.acquire()
 
     def succeed(self, result: object) -> None:
-        self._settled, self._result = True, result
+        self.settled, self._result = True, result
 
     def fail(self, error: BaseException) -> None:
-        self._settled, self._error = True, error
+        self.settled, self._error = True, error
+
+    def call(self) -> None:
+        """Its thread may go on."""
+        self._called.release()
+
+    def wait(self) -> None:
+        self._called.acquire()
 
     def outcome(self) -> object:
         if self._error is not None:
@@ -37,7 +42,8 @@ class Turn(Generic[Work]):
 class Joined(Generic[Work]):
     """The first thread to come does the work of all that wait, its own among it; who comes meanwhile is in the next go.
 
-    No thread of its own: a thread that is alone works at once, without a hand-over and without waiting for company.
+    No thread of its own: a thread that is alone works at once, without a hand-over and without waiting for company. Each thread
+    that waits is called by itself: a lock that all of them had to pass would cost each a turn of the interpreter.
     """
 
     def __init__(self, work_on: Callable[[Sequence[Turn[Work]]], None]) -> None:
@@ -45,19 +51,21 @@ class Joined(Generic[Work]):
         self._work_on = work_on
         self._waiting: list[Turn[Work]] = []
         self._lock = threading.Lock()
-        self._going = threading.Lock()
+        self._is_going = False
 
     def do(self, work: Work) -> object:
         """The outcome of this piece of work, once the go that it was part of has ended."""
         turn = Turn(work)
         with self._lock:
             self._waiting.append(turn)
-        with self._going:
-            if not turn.settled:
-                self._go()
+            goes_first, self._is_going = not self._is_going, True
+        if not goes_first:
+            turn.wait()
+        if not turn.settled:
+            self._go(turn)
         return turn.outcome()
 
-    def _go(self) -> None:
+    def _go(self, own: Turn[Work]) -> None:
         with self._lock:
             turns, self._waiting = self._waiting, []
         try:
@@ -68,3 +76,16 @@ class Joined(Generic[Work]):
                 if not turn.settled:
                     turn.fail(error)
             raise
+        finally:
+            self._pass_on()
+            for turn in turns:
+                if turn is not own:
+                    turn.call()
+
+    def _pass_on(self) -> None:
+        """Who came meanwhile goes next, by the first of them."""
+        with self._lock:
+            if self._waiting:
+                self._waiting[0].call()
+            else:
+                self._is_going = False

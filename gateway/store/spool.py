@@ -15,6 +15,7 @@ from typing import Final
 
 from gateway.domain.identifiers import new_id
 from gateway.errors import SpoolError, SpoolFileCorruptError, SpoolFileLostError, SpoolNotDurableError
+from gateway.store.direct_write import DirectWriter
 from gateway.store.joining import Joined, Turn
 from gateway.store.steps import OnStep, Step, nothing
 
@@ -33,6 +34,7 @@ class Spool:
         """on_step: called by the writing thread at each step of a write; for tests that stop the world there."""
         self._folder = folder
         self._on_step = on_step
+        self._writer = DirectWriter()
         self._folders: dict[Path, Joined[Path]] = {}
         self._lock = threading.Lock()
         self._shard, self._ids_left = "", 0
@@ -89,12 +91,7 @@ class Spool:
     def _write_partial(self, partial: Path, parts: Iterable[bytes | memoryview]) -> None:
         descriptor = _create_locked(partial)
         try:
-            expected = 0
-            for part in parts:
-                view = memoryview(part).cast("B")
-                expected += len(view)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+            expected = self._writer.write(descriptor, parts)
             if os.fstat(descriptor).st_size != expected:
                 raise OSError(5, "short write")
             self._on_step(Step.AFTER_BYTES)

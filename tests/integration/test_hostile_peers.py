@@ -310,7 +310,7 @@ def test_messages_beyond_the_memory_budget_wait_and_are_all_stored(
 ) -> None:
     receiver = receivers(receiver={**SHORT, "max_message_mb": 2, "memory_mb": 8})
     gate = Gate(monkeypatch)
-    senders = [peers(receiver.port) for _ in range(6)]
+    senders = [peers(receiver.port, source=f"127.0.0.{number}") for number in range(2, 8)]
     content = {f"1.2.3.{number}": dx(f"1.2.3.{number}", Rows=900, Columns=900, PixelData=bytes(1_620_000)) for number in range(6)}
     assert {sender.associate() for sender in senders} == {ACCEPT}
     threads = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import warnings
 from collections.abc import Iterable
 from io import BytesIO
 from typing import Self
@@ -51,15 +52,21 @@ def association_request(*, called: str = "STRNET", calling: str = "RAWPEER") -> 
 
 def store_command(uid: str = "1.2.3.1", message_id: int = 1) -> bytes:
     """An encoded C-STORE-RQ command set."""
+    with warnings.catch_warnings():
+        # UIDs that are none are sent on purpose
+        warnings.simplefilter("ignore")
+        return _store_command(uid, message_id)
+
+
+def _store_command(uid: str, message_id: int) -> bytes:
     request = C_STORE()
     request.MessageID, request.Priority = message_id, 2
     request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = DX, uid
     request.DataSet = BytesIO(b"x")
     message = C_STORE_RQ()
     message.primitive_to_message(request)
-    return b"".join(
-        item[1][1:] for part in message.encode_msg(1, 0) for item in part.presentation_data_value_list[:1] if item[1][0] & COMMAND
-    )
+    items = [item for part in message.encode_msg(1, 0) for item in part.presentation_data_value_list]
+    return b"".join(value[1:] for _, value in items if value[0] & COMMAND)
 
 
 def echo_command() -> bytes:

@@ -18,6 +18,7 @@ from tests.benchmarks.intake.processes import MemoryWatch, cpu_seconds
 from tests.benchmarks.intake.sending import send
 from tests.benchmarks.intake.servers import STARTERS, Server, start_gateway
 
+LOADS = {"large": LARGE, "small": SMALL}
 Key = tuple[str, Load, int]
 TARGETS = {("dcmtk", 1): 1.5, ("dcmtk", 4): 1.0, ("dcmtk", 16): 1.0, ("orthanc", 1): 2.0, ("orthanc", 4): 1.5, ("orthanc", 16): 1.5}
 
@@ -33,7 +34,7 @@ def main() -> int:
             servers.append(starter(scratch / name) if starter else start_gateway(scratch / name, processes=options.processes))
             print(f"{name}: port {servers[-1].port}", flush=True)
         cells = _measure(servers, options, scratch)
-        disk = {load: durable_mb_per_s(scratch, megabytes=load.megabytes, threads=4) for load in (LARGE, SMALL)}
+        disk = {load: durable_mb_per_s(scratch, megabytes=load.megabytes, threads=4) for load in _loads(options)}
     finally:
         for server in servers:
             server.stop()
@@ -46,12 +47,17 @@ def main() -> int:
     return 0
 
 
+def _loads(options: argparse.Namespace) -> list[Load]:
+    return [LOADS[name] for name in options.loads]
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-intake", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2, help="receiver.processes of the gateway")
     parser.add_argument("--associations", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--servers", nargs="+", default=["gateway", "dcmtk", "orthanc", "stock"])
+    parser.add_argument("--loads", nargs="+", choices=sorted(LOADS), default=sorted(LOADS))
     parser.add_argument("--folder", type=Path, default=Path("build"), help="on a real file system: memory would make fsync free")
     options = parser.parse_args()
     options.folder.mkdir(exist_ok=True)
@@ -61,7 +67,7 @@ def _options() -> argparse.Namespace:
 def _measure(servers: list[Server], options: argparse.Namespace, scratch: Path) -> dict[Key, Cell]:
     found: dict[Key, list[Round]] = defaultdict(list)
     for number in range(-1, options.rounds):
-        for load in (LARGE, SMALL):
+        for load in _loads(options):
             for associations in options.associations if number >= 0 else [1]:
                 folder = scratch / "objects"
                 folder.mkdir()
@@ -98,7 +104,7 @@ def _one(server: Server, load: Load, batches: list[list[Path]], scratch: Path) -
 
 def _print_table(cells: dict[Key, Cell], options: argparse.Namespace) -> None:
     print(f"\nreceiver.processes = {options.processes}, rounds {options.rounds}, cores {os.cpu_count()}; CPU per object: sender + server")
-    for load in (LARGE, SMALL):
+    for load in _loads(options):
         for associations in options.associations:
             print(f"\n{load.name}, {associations} associations, {load.per_association[associations]} objects each")
             for name in options.servers:
@@ -113,7 +119,7 @@ def _print_table(cells: dict[Key, Cell], options: argparse.Namespace) -> None:
 
 def _print_ratios(cells: dict[Key, Cell], options: argparse.Namespace, disk: dict[Load, float]) -> int:
     missed = 0
-    for load in (LARGE, SMALL):
+    for load in _loads(options):
         for associations in options.associations:
             ours = cells.get(("gateway", load, associations))
             for other in options.servers:
@@ -135,12 +141,14 @@ def _summary(cells: dict[Key, Cell], options: argparse.Namespace, missed: int) -
     """Ratios and MB/s from the large objects, objects/s from the small ones."""
 
     def ratios(other: str, load: Load) -> dict[str, float]:
-        if "gateway" not in options.servers or other not in options.servers:
-            return {}
-        return {str(n): round(ratio(cells["gateway", load, n], cells[other, load, n]), 2) for n in options.associations}
+        pairs = [(n, cells.get(("gateway", load, n)), cells.get((other, load, n))) for n in options.associations]
+        return {str(n): round(ratio(ours, theirs), 2) for n, ours, theirs in pairs if ours is not None and theirs is not None}
 
     def by_server(load: Load, figure: str) -> dict[str, dict[str, float]]:
-        return {name: {str(n): round(getattr(cells[name, load, n], figure), 1) for n in options.associations} for name in options.servers}
+        return {
+            name: {str(n): round(getattr(cells[name, load, n], figure), 1) for n in options.associations if (name, load, n) in cells}
+            for name in options.servers
+        }
 
     return {
         "mb_per_s": by_server(LARGE, "mb_per_s"),
