@@ -17,7 +17,7 @@ from .attacks import ATTACKS, Attack
 from .descriptors import beyond_1024, running_out
 from .idle import idle_percent, stock_idle_percent
 from .sender import Sender
-from .target import Peak, Target, wait_until
+from .target import Cost, Peak, Target, wait_until
 
 _SETTINGS: Final = "pdu_seconds = 2\nidle_seconds = 10\nmessage_seconds = 15\nmax_message_mb = 16\nmemory_mb = 48\nself_check_seconds = 2\n"
 _LEAVE_SECONDS: Final = 60
@@ -51,7 +51,7 @@ def attacked(target: Target, attack: Attack, sender: Sender) -> Row:
         seconds, stored = sender.send(target)
         over.set()
         thread.join(4 * _LEAVE_SECONDS)
-        left = wait_until(lambda: has_left(target, before.threads, before.descriptors), _LEAVE_SECONDS)
+        left = wait_until(lambda: has_left(target, before), _LEAVE_SECONDS)
     after = target.cost()
     repelled = found == [True]
     return Row(
@@ -72,9 +72,10 @@ def attacked(target: Target, attack: Attack, sender: Sender) -> Row:
     )
 
 
-def has_left(target: Target, threads: int, descriptors: int) -> bool:
+def has_left(target: Target, before: Cost) -> bool:
+    """All threads and descriptors of its connections are gone. The store may keep a database connection more: it has a pool of them."""
     now = target.cost()
-    return now.threads <= threads and now.descriptors <= descriptors
+    return now.threads <= before.threads and now.of_connections <= before.of_connections
 
 
 def line(row: Row) -> str:

@@ -27,23 +27,36 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Cost:
-    """What the process holds at a moment. rss_mb: resident memory. cpu_seconds: since its start."""
+    """What the process holds at a moment. rss_mb: resident memory. cpu_seconds: since its start.
+
+    of_connections: the descriptors that connections have; the others are files, above all the store's.
+    """
 
     rss_mb: float
     threads: int
     descriptors: int
+    of_connections: int
     cpu_seconds: float
 
 
 def cost_of(pid: int) -> Cost:
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    kinds = [_kind(pid, number) for number in os.listdir(f"/proc/{pid}/fd")]  # noqa: PTH208  a listing, not paths
     return Cost(
         rss_mb=int(status["VmRSS"].split()[0]) / 1024,
         threads=int(status["Threads"]),
-        descriptors=len(os.listdir(f"/proc/{pid}/fd")),  # noqa: PTH208  a listing, not paths
+        descriptors=len(kinds),
+        of_connections=sum(kind.startswith(("socket:", "anon_inode:[eventfd]")) for kind in kinds),
         cpu_seconds=(int(times[11]) + int(times[12])) / _TICKS,
     )
+
+
+def _kind(pid: int, number: str) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/fd/{number}").readlink())
+    except FileNotFoundError:
+        return ""
 
 
 class Target:
