@@ -1,4 +1,4 @@
-"""Run the faults (all, or those whose numbers are given); last line JSON. Exit 0: all as expected.
+"""Run the faults (all, or those whose numbers are given); last line JSON. Exit 0: all as expected; 1: not all; 2: no gateway starts here.
 
 A whole run writes docs/faults.md; a run of some shows its table only.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from strnet_core.engines.demonstration import create_demonstration_bundle
 from tests.conftest import ROOT
 from tests.faults.catalogue import FAULTS
-from tests.faults.running import observe
+from tests.faults.running import observe, start_trouble
 from tests.faults.table import page
 
 PAGE = ROOT / "docs" / "faults.md"
@@ -36,6 +36,10 @@ def main() -> int:
         if bundle is None:
             bundle = Path(temporary) / "bundle"
             create_demonstration_bundle(bundle)
+        trouble = start_trouble(bundle)
+        if trouble:
+            sys.stderr.write(trouble)
+            return 2
         for fault in faults:
             began = time.monotonic()
             observation = observe(fault, bundle)
@@ -43,6 +47,8 @@ def main() -> int:
             verdict = "as expected" if observation.as_expected else "NOT AS EXPECTED"
             print(f"{fault.number:>3}  {verdict:<15}  {time.monotonic() - began:5.1f} s  {fault.what}", flush=True)
             print(f"     expected: {fault.expected}\n     observed: {observation.words}", flush=True)
+            if observation.detail:
+                print(observation.detail, flush=True)
     if not chosen.numbers:
         PAGE.write_text(page(observations), encoding="utf-8")
     summary = {"faults": len(observations), "as_expected": sum(observation.as_expected for observation in observations)}

@@ -70,6 +70,5 @@ FAULTS = (
         expected="C0xx or A900, one code each; the siblings in the same association are stored",
         how="hand-built sender",
         scenario=damaged,
-        in_ci=True,
     ),
 )

@@ -50,11 +50,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a run of a fault showed. trouble: why there are no points, or no further ones."""
+    """What a run of a fault showed. trouble: why there are no points, or no further ones; detail: more of it, for the screen alone."""
 
     fault: Fault
     points: tuple[Point, ...]
     trouble: str = ""
+    detail: str = ""
 
     @property
     def as_expected(self) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.faults.processes import Load, load_of
-from tests.faults.waiting import happens
+from tests.faults.waiting import NeverHappenedError, happens
 
 Sections = Mapping[str, Mapping[str, object] | Sequence[Mapping[str, object]]]
 """Tables of a configuration by name; a sequence stands for `[[name]]`."""
@@ -61,7 +61,7 @@ class Receiver:
         """Until the role has started so often since this start."""
         happens(lambda: len(self._starts(role)) >= times or self.exit_code is not None, START_SECONDS)
         if len(self._starts(role)) < times:
-            raise AssertionError(f"the {role} did not start; its log ends with: {self._log.read_text(errors='replace')[-1500:]}")
+            raise NeverHappenedError(f"the {role} did not start", self._log.read_text(errors="replace")[-1500:])
 
     def lines(self) -> list[dict[str, Any]]:
         """Log of this start. Only what is a whole line of JSON: a start that is refused says so in plain words."""

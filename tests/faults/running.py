@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from types import FrameType
 from tests.faults.fault import Fault, Observation, Point
 from tests.faults.images import MARK
 from tests.faults.needs import missing
+from tests.faults.waiting import NeverHappenedError
 from tests.faults.workplace import Workplace
 
 
@@ -25,7 +27,7 @@ def observe(fault: Fault, bundle: Path) -> Observation:
     if absent:
         return Observation(fault, (), f"not run: {', '.join(absent)} missing")
     points: list[Point] = []
-    trouble = ""
+    trouble = detail = ""
     try:
         with tempfile.TemporaryDirectory(prefix="strnet-fault-") as folder, ExitStack() as stack, _limited(fault.seconds):
             # one by one: what was seen before an error stays seen
@@ -34,9 +36,22 @@ def observe(fault: Fault, bundle: Path) -> Observation:
             points += _marked_logs(Path(folder))
     except TookTooLongError:
         trouble = f"not over after {fault.seconds:g} s"
+    except NeverHappenedError as error:
+        trouble, detail = str(error), error.detail
     except Exception as error:
-        trouble = f"{type(error).__name__}: {error}"
-    return Observation(fault, tuple(points), trouble)
+        # its words may name files of this machine
+        trouble, detail = type(error).__name__, traceback.format_exc()
+    return Observation(fault, tuple(points), trouble, detail)
+
+
+def start_trouble(bundle: Path) -> str:
+    """Why a gateway that nothing happens to does not start here; empty when it does."""
+    with tempfile.TemporaryDirectory(prefix="strnet-fault-") as folder, ExitStack() as stack:
+        try:
+            Workplace(Path(folder), bundle, stack).receiver().start()
+        except NeverHappenedError as error:
+            return f"{error}\n{error.detail}"
+    return ""
 
 
 def _marked_logs(folder: Path) -> Iterator[Point]:

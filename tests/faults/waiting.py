@@ -7,7 +7,11 @@ from collections.abc import Callable
 
 
 class NeverHappenedError(AssertionError):
-    """What was waited for."""
+    """What was waited for, in words that hold no path, port or time; the detail may."""
+
+    def __init__(self, what: str, detail: str = "") -> None:
+        super().__init__(what)
+        self.detail = detail
 
 
 def happens(fact: Callable[[], bool], seconds: float) -> bool:
