@@ -51,6 +51,8 @@ class Event(StrEnum):
     INSTANCE_CORRUPT = "instance:corrupt"
     INSTANCE_ADOPTED = "instance:adopted"
     SPOOL_SWEPT = "spool:swept"
+    SPOOL_REFUSES = "spool:refuses"
+    SPOOL_ACCEPTS = "spool:accepts"
     JOB_QUEUED = "job:queued"
     JOB_CLAIMED = "job:claimed"
     JOB_DONE = "job:done"

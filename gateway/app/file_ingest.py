@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -37,7 +37,7 @@ class FileAnswer:
         return self.dimse_status == f"{SUCCESS:04X}"
 
 
-def ingest_files(settings: Settings, database: Database, files: Sequence[Path]) -> Iterator[FileAnswer]:
+def ingest_files(settings: Settings, database: Database, files: Sequence[Path]) -> Generator[FileAnswer]:
     """One answer per file, in their order. Each file's own is durable before the next is read."""
     set_tolerant_reading()
     spool = prepare_spool(settings, database)

@@ -201,10 +201,10 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
         timers = start_timers(queue, owner_name(Role.WORKER), settings.worker.lease_seconds)
         _started(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
         handlers: dict[JobKind, JobHandler] = {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report}
-        _loop(settings, queue, Role.WORKER, handlers, lambda: analyzer.broken)(stop)
+        _loop(settings, queue, Role.WORKER, handlers, lambda: analyzer.broken or spool.broken)(stop)
         timers.shutdown(wait=False)
-    # a failed device stays failed for this process: the supervisor starts another one
-    return 1 if analyzer.broken else 0
+    # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
+    return 1 if analyzer.broken or spool.broken else 0
 
 
 def _run_sender(settings: Settings, database: Database, stop: threading.Event) -> int:

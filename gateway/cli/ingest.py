@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -29,9 +30,10 @@ def ingest(
     try:
         with (
             open_database(settings, create=True) as database,
+            closing(ingest_files(settings, database, files)) as taken,
             typer.progressbar(length=len(files), label="files", file=sys.stderr) as progress,
         ):
-            for answer in ingest_files(settings, database, files):
+            for answer in taken:
                 answers.append(answer)
                 progress.update(1)
     finally:

@@ -14,6 +14,7 @@ from gateway.config.sections import (
     ReceiverSettings,
     ResultSettings,
     RouteSettings,
+    SpoolSettings,
     WorkerSettings,
 )
 from gateway.config.settings import Settings, without_password
@@ -32,6 +33,7 @@ __all__ = [
     "ResultSettings",
     "RouteSettings",
     "Settings",
+    "SpoolSettings",
     "TlsSettings",
     "WorkerSettings",
     "check_may_serve",

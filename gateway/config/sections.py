@@ -24,6 +24,7 @@ class DatabaseSettings(Section):
 class SpoolSettings(Section):
     folder: Path = Path("var/spool")
     reserve_mb: int = Field(default=1024, ge=0)
+    resume_margin_mb: int = Field(default=256, ge=0)
 
 
 class ReceiverSettings(Section):

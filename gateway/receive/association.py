@@ -11,13 +11,17 @@ from typing import Any, Final
 from pynetdicom import evt
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.service_class import StorageServiceClass
 
 from gateway.events import Event, log_event
 from gateway.receive.limits import Cut, Limits
 from gateway.receive.memory import MemoryBudget, ReceivedDataSet
 from gateway.receive.upper_layer import UpperLayer
 
+_SERVICE_PROVIDER: Final = 0x02
+"""Source of an A-ABORT (PS3.8 9.3.8)."""
 _GRACE_SECONDS: Final = 5.0
 """After the time that a PDU may take."""
 
@@ -48,8 +52,9 @@ class ReceiverAssociation(Association):  # type: ignore[misc]
 
     @property
     def counts(self) -> bool:
-        """True from the request for an association on: a connection that asks for nothing keeps nobody out."""
-        return self.requestor.primitive is not None and not self.is_self_check and not self.is_rejected
+        """True from the request for an association to the end of its connection: one that asks for nothing keeps nobody out."""
+        is_asked_for = self.requestor.primitive is not None and not self.is_rejected
+        return is_asked_for and not self.is_self_check and not self.dul.is_over
 
     def kill(self) -> None:
         """Ends the association and waits until its connection is closed."""
@@ -79,9 +84,20 @@ class ReceiverAssociation(Association):  # type: ignore[misc]
         self.requestor.primitive = request
         evt.trigger(self, evt.EVT_REQUESTED, {})
         if not self.is_aborted and not self.is_rejected:
-            self.acse.negotiate_association()
+            self._negotiate()
         if self.is_established:
             self._run_reactor()
+
+    def _negotiate(self) -> None:
+        try:
+            self.acse.negotiate_association()
+        except (AttributeError, LookupError, TypeError, ValueError):
+            # items are missing in the request or contradict each other: pynetdicom finds out as it goes
+            self._refuse(Cut.PDU_UNREADABLE)
+
+    def _refuse(self, reason: Cut) -> None:
+        self._on_cut(reason)
+        self.acse.send_abort(_SERVICE_PROVIDER)
 
     def _await_request(self) -> Any:
         deadline = time.monotonic() + self.acse_timeout
@@ -113,11 +129,21 @@ class ReceiverAssociation(Association):  # type: ignore[misc]
         if message is None:
             return False
         try:
-            self._serve_request(message, context_id)
+            self._serve(message, context_id)
         finally:
             _drop_data_set(message)
             self.dul.message_answered()
         return True
+
+    def _serve(self, message: Any, context_id: int) -> None:
+        if not message.is_valid_request:
+            # pynetdicom would leave it without an answer
+            self._refuse(Cut.COMMAND)
+        elif isinstance(message, C_STORE) and context_id in self._accepted_cx:
+            # pynetdicom asks the command's SOP class, and aborts the association when it does not know it: that must cost one instance
+            StorageServiceClass(self).SCP(message, self._accepted_cx[context_id])
+        else:
+            self._serve_request(message, context_id)
 
     def _has_ended(self) -> bool:
         """The checks of pynetdicom's own loop, in its order."""
@@ -140,16 +166,16 @@ class ReceiverAssociation(Association):  # type: ignore[misc]
         return True
 
     def _finish(self) -> None:
-        self.kill()
-        # pynetdicom tells it on most ways, not on all
-        evt.trigger(self, evt.EVT_CONN_CLOSE, {"address": self.requestor.address_info.as_tuple})
-        transport = self.dul.transport
-        with suppress(IndexError):
-            while True:
-                _drop_data_set(self.dimse.msg_queue.queue.popleft()[1])
-        transport._shutdown_socket()  # noqa: SLF001  closes the descriptor
-        transport.waker.close()
-        self._on_end()
+        try:
+            self.kill()
+            # pynetdicom tells it on most ways, not on all
+            evt.trigger(self, evt.EVT_CONN_CLOSE, {"address": self.requestor.address_info.as_tuple})
+            with suppress(IndexError):
+                while True:
+                    _drop_data_set(self.dimse.msg_queue.queue.popleft()[1])
+        finally:
+            self.dul.transport.end()
+            self._on_end()
 
 
 def _drop_data_set(message: Any) -> None:

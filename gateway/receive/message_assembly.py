@@ -132,4 +132,7 @@ class MessageAssembly:
     def _hand_over(self, control: int, part: bytes) -> None:
         primitive = P_DATA()
         primitive.presentation_data_value_list = [[self._context, bytes([control]) + part]]
-        self._dimse.receive_primitive(primitive)
+        try:
+            self._dimse.receive_primitive(primitive)
+        except Exception as error:  # pynetdicom's decoders raise whatever Python does
+            raise PeerLimitError(Cut.COMMAND) from error

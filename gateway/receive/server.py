@@ -18,6 +18,7 @@ from gateway.dicom.uids import (
 from gateway.errors import GatewayError
 from gateway.events import Event, log_event
 from gateway.receive.association import ReceiverAssociation
+from gateway.receive.disk_guard import DiskGuard
 from gateway.receive.handlers import Handlers
 from gateway.receive.limits import Limits
 from gateway.receive.listener import Listener
@@ -31,8 +32,6 @@ from gateway.receive.tls import TlsContexts, identity_of
 from gateway.store.audit_log import AuditLog
 from gateway.store.receipts import Receipts
 from gateway.store.spool import Spool
-
-_MEBIBYTE = 1024 * 1024
 
 
 class ReceiverServer:
@@ -51,8 +50,7 @@ class ReceiverServer:
         reuse_port: bool = False,
     ) -> None:
         self._settings = settings.receiver
-        self._reserve = settings.spool.reserve_mb * _MEBIBYTE
-        self._spool = spool
+        self._disk = DiskGuard(spool, settings.spool, audit)
         self._audit = audit
         alerts = SecurityAlerts(audit)
         self._tls = TlsContexts(settings.tls, alerts.tls_changed)
@@ -130,12 +128,7 @@ class ReceiverServer:
         return [association for association in self._ae.active_associations if association.is_alive()]
 
     def _may_accept(self) -> bool:
-        return (
-            not self._draining.is_set()
-            and not self.failed.is_set()
-            and not self._memory.is_exhausted
-            and self._spool.free_bytes() > self._reserve
-        )
+        return not self._draining.is_set() and not self.failed.is_set() and not self._memory.is_exhausted and self._disk.accepts()
 
     def _on_stuck(self) -> None:
         log_event(Event.RECEIVER_STUCK, level="error", port=self._settings.port)

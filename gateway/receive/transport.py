@@ -153,6 +153,11 @@ class Transport(AssociationSocket):  # type: ignore[misc]
                 connection.shutdown(socket.SHUT_RDWR)
         self.waker.wake()
 
+    def end(self) -> None:
+        """Gives the descriptors back; for the last one who needs them."""
+        self._shutdown_socket()
+        self.waker.close()
+
     def _shutdown_socket(self) -> None:
         connection = self.socket
         if connection is None:

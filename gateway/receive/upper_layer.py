@@ -24,7 +24,6 @@ _PDU_TYPES: Final = range(0x01, 0x08)
 _CLOSED: Final = "Evt17"
 _INVALID_PDU: Final = "Evt19"
 _ARTIM_EXPIRED: Final = "Evt18"
-_IDLE: Final = "Sta1"
 _OPEN: Final = "Sta6"
 _CLOSING: Final = "Sta13"
 
@@ -177,6 +176,8 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         content = bytearray(head + self.transport.take(length, deadline))
         try:
             pdu, event = self._decode_pdu(content)
+            # the state machine's action would fail on it, and leave the peer without an answer
+            pdu.to_primitive()
         except Exception as error:  # pynetdicom's decoders raise whatever Python does
             raise PeerLimitError(Cut.PDU_UNREADABLE) from error
         self._recv_pdu.put(pdu)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
@@ -20,6 +19,7 @@ from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, fail, finish, open_jobs
+from gateway.store.rivals import checked_against_rivals
 from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow
 
 _EVENTS: Final = {
@@ -155,7 +155,7 @@ class Instances:
         row = session.scalar(select(InstanceRow).where(InstanceRow.id == analysis.instance_id).with_for_update())
         if row is None:
             raise NotFoundError(analysis.instance_id)
-        analysis = _checked_against_rivals(session, row, analysis)
+        analysis = checked_against_rivals(session, row, analysis)
         state = analysis.outcome.state
         row.state, row.outcome, row.outcome_reason = state, analysis.outcome, analysis.reason
         row.route, row.decided_at = analysis.route, datetime.now(UTC)
@@ -179,27 +179,6 @@ class Instances:
             record(session, Event.OUTPUT_IMPLAUSIBLE, actor=claim.owner, instance_id=row.id, code=analysis.outcome.value)
         if state in _IN_A_REPORT:
             enqueue(session, JobKind.REPORT_STUDY, row.study_instance_uid, row.study_instance_uid, actor=claim.owner)
-
-
-def _checked_against_rivals(session: Session, row: InstanceRow, analysis: Analysis) -> Analysis:
-    """Of two data sets under one SOP Instance UID only one is ever assessed, also when two workers finish at once."""
-    if analysis.outcome is not InstanceOutcome.ASSESSED:
-        return analysis
-    same_uid = select(InstanceRow).where(InstanceRow.sop_instance_uid == row.sop_instance_uid).order_by(InstanceRow.id).with_for_update()
-    rivals = [other for other in session.scalars(same_uid) if other.id != row.id and other.state == InstanceState.ASSESSED]
-    if not rivals:
-        return analysis
-    if all(_is_same_picture(session, row, analysis, rival) for rival in rivals):
-        return replace(analysis, outcome=InstanceOutcome.VARIANT, reason="same SOP Instance UID and pixels, other header", assessments=())
-    return replace(analysis, outcome=InstanceOutcome.CONFLICT, reason="same SOP Instance UID, assessed at the same time", assessments=())
-
-
-def _is_same_picture(session: Session, row: InstanceRow, analysis: Analysis, rival: InstanceRow) -> bool:
-    """Pixels, patient, study and sides: what a variant shares with the assessed instance."""
-    ours = (analysis.pixel_digest, row.issuer_of_patient_id, row.patient_id, row.study_instance_uid)
-    theirs = (rival.pixel_digest, rival.issuer_of_patient_id, rival.patient_id, rival.study_instance_uid)
-    sides = session.execute(select(AssessmentRow.position, AssessmentRow.laterality).where(AssessmentRow.instance_id == rival.id))
-    return ours == theirs and {(a.position, str(a.laterality)) for a in analysis.assessments} == {tuple(side) for side in sides}
 
 
 def _stands_already(session: Session, row: InstanceRow, assessment: Assessment) -> bool:

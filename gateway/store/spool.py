@@ -10,6 +10,7 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +24,18 @@ SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
 _KINDS: Final = ("instance", "saliency", "result")
 _MARKER: Final = "strnet-gateway-spool"
 _SUFFIXES: Final = {"instance": ".dcm", "saliency": ".npy", "result": ".dcm"}
+_INODES_RESERVED: Final = 100
 _IDS_PER_SHARD: Final = 64
 """So many new ids in a row share a folder: writes that overlap in time then share its fsync."""
+
+
+class Obstacle(StrEnum):
+    """Why the spool takes nothing in."""
+
+    UNREACHABLE = "unreachable"
+    NOT_WRITABLE = "not_writable"
+    NO_SPACE = "no_space"
+    NO_INODES = "no_inodes"
 
 
 class Spool:
@@ -133,6 +144,22 @@ class Spool:
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self.path(name).unlink()
+
+    def obstacle(self, reserve: int) -> Obstacle | None:
+        """What stands against taking more in; None when more than `reserve` bytes are free and the folder can be written."""
+        instances = self._folder / "instance"
+        try:
+            found = os.statvfs(instances)
+        except OSError:
+            return Obstacle.UNREACHABLE
+        if found.f_flag & os.ST_RDONLY or not os.access(instances, os.W_OK | os.X_OK):
+            return Obstacle.NOT_WRITABLE
+        if found.f_bavail * found.f_frsize <= reserve:
+            return Obstacle.NO_SPACE
+        # file systems without a fixed number of inodes say 0 of 0
+        if found.f_files and found.f_favail < _INODES_RESERVED:
+            return Obstacle.NO_INODES
+        return None
 
     def free_bytes(self) -> int:
         return shutil.disk_usage(self._folder).free

@@ -207,6 +207,17 @@ def test_association_that_breaks_the_rules_is_aborted_and_others_are_served(
     assert counts(strict) == (0, 0, 0)
 
 
+def test_class_that_nobody_knows_is_answered_0122_and_its_siblings_are_stored(strict: Receiver, peers: Callable[..., RawPeer]) -> None:
+    peer = peers(strict.port)
+    assert peer.associate() == ACCEPT
+    unknown = store_command("1.2.3.2").replace(b"1.2.840.10008.5.1.4.1.1.1.1", b"1.2.840.99999.5.1.4.1.1.1.1")
+    peer.send(pdu(P_DATA, fragment(COMMAND | LAST, unknown)) + pdu(P_DATA, fragment(LAST, dx("1.2.3.2"))))
+    assert peer.status() == 0x0122
+    for part in store_request(dx("1.2.3.1"), "1.2.3.1"):
+        peer.send(part)
+    assert peer.status() == 0
+
+
 @pytest.mark.parametrize("context", [0, 5, 254])
 def test_context_that_was_not_accepted_ends_the_association(strict: Receiver, peers: Callable[..., RawPeer], context: int) -> None:
     peer = peers(strict.port)

@@ -22,7 +22,22 @@ from gateway.receive.memory import MemoryBudget
 from gateway.receive.self_check import SelfCheck
 from gateway.receive.server import _application_entity
 from tests.peers import certificates
-from tests.peers.raw_peer import ACCEPT, RELEASE_RP, RELEASE_RQ, STALLED, RawPeer, echo_request, pdu, store_request
+from tests.peers.raw_peer import (
+    ACCEPT,
+    COMMAND,
+    LAST,
+    P_DATA,
+    RELEASE_RP,
+    RELEASE_RQ,
+    STALLED,
+    RawPeer,
+    association_request,
+    echo_request,
+    fragment,
+    pdu,
+    store_command,
+    store_request,
+)
 
 SECONDS = 30
 
@@ -257,3 +272,36 @@ def test_answered_self_check_raises_no_alarm(listen: Callable[..., Listening]) -
 
 def check(listening: Listening, *, answer_seconds: float = 10.0, on_stuck: Callable[[], None] = lambda: None) -> SelfCheck:
     return SelfCheck(listening.listener, ae_title="STRNET", seconds=0.02, on_stuck=on_stuck, answer_seconds=answer_seconds)
+
+
+def mutants(whole: bytes) -> Iterator[bytes]:
+    """Each with one byte changed."""
+    for place in range(len(whole)):
+        for value in (0x00, 0xFF):
+            yield whole[:place] + bytes([value]) + whole[place + 1 :]
+
+
+def test_no_changed_byte_of_a_request_reaches_what_is_not_ready_for_it(listen: Callable[..., Listening]) -> None:
+    listening = listen(pdu_seconds=0.1)
+    for request in mutants(association_request()):
+        with RawPeer(listening.port) as peer:
+            peer.send(request)
+            peer.socket.shutdown(socket.SHUT_WR)
+            peer.until_closed()
+    assert Cut.INTERNAL not in listening.told.reasons
+    assert Cut.PDU_UNREADABLE in listening.told.reasons
+    assert is_served(listening.port)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning")
+def test_no_changed_byte_of_a_command_reaches_what_is_not_ready_for_it(listen: Callable[..., Listening]) -> None:
+    listening = listen(pdu_seconds=0.1)
+    for command in mutants(store_command()):
+        with RawPeer(listening.port) as peer:
+            assert peer.associate() == ACCEPT
+            peer.send(pdu(P_DATA, fragment(COMMAND | LAST, command)) + pdu(P_DATA, fragment(LAST, b"data set")))
+            peer.socket.shutdown(socket.SHUT_WR)
+            peer.until_closed()
+    assert Cut.INTERNAL not in listening.told.reasons
+    assert Cut.COMMAND in listening.told.reasons
+    assert is_served(listening.port)

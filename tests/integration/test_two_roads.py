@@ -11,17 +11,23 @@ import pytest
 from pydicom import dcmread
 from sqlalchemy import select
 
+from gateway.domain.assessment import Analysis
 from gateway.domain.conflict import ConflictDecision, ConflictReason
+from gateway.domain.job import JobKind
+from gateway.domain.outcome import InstanceOutcome
 from gateway.errors import ConflictError
 from gateway.inference.phantoms import phantom_instance, phantom_parameters
 from gateway.store.conflicts import Conflicts
 from gateway.store.database import Database
 from gateway.store.evidence import Evidence
+from gateway.store.instances import Instances
 from gateway.store.queries import Queries
 from gateway.store.spool import Spool
 from gateway.store.tables import AuditEventRow
 from tests.integration.bench import Bench, new_bench, patient
 from tests.integration.conftest import Receiver
+from tests.integration.store_samples import assessment
+from tests.integration.test_store import claim_one, queue_of, take
 from tests.peers import dcmtk
 
 
@@ -159,3 +165,27 @@ def test_decision_is_in_the_audit_with_who_and_why_and_cannot_be_made_twice(here
         rows = session.scalars(select(AuditEventRow).where(AuditEventRow.event == "conflict:decided")).all()
     assert {(row.actor, row.detail["code"], row.detail["reason"]) for row in rows} == {("operator:anna", "keep_first", "wrong_study")}
     assert {row.study_instance_uid for row in rows} == {"1.2.3.4", here.study(uid)}
+
+
+@pytest.mark.parametrize(("pixels", "outcome"), [("p", "variant"), ("q", "conflict")])
+def test_two_workers_that_finish_at_once_assess_one_and_tell_a_variant_from_a_conflict(
+    database: Database, pixels: str, outcome: str
+) -> None:
+    take(database, content="first")
+    take(database, content="second")
+    queue = queue_of(database)
+    claims = [claim_one(database, JobKind.ANALYZE_INSTANCE, queue) for _ in range(2)]
+    for claim, seen in zip(claims, ("p", pixels), strict=True):
+        assessed = assessment(pixels=seen)
+        Instances(database).finish(
+            claim,
+            Analysis(
+                instance_id=claim.subject,
+                outcome=InstanceOutcome.ASSESSED,
+                reason="eligible",
+                route="r",
+                pixel_digest=assessed.pixel_digest,
+                assessments=(assessed,),
+            ),
+        )
+    assert [Instances(database).get(claim.subject).outcome for claim in claims] == ["assessed", outcome]

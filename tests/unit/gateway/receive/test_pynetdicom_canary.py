@@ -18,6 +18,7 @@ from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import A_ASSOCIATE_RQ, A_RELEASE_RQ
 from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.timer import Timer
 from pynetdicom.transport import AddressInformation, AssociationServer, AssociationSocket
 
@@ -133,6 +134,7 @@ def test_server_keeps_handlers_in_a_dictionary_by_event() -> None:
         (DIMSEServiceProvider.receive_primitive, ["primitive"]),
         (DULServiceProvider._decode_pdu, ["bytestream"]),
         (Association._serve_request, ["msg", "context_id"]),
+        (StorageServiceClass.SCP, ["req", "context"]),
         (AssociationServer.__init__, ["ae", "address", "ae_title", "contexts", "ssl_context", "evt_handlers", "request_handler"]),
         (AssociationSocket.__init__, ["assoc", "client_socket", "address"]),
     ],
