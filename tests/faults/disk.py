@@ -36,7 +36,7 @@ def spool_full(w: Workplace) -> Iterator[Point]:
     yield Point("receipt of the refusal", ledger.count("receipt", "dimse_status = 0xA700 AND reason = 'spool_failed'"), 1)
     fill(spool / "rest", leave_bytes=2**20)
     yield Point("new association below the reserve", negotiation(port), "rejected (transient)")
-    yield Point("alarm in the audit", ledger.audited("association:rejected", reason="congestion") > 0, True)
+    yield Point("alarm in the audit", ledger.audited("spool:refuses", reason="no_space"), 1)
     filler.unlink()
     (spool / "rest").unlink()
     yield Point("new association when space is free again", _recovers(port), "accepted")
@@ -73,6 +73,7 @@ def inodes_exhausted(w: Workplace) -> Iterator[Point]:
         yield Point("without an inode", send(assoc, second, w.log), "A700")
     yield Point(".part files", len(ledger.partial_files()), 0)
     yield Point("new association meanwhile", negotiation(port), "rejected (transient)")
+    yield Point("alarm in the audit", ledger.audited("spool:refuses", reason="no_inodes"), 1)
     give_inodes_back(spool / "filler")
     yield Point("new association when inodes are free again", _recovers(port), "accepted")
     yield Point("the refused one sent again", send_all(port, [second], w.log), ["0000"])
@@ -115,7 +116,7 @@ def spool_not_writable(w: Workplace) -> Iterator[Point]:
         remount(volume, "ro")
         yield Point("C-STORE on a read-only spool", send(assoc, second, w.log), "A700")
     yield Point("new association", negotiation(port), "rejected (transient)")
-    yield Point("alarm in the audit", ledger.audited("association:rejected", reason="congestion") > 0, True)
+    yield Point("alarm in the audit", ledger.audited("spool:refuses", reason="not_writable"), 1)
     remount(volume, "rw")
     yield Point("new association when it is writable again", _recovers(port), "accepted")
     yield Point("the refused one sent again", send_all(port, [second], w.log), ["0000"])
@@ -123,6 +124,7 @@ def spool_not_writable(w: Workplace) -> Iterator[Point]:
         _permit(volume, 0o500)
         yield Point("C-STORE without permission", send(assoc, third, w.log), "A700")
     yield Point("new association without permission", negotiation(port), "rejected (transient)")
+    yield Point("alarms in the audit", ledger.audited("spool:refuses", reason="not_writable"), 2)
     _permit(volume, 0o700)
     yield Point("new association with permission again", _recovers(port), "accepted")
     yield Point("the refused one sent again", send_all(port, [third], w.log), ["0000"])
@@ -139,7 +141,7 @@ FAULTS = (
     Fault(
         number=11,
         what="no space in the spool (ENOSPC)",
-        expected="A700, no `.part` left, transient reject below the reserve, recovers when freed",
+        expected="A700, no `.part` left; below the reserve transient reject and an alarm; recovers when freed",
         how="spool on a tmpfs of 24 MB, filled",
         scenario=spool_full,
         needs=("root",),
@@ -155,7 +157,7 @@ FAULTS = (
     Fault(
         number=13,
         what="inodes of the spool exhausted",
-        expected="A700, no `.part` left, transient reject, recovers when freed",
+        expected="A700, no `.part` left, transient reject and an alarm, recovers when freed",
         how="tmpfs with nr_inodes=, filled with empty files",
         scenario=inodes_exhausted,
         needs=("root",),

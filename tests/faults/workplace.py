@@ -48,7 +48,7 @@ class Workplace:
             "serve": {"development": True, "restart_first_seconds": 0.1, "restart_max_seconds": 1, "grace_seconds": 10},
             "receiver": {"port": 0},
             "database": {"url": f"sqlite:///{database}"},
-            "spool": {"folder": str(spool), "reserve_mb": 0},
+            "spool": {"folder": str(spool), "reserve_mb": 0, "resume_margin_mb": 1},
             "model": {"bundle": str(self._bundle), "equivalence": str(self.folder / "equivalence")},
             "results": {"late_after_hours": 0},
         }
