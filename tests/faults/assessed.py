@@ -19,7 +19,7 @@ from tests.faults.senders import family, send_all
 from tests.faults.waiting import wait_for
 from tests.faults.workplace import Workplace
 
-_QUIET_SECONDS: Final = 60
+_QUIET_SECONDS: Final = 120
 
 
 def _phantom(number: int) -> FileDataset:
@@ -220,7 +220,7 @@ FAULTS = (
         expected="0000 and both kept, nothing overwritten; the second is a `conflict` with an alarm, no second report",
         how="two data sets under one UID; receiver and worker run",
         scenario=same_uid_other_pixels,
-        seconds=120,
+        seconds=240,
     ),
     Fault(
         number=37,
@@ -228,7 +228,7 @@ FAULTS = (
         expected="C0xx, or kept without a result; never a result",
         how="hand-built sender; receiver and worker run",
         scenario=other_syntax,
-        seconds=120,
+        seconds=240,
     ),
     Fault(
         number=38,
@@ -236,6 +236,6 @@ FAULTS = (
         expected="an error state, or what the plain knee gives; MONOCHROME1 inverted",
         how="one knee in disguises; the image that the network sees is compared by its digest; receiver and worker run",
         scenario=odd_headers,
-        seconds=150,
+        seconds=240,
     ),
 )

@@ -169,7 +169,6 @@ FAULTS = (
         how="strace puts the error into the running receiver",
         scenario=sync_fails,
         needs=("root", "strace"),
-        seconds=90,
     ),
     Fault(
         number=15,

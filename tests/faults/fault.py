@@ -42,7 +42,7 @@ class Fault:
     how: str
     scenario: Scenario
     needs: tuple[str, ...] = ()
-    seconds: float = 60
+    seconds: float = 120
     """Longer than this and the fault counts as not as expected."""
     in_ci: bool = False
     """Fast, and without root: also an ordinary test."""

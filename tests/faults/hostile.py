@@ -33,9 +33,9 @@ from tests.peers.raw_peer import (
 )
 
 _SHORT: Final = {"pdu_seconds": 2, "idle_seconds": 4, "message_seconds": 8}
-_DEADLINE_SECONDS: Final = 6
-"""Longer than the first two of them."""
-_LEGITIMATE_SECONDS: Final = 10
+_DEADLINE_SECONDS: Final = 10
+"""Longer than any of them."""
+_LEGITIMATE_SECONDS: Final = 20
 _LESS_THAN_A_CORE: Final = 0.9
 
 
@@ -156,7 +156,7 @@ def large_ones(w: Workplace) -> Iterator[Point]:
         memory = _Memory(receiver.pid)
         with RawPeer(receiver.port, source="127.0.0.2") as bomb:
             bomb.send(pdu(1, bytes(1 << 20), claims=0xFFFFFFF0))
-            yield Point("header of a 4 GiB PDU: closed within 1 s", _closed(bomb, 1), True)
+            yield Point("header of a 4 GiB PDU: closed within 3 s", _closed(bomb, 3), True)
         memory.look()
         with RawPeer(receiver.port, source="127.0.0.3") as endless:
             yield Point("endless P-DATA: closed within 20 s", _pour(endless, memory, 20), True)
@@ -295,7 +295,7 @@ FAULTS = (
         number=32,
         what="peers that stall within a PDU, send a byte in half a second, or nothing",
         expected="closed at their deadlines; others are served meanwhile",
-        how="sockets; `pdu_seconds` 2, `idle_seconds` 4, and at most 6 s waited",
+        how="sockets; `pdu_seconds` 2, `idle_seconds` 4, and at most 10 s waited",
         scenario=slow_ones,
         needs=("storescu",),
     ),
@@ -306,7 +306,6 @@ FAULTS = (
         how="sockets; `max_message_mb` 16, `memory_mb` 48",
         scenario=large_ones,
         needs=("storescu",),
-        seconds=120,
     ),
     Fault(
         number=34,
@@ -315,7 +314,6 @@ FAULTS = (
         how="files opened beforehand; prlimit and 300 connections",
         scenario=descriptors,
         needs=("prlimit",),
-        seconds=90,
     ),
     Fault(
         number=35,

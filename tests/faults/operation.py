@@ -62,6 +62,5 @@ FAULTS = (
         how="two of DCMTK's storescu and an open association; sockets that stop within a PDU",
         scenario=ended,
         needs=("storescu",),
-        seconds=90,
     ),
 )

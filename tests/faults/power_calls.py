@@ -92,6 +92,6 @@ FAULTS = (
         how="the receiver on a loop-mounted image, stopped by strace after each writing call; 200 copies of the image",
         scenario=at_each_call,
         needs=("root", "loop", "mkfs.ext4", "strace"),
-        seconds=150,
+        seconds=240,
     ),
 )

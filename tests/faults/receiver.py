@@ -18,7 +18,7 @@ from tests.faults.waiting import NeverHappenedError, happens
 Sections = Mapping[str, Mapping[str, object] | Sequence[Mapping[str, object]]]
 """Tables of a configuration by name; a sequence stands for `[[name]]`."""
 
-START_SECONDS: Final = 30
+START_SECONDS: Final = 60
 
 
 def write_config(path: Path, sections: Sections) -> Path:

@@ -200,7 +200,6 @@ FAULTS = (
         how="files of `[tls]` rewritten under a running receiver; DCMTK's storescu +tls",
         scenario=changed_while_running,
         needs=("storescu",),
-        seconds=120,
     ),
     Fault(
         number=50,
@@ -209,6 +208,5 @@ FAULTS = (
         how="DCMTK's storescu +tls, openssl s_client",
         scenario=wrong_certificates,
         needs=("storescu", "openssl"),
-        seconds=90,
     ),
 )
