@@ -170,6 +170,13 @@ class OpenConflictError(GatewayError):
     code = "conflict_open"
 
 
+class RevisionTakenError(GatewayError):
+    """Another worker has just made this revision of the study's report. Nothing to do: the job looks again."""
+
+    retryable = True
+    code = "revision_taken"
+
+
 class OutboundGateError(GatewayError):
     """A result failed the check before sending and was held back. Report it with the study's `explain` output."""
 

@@ -13,14 +13,16 @@ from gateway.dicom.foreign_files import WORDS, FileRefusedError, ForeignFile, re
 from gateway.dicom.part10 import set_tolerant_reading
 from gateway.domain.identifiers import owner_name
 from gateway.receive.dimse_status import SUCCESS
+from gateway.receive.disk_guard import DiskGuard
 from gateway.receive.storage_scp import StorageScp, StoreRequest
+from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
 from gateway.store.receipts import Receipts
-from gateway.store.spool import Spool
 
 _MEBIBYTE: Final = 1024 * 1024
 _REFUSED: Final = "refused"
-_NO_SPACE: Final = "free space is below spool.reserve_mb"
+_SPOOL_REFUSES: Final = "spool_refuses"
+_NO_SPACE: Final = "free space is below spool.reserve_mb, or the spool cannot be written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ def ingest_files(settings: Settings, database: Database, files: Sequence[Path]) 
     """One answer per file, in their order. Each file's own is durable before the next is read."""
     set_tolerant_reading()
     spool = prepare_spool(settings, database)
-    receipts = Receipts(database, owner_name("ingest"), spool)
+    actor = owner_name("ingest")
+    receipts, guard = Receipts(database, actor, spool), DiskGuard(spool, settings.spool, AuditLog(database, actor))
     # a file's Implementation Class UID is that of who wrote the file, and our spool's files bear ours: it says nothing of the data set
     scp = StorageScp(receipts, spool)
     association_id = receipts.open_association(
@@ -50,15 +53,15 @@ def ingest_files(settings: Settings, database: Database, files: Sequence[Path]) 
     ending = "aborted"
     try:
         for file in files:
-            yield _ingest(settings, scp, spool, file, association_id)
+            yield _ingest(settings, scp, guard, file, association_id)
         ending = "released"
     finally:
         receipts.end_association(association_id, ending)
 
 
-def _ingest(settings: Settings, scp: StorageScp, spool: Spool, file: Path, association_id: str) -> FileAnswer:
-    if spool.free_bytes() <= settings.spool.reserve_mb * _MEBIBYTE:
-        return FileAnswer(str(file), _REFUSED, "spool_reserve", _NO_SPACE)
+def _ingest(settings: Settings, scp: StorageScp, guard: DiskGuard, file: Path, association_id: str) -> FileAnswer:
+    if not guard.accepts():
+        return FileAnswer(str(file), _REFUSED, _SPOOL_REFUSES, _NO_SPACE)
     try:
         found = read_foreign_file(file, max_bytes=settings.receiver.max_message_mb * _MEBIBYTE)
     except FileRefusedError as error:

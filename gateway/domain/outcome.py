@@ -109,6 +109,7 @@ class Release(StrEnum):
     WITHHELD_SILENT = "withheld_silent"
     WITHHELD_NOT_FLAGGED = "withheld_not_flagged"
     WITHHELD_NOT_ASSESSED = "withheld_not_assessed"
+    WITHHELD_NO_DESTINATION = "withheld_no_destination"
     WITHHELD_REPEAT = "withheld_repeat"
     WITHHELD_LATE = "withheld_late"
 
@@ -120,3 +121,8 @@ class Policy(StrEnum):
     SILENT = "silent"
     POSITIVE_ONLY = "positive_only"
     ALL = "all"
+
+    @property
+    def openness(self) -> int:
+        """0 for the strictest: how much a policy lets out, for comparing two."""
+        return tuple(Policy).index(self)

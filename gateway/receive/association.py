@@ -22,6 +22,8 @@ from gateway.receive.upper_layer import UpperLayer
 
 _SERVICE_PROVIDER: Final = 0x02
 """Source of an A-ABORT (PS3.8 9.3.8)."""
+_TEMPORARY_CONGESTION: Final = (0x02, 0x03, 0x01)
+"""Result, source, reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4): the sender may try again."""
 _GRACE_SECONDS: Final = 5.0
 """After the time that a PDU may take."""
 
@@ -69,8 +71,7 @@ class ReceiverAssociation(Association):  # type: ignore[misc]
         try:
             self._accept()
         except Exception as error:  # noqa: BLE001  the edge of a thread: a bug costs this association
-            log_event(Event.CONNECTION_CUT, level="error", error_class=type(error).__name__)
-            self._on_cut(Cut.INTERNAL)
+            self._tell(error)
         finally:
             self._finish()
 
@@ -82,11 +83,25 @@ class ReceiverAssociation(Association):  # type: ignore[misc]
         if not isinstance(request, A_ASSOCIATE):
             return
         self.requestor.primitive = request
-        evt.trigger(self, evt.EVT_REQUESTED, {})
+        self._ask_handlers()
         if not self.is_aborted and not self.is_rejected:
             self._negotiate()
         if self.is_established:
             self._run_reactor()
+
+    def _ask_handlers(self) -> None:
+        """As evt.trigger() does; but that takes a handler that fails for one that agrees, and nobody may come in by a failure."""
+        try:
+            for handler, arguments in self.get_handlers(evt.EVT_REQUESTED):
+                handler(evt.Event(self, evt.EVT_REQUESTED), *(arguments or ()))
+        except Exception as error:  # noqa: BLE001  the edge of a thread: a bug costs this association
+            self._tell(error)
+            if not self.is_rejected:
+                self.acse.send_reject(*_TEMPORARY_CONGESTION)
+
+    def _tell(self, error: Exception) -> None:
+        log_event(Event.CONNECTION_CUT, level="error", error_class=type(error).__name__)
+        self._on_cut(Cut.INTERNAL)
 
     def _negotiate(self) -> None:
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.config import RouteSettings, Settings
 from gateway.domain.attributes import InstanceAttributes
-from gateway.domain.outcome import InstanceOutcome
+from gateway.domain.outcome import InstanceOutcome, Policy
 from gateway.routing.eligibility import check
 from gateway.routing.rules import Condition, Lookup, compile_condition
 
@@ -18,6 +18,8 @@ class Decision:
     route: str | None
     outcome: InstanceOutcome | None
     reason: str
+    policy: Policy | None = None
+    """Of the route."""
 
 
 class Router:
@@ -41,8 +43,8 @@ class Router:
             return Decision(None, InstanceOutcome.INELIGIBLE_ROUTE, "no route matched" if allowed else "peer is no longer configured")
         refusal = check(attributes, self._eligibility, accept_for_processing=self._accept_for_processing)
         if refusal is not None:
-            return Decision(route.name, refusal.outcome, refusal.reason)
-        return Decision(route.name, None, "eligible")
+            return Decision(route.name, refusal.outcome, refusal.reason, route.policy)
+        return Decision(route.name, None, "eligible", route.policy)
 
     def _allowed(self, peer: str | None) -> frozenset[str]:
         """Where peers have routes of their own, one that is gone has none: which were meant for it is no longer known."""

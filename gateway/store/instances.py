@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
 from gateway.domain.finding import Laterality, LateralitySource, Region
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
-from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision
+from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision, Policy
 from gateway.errors import NotFoundError
 from gateway.events import Event
 from gateway.store.audit_log import record
@@ -65,9 +65,11 @@ class Instances:
             )
             return tuple(_stored(row) for row in rows)
 
-    def assessed(self, study_instance_uids: Sequence[str] | None) -> tuple[str, ...]:
-        """Our ids of the assessed instances, oldest first. None: of every study."""
-        wanted = select(InstanceRow.id).where(InstanceRow.state == InstanceState.ASSESSED).order_by(InstanceRow.received_at, InstanceRow.id)
+    def looked_at(self, study_instance_uids: Sequence[str] | None) -> tuple[str, ...]:
+        """Our ids of the instances whose knees were judged, assessed or refused, oldest first. None: of every study."""
+        judged = exists().where(AssessmentRow.instance_id == InstanceRow.id)
+        ended = InstanceRow.state.in_((InstanceState.ASSESSED, InstanceState.NOT_ASSESSED))
+        wanted = select(InstanceRow.id).where(ended, judged).order_by(InstanceRow.received_at, InstanceRow.id)
         if study_instance_uids is not None:
             wanted = wanted.where(InstanceRow.study_instance_uid.in_(study_instance_uids))
         with self._database.reading() as session:
@@ -159,6 +161,8 @@ class Instances:
         state = analysis.outcome.state
         row.state, row.outcome, row.outcome_reason = state, analysis.outcome, analysis.reason
         row.route, row.decided_at = analysis.route, datetime.now(UTC)
+        if analysis.policy is not None:
+            row.policy = min(analysis.policy, Policy(row.policy or analysis.policy), key=lambda policy: policy.openness)
         row.pixel_digest = analysis.pixel_digest or row.pixel_digest
         for assessment in analysis.assessments:
             if not _stands_already(session, row, assessment):
@@ -208,6 +212,7 @@ def _stored(row: InstanceRow) -> StoredInstance:
         state=row.state,
         outcome=row.outcome,
         route=row.route,
+        policy=row.policy,
         received_at=row.received_at,
     )
 

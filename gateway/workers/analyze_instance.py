@@ -81,7 +81,13 @@ class AnalyzeInstance:
         attributes = read_attributes(header)
         decision = self.router.decide(attributes, lookup(header), self.instances.peer_of(instance.instance_id))
         if decision.outcome is not None:
-            return Analysis(instance_id=instance.instance_id, outcome=decision.outcome, reason=decision.reason, route=decision.route)
+            return Analysis(
+                instance_id=instance.instance_id,
+                outcome=decision.outcome,
+                reason=decision.reason,
+                route=decision.route,
+                policy=decision.policy,
+            )
         prepared = self.decoder.prepare(path)
         named = frozenset(named_sides(attributes))
         sides = knee_sides(named, _row_direction(attributes), len(prepared.knees))
@@ -93,6 +99,7 @@ class AnalyzeInstance:
             outcome=InstanceOutcome.ASSESSED if refused is None else refused.outcome,
             reason=decision.reason if refused is None else refused.reason,
             route=decision.route,
+            policy=decision.policy,
             pixel_digest=prepared.pixel_digest,
             assessments=() if unseen else self._assess(attributes, prepared, knees, named, started_at),
         )

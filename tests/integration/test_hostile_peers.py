@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pynetdicom import evt
 from sqlalchemy import select
 
 from gateway.receive.limits import Cut
@@ -379,6 +380,17 @@ def test_connection_that_asks_for_nothing_is_closed(receivers: Callable[..., Rec
     receiver = receivers(receiver={**SHORT, "idle_seconds": 0.3})
     assert peers(receiver.port).until_closed() == []
     wait_until(lambda: receiver.server._listener.connection_count() == 0)
+
+
+def test_nobody_is_let_in_by_a_check_that_fails(strict: Receiver, peers: Callable[..., RawPeer], monkeypatch: pytest.MonkeyPatch) -> None:
+    def requested(_event: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setitem(strict.server._listener._handlers, evt.EVT_REQUESTED, [(requested, None)])
+    peer = peers(strict.port)
+    assert peer.associate() == REJECT
+    assert peer.until_closed() == []
+    assert audited(strict, "connection:cut") == [Cut.INTERNAL]
 
 
 def test_draining_ends_although_peers_stall(strict: Receiver, peers: Callable[..., RawPeer]) -> None:

@@ -260,7 +260,7 @@ def test_file_over_the_limit_is_refused_unread(desk: Callable[..., Desk]) -> Non
 def test_nothing_is_taken_in_below_the_reserve_of_the_disk(desk: Callable[..., Desk]) -> None:
     here = desk(spool={"reserve_mb": 1 << 40})
     (answer,) = here.take(part10(dx()))
-    assert (answer.dimse_status, answer.reason) == ("refused", "spool_reserve")
+    assert (answer.dimse_status, answer.reason) == ("refused", "spool_refuses")
     assert here.kept() == []
 
 

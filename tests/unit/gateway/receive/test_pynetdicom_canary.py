@@ -28,6 +28,7 @@ METHODS: dict[type, tuple[str, ...]] = {
         "_abort_blocking",
         "abort",
         "bind",
+        "get_handlers",
         "kill",
         "run_reactor",
         "set_socket",
@@ -189,6 +190,12 @@ def test_provider_can_be_replaced_after_construction(parts: dict[str, Any]) -> N
     association.dul = other
     assert association.acse.dul is other
     assert association.dimse.dul is other
+
+
+def test_event_can_be_made_by_hand(parts: dict[str, Any]) -> None:
+    event = evt.Event(parts["association"], evt.EVT_REQUESTED)
+    assert event.assoc is parts["association"]
+    assert evt.trigger(parts["association"], evt.EVT_REQUESTED) is None
 
 
 def test_service_user_knows_its_request_only_after_it_came(parts: dict[str, Any]) -> None:
