@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
 OHIF   := build/ohif/node_modules/@ohif/app/dist
 
-.PHONY: help demo test check conformance decode-table sequences test-attacks bench-intake viewer format clean peers viewer-peers
+.PHONY: help demo test check conformance decode-table sequences test-attacks test-faults bench-intake viewer format clean peers viewer-peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,9 @@ bench-intake: $(STAMP_DEV) peers ## intake beside DCMTK, Orthanc and a stock pyn
 
 viewer: $(STAMP_DEV) viewer-peers $(OHIF)/index.html ## results in OHIF over Orthanc in headless Chromium, pictures in out/viewer; last line JSON; PEERS=install as for test
 	$(RUN)/python -m tests.viewer --viewer $(OHIF)
+
+test-faults: $(STAMP_DEV) peers ## power cuts, full and failing disks, kills, hostile peers against a running receiver; writes docs/faults.md; needs root; last line JSON
+	$(RUN)/python -m tests.faults
 
 format: $(STAMP_DEV) ## let the formatter write
 	$(RUN)/ruff format .

@@ -1,0 +1,1 @@
+"""`make test-faults`: each fault against a real receiver process, what is expected of it and what was observed."""
