@@ -28,8 +28,8 @@ from gateway.routing.quality import Judgement, judge
 from gateway.routing.router import Router
 from gateway.store.instances import Instances
 from gateway.store.spool import Spool
+from gateway.workers.attempt import Ending
 from gateway.workers.evidence_file import verified_path
-from gateway.workers.worker import Ending
 
 _OUTCOMES = {outcome.value: outcome for outcome in InstanceOutcome}
 _BOTH: Final = "B"

@@ -16,8 +16,8 @@ from gateway.errors import GatewayError
 from gateway.events import Event
 from gateway.store.deliveries import Attempt, Deliveries, PendingDelivery
 from gateway.store.spool import Spool
+from gateway.workers.attempt import Ending
 from gateway.workers.retry import Backoff
-from gateway.workers.worker import Ending
 
 _EVENTS: Final = {Verdict.SENT: Event.JOB_DONE, Verdict.RETRY: Event.JOB_RETRY, Verdict.DEAD: Event.JOB_DEAD}
 

@@ -32,6 +32,7 @@ from gateway.store.instances import Instances
 from gateway.store.job_queue import JobQueue
 from gateway.store.results import NewResult, NewResultSet, PatientResult, Results
 from gateway.store.spool import Spool
+from gateway.workers.attempt import Ending
 from gateway.workers.report_sources import read_sources
 from gateway.workers.study_knees import (
     StudyKnee,
@@ -44,7 +45,6 @@ from gateway.workers.study_knees import (
     seen_as,
     unique,
 )
-from gateway.workers.worker import Ending
 
 _ANALYSIS_OPEN_SECONDS: Final = 5.0
 """The end of each analysis pulls the report forward; this is only the longest wait."""

@@ -25,17 +25,20 @@ from gateway.inference.decoder import Prepared, PreparedKnee
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.routing.router import Router
+from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
 from gateway.store.instances import Instances
+from gateway.store.job_bell import PollingBell
 from gateway.store.job_queue import JobQueue
 from gateway.store.queries import Queries
 from gateway.store.receipts import Receipts
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.analyze_instance import AnalyzeInstance
+from gateway.workers.attempt import Attempts
 from gateway.workers.report_study import ReportStudy
-from gateway.workers.retry import Backoff
-from gateway.workers.worker import WorkerLoop
+from gateway.workers.retry import Backoff, RetryPolicy
+from gateway.workers.worker import JobHandler, WorkerLoop
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 MODEL = ModelIdentity(
@@ -170,16 +173,13 @@ class Bench:
             model=MODEL,
             settings=self.settings,
         )
-        loop = WorkerLoop(
-            queue=queue,
-            handlers={JobKind.ANALYZE_INSTANCE: self.analyze, JobKind.REPORT_STUDY: report},
-            owner="test:worker:1",
-            poll_seconds=0.01,
-            max_attempts=3,
-            backoff=Backoff(first_seconds=0.001, max_seconds=0.001),
-        )
+        handlers: dict[JobKind, JobHandler] = {JobKind.ANALYZE_INSTANCE: self.analyze, JobKind.REPORT_STUDY: report}
+        policy = RetryPolicy(max_attempts=3, backoff=Backoff(first_seconds=0.001, max_seconds=0.001))
+        claimed = ClaimedJobs(queue, "test:worker:1")
+        attempts = Attempts(queue=queue, claimed=claimed, handlers=handlers, policy=policy)
+        loop = WorkerLoop(attempts=attempts, handlers=handlers, bell=PollingBell(0.01))
         for _ in range(rounds):
-            for claim in queue.claim(tuple(loop.handlers), loop.owner):
+            for claim in claimed.claim(tuple(handlers)):
                 loop.run_one(claim)
 
     @property
