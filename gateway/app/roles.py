@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -143,11 +144,13 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
     from gateway.ops.schedule import start_timers
     from gateway.routing.router import Router
     from gateway.workers.analyze_instance import AnalyzeInstance
+    from gateway.workers.lanes import run_lanes
+    from gateway.workers.pipeline import Pipeline
     from gateway.workers.report_study import ReportStudy
 
     bundle = open_bundle(settings.model.bundle)
     queue = _queue(settings, database)
-    with Decoder(settings.worker, bundle.model.preprocessing) as decoder:
+    with Decoder(settings.worker, bundle.model.preprocessing) as decoder, ExitStack() as closing:
         analyzer = Analyzer(bundle, settings.model)
         spool, instances = Spool(settings.spool.folder), Instances(database)
         analyze = AnalyzeInstance(
@@ -161,22 +164,33 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
             bundle_hash=bundle.identity.bundle_hash,
             shaping_hash=settings.shaping_hash,
         )
+        # a decoder of their own, started with the first report: images that are hard to decode do not hold reports up
+        report_decoder = Decoder(settings.worker, bundle.model.preprocessing)
+        closing.callback(report_decoder.close)
         report = ReportStudy(
             instances=instances,
             results=Results(database),
             queue=queue,
             spool=spool,
-            decoder=decoder,
+            decoder=report_decoder,
             model=bundle.identity,
             settings=settings,
         )
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
         timers = start_timers(queue, claimed, settings.worker.lease_seconds)
         _started(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
-        handlers: dict[JobKind, JobHandler] = {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report}
-        attempts = _attempts(settings, queue, claimed, Role.WORKER, handlers)
-        with job_bell(database, queue, poll_seconds=settings.worker.poll_seconds) as bell:
-            WorkerLoop(attempts=attempts, handlers=handlers, bell=bell, broken=lambda: analyzer.broken).run(stop)
+        attempts = _attempts(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
+        bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
+        analyses = Pipeline(
+            attempts=attempts,
+            kind=JobKind.ANALYZE_INSTANCE,
+            handler=analyze,
+            bell=bell,
+            batch=min(settings.worker.batch_size, analyzer.batch),
+            broken=lambda: analyzer.broken,
+        )
+        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell)
+        run_lanes(stop, analyses.run, reports.run)
         timers.shutdown(wait=False)
     # a failed device stays failed for this process: the supervisor starts another one
     return 1 if analyzer.broken else 0

@@ -100,10 +100,11 @@ class ListeningBell:
         """The driver's own connection, in autocommit: one of the engine's pool would begin a transaction."""
         with self._database.engine.connect() as connection:
             listening = connection.execution_options(isolation_level="AUTOCOMMIT")
+            driver = listening.connection.driver_connection
+            listening.exec_driver_sql(f"LISTEN {CHANNEL}")
             # closed afterwards, not handed on to others while it listens
             listening.detach()
-            listening.exec_driver_sql(f"LISTEN {CHANNEL}")
-            yield listening.connection.driver_connection
+            yield driver
 
 
 @contextmanager

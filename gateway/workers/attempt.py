@@ -57,6 +57,13 @@ class UnexpectedError(GatewayError):
     retryable = True
 
 
+def unexpected(error: Exception) -> UnexpectedError:
+    """A defect as an error of the tree. Its text is left out: it may quote a header."""
+    wrapped = UnexpectedError(type(error).__name__)
+    wrapped.__cause__ = error
+    return wrapped
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
     """Runs steps of jobs, from any thread of a role."""
@@ -79,9 +86,7 @@ class Attempts:
         except GatewayError as error:
             self.failed(claim, error)
         except Exception as error:  # noqa: BLE001  the worker's edge: poison must not block its neighbours
-            unexpected = UnexpectedError(type(error).__name__)
-            unexpected.__cause__ = error
-            self.failed(claim, unexpected)
+            self.failed(claim, unexpected(error))
         return None
 
     def ended(self, claim: Claim, ending: Ending, seconds: float) -> None:

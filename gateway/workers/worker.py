@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,8 +32,6 @@ class WorkerLoop:
     attempts: Attempts
     handlers: Mapping[JobKind, JobHandler]
     bell: JobBell
-    broken: Callable[[], bool] = lambda: False
-    """True when this process cannot go on: the loop ends after the job."""
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; the current job is finished first."""
@@ -50,8 +48,6 @@ class WorkerLoop:
                 continue
             for claim in claims:
                 self.run_one(claim)
-            if self.broken():
-                return
 
     def run_one(self, claim: Claim) -> None:
         started = time.monotonic()

@@ -20,7 +20,8 @@ from gateway.domain.identifiers import new_id
 from gateway.domain.job import JobKind
 from gateway.domain.outcome import KneeDecision
 from gateway.domain.story import Explanation
-from gateway.inference.analyzer import Reading
+from gateway.errors import GatewayError
+from gateway.inference.analyzer import Answer, Question, Reading
 from gateway.inference.decoder import Prepared, PreparedKnee
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
 from gateway.receive.storage_scp import StorageScp, StoreRequest
@@ -35,10 +36,11 @@ from gateway.store.receipts import Receipts
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.analyze_instance import AnalyzeInstance
-from gateway.workers.attempt import Attempts
+from gateway.workers.attempt import Attempts, GivesUp
+from gateway.workers.pipeline import Pipeline
 from gateway.workers.report_study import ReportStudy
 from gateway.workers.retry import Backoff, RetryPolicy
-from gateway.workers.worker import JobHandler, WorkerLoop
+from gateway.workers.worker import WorkerLoop
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 MODEL = ModelIdentity(
@@ -98,12 +100,10 @@ class AnalyzerDouble:
 
     profile: str = "double"
     flagged: list[bool] = field(default_factory=lambda: [True])
-    error: Exception | None = None
+    error: GatewayError | None = None
 
-    def read(self, knees: Sequence[PreparedKnee], _covariates: object) -> tuple[Reading, ...]:
-        if self.error is not None:
-            raise self.error
-        return tuple(self._read() for _ in knees)
+    def read_all(self, asked: Sequence[Question]) -> tuple[Answer, ...]:
+        return tuple(self.error or tuple(self._read() for _ in question.knees) for question in asked)
 
     def _read(self) -> Reading:
         flag = self.flagged.pop(0) if len(self.flagged) > 1 else self.flagged[0]
@@ -173,14 +173,16 @@ class Bench:
             model=MODEL,
             settings=self.settings,
         )
-        handlers: dict[JobKind, JobHandler] = {JobKind.ANALYZE_INSTANCE: self.analyze, JobKind.REPORT_STUDY: report}
         policy = RetryPolicy(max_attempts=3, backoff=Backoff(first_seconds=0.001, max_seconds=0.001))
-        claimed = ClaimedJobs(queue, "test:worker:1")
+        claimed, bell, analyze = ClaimedJobs(queue, "test:worker:1"), PollingBell(0.01), self.analyze
+        handlers: dict[JobKind, GivesUp] = {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report}
         attempts = Attempts(queue=queue, claimed=claimed, handlers=handlers, policy=policy)
-        loop = WorkerLoop(attempts=attempts, handlers=handlers, bell=PollingBell(0.01))
+        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell)
+        analyses = Pipeline(attempts=attempts, kind=JobKind.ANALYZE_INSTANCE, handler=analyze, bell=bell, batch=1)
         for _ in range(rounds):
-            for claim in claimed.claim(tuple(handlers)):
-                loop.run_one(claim)
+            for claim in claimed.claim((JobKind.REPORT_STUDY,)):
+                reports.run_one(claim)
+            analyses.run_claims(claimed.claim((JobKind.ANALYZE_INSTANCE,)))
 
     @property
     def analyze(self) -> AnalyzeInstance:
