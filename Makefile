@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
 OHIF   := build/ohif/node_modules/@ohif/app/dist
 
-.PHONY: help demo test check conformance decode-table sequences viewer format clean peers viewer-peers
+.PHONY: help demo test check conformance decode-table sequences viewer bench-queue format clean peers viewer-peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ sequences: $(STAMP_DEV) peers ## images of a study in every order and by every r
 
 viewer: $(STAMP_DEV) viewer-peers $(OHIF)/index.html ## results in OHIF over Orthanc in headless Chromium, pictures in out/viewer; last line JSON; PEERS=install as for test
 	$(RUN)/python -m tests.viewer --viewer $(OHIF)
+
+bench-queue: $(STAMP_DEV) peers ## claims beside 1,000 to 1,000,000 finished jobs, images per second, idle engines; last line JSON
+	$(RUN)/python -m tests.benchmarks.queue
 
 format: $(STAMP_DEV) ## let the formatter write
 	$(RUN)/ruff format .

@@ -28,7 +28,7 @@ from gateway.store.tables import Base
 from tests.conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
-TARGETS = ("help", "demo", "test", "check", "conformance", "decode-table", "viewer")
+TARGETS = ("help", "demo", "test", "check", "conformance", "decode-table", "viewer", "bench-queue")
 
 
 def read(path: str) -> str:
