@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,8 @@ from gateway.events import Event
 from gateway.store.database import Database
 from gateway.store.job_rows import IS_RUNNING, IS_WAITING, move, record_job, wait_again
 from gateway.store.tables import JobRow
+
+Row = TypeVar("Row")
 
 
 def enqueue(session: Session, kind: JobKind, subject: str, study_instance_uid: str, *, actor: str, next_at: datetime | None = None) -> None:
@@ -87,7 +90,7 @@ class JobQueue:
         """
         now = datetime.now(UTC)
         with self._database.reading() as session:
-            waiting = [kind for kind in kinds if session.scalar(select(JobRow.id).where(*_due(kind, now)).limit(1)) is not None]
+            waiting = [kind for kind in kinds if session.scalar(_due(select(JobRow.id), kind, now).limit(1)) is not None]
         if not waiting:
             return ()
         with self._database.transaction() as session:
@@ -95,8 +98,7 @@ class JobQueue:
             return tuple(self._claim_row(session, row, owner, now) for row in together(rows, limit))
 
     def _due_rows(self, session: Session, kind: JobKind, now: datetime, limit: int) -> Sequence[JobRow]:
-        due = select(JobRow).where(*_due(kind, now)).order_by(JobRow.next_at, JobRow.id).limit(limit)
-        return session.scalars(due.with_for_update(skip_locked=True)).all()
+        return session.scalars(_due(select(JobRow), kind, now).limit(limit).with_for_update(skip_locked=True)).all()
 
     def _claim_row(self, session: Session, row: JobRow, owner: str, now: datetime) -> Claim:
         move(row, JobAction.CLAIM)
@@ -120,7 +122,7 @@ class JobQueue:
     def seconds_until_due(self, kinds: Sequence[JobKind]) -> float | None:
         """Until the next waiting job of these kinds is due, 0 when one is; None when none waits."""
         with self._database.reading() as session:
-            found = [session.scalar(select(func.min(JobRow.next_at)).where(JobRow.kind == kind, IS_WAITING)) for kind in kinds]
+            found = [session.scalar(_waiting(select(JobRow.next_at), kind).limit(1)) for kind in kinds]
         now = datetime.now(UTC)
         return min((max(0.0, (at - now).total_seconds()) for at in found if at is not None), default=None)
 
@@ -197,5 +199,10 @@ class JobQueue:
             record_job(session, Event.JOB_LEASE_EXPIRED, row, actor=actor)
 
 
-def _due(kind: JobKind, now: datetime) -> tuple[ColumnElement[bool], ...]:
-    return (JobRow.kind == kind, IS_WAITING, JobRow.next_at <= now)
+def _due(wanted: Select[Row], kind: JobKind, now: datetime) -> Select[Row]:
+    return _waiting(wanted, kind).where(JobRow.next_at <= now)
+
+
+def _waiting(wanted: Select[Row], kind: JobKind) -> Select[Row]:
+    """Oldest first, in the order of the index over waiting jobs."""
+    return wanted.where(JobRow.kind == kind, IS_WAITING).order_by(JobRow.next_at, JobRow.id)

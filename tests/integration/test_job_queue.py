@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, insert, select, text
 
 from gateway.domain.job import OPERATOR_ACTIONS, TRANSITIONS, Claim, JobAction, JobKind, JobState
 from gateway.domain.operator import Operator
@@ -24,6 +24,7 @@ from tests.doubles.memory_queue import MemoryQueue
 
 SOMEONE = Operator(name="someone", reason="T-1")
 ME, OTHER = "host:worker:1", "host:worker:2"
+NOW = datetime.now(UTC)
 KINDS = (JobKind.REPORT_STUDY, JobKind.ANALYZE_INSTANCE)
 
 
@@ -403,3 +404,53 @@ def test_every_transition_has_its_audit_event_with_who_and_why(kept_database: Da
         "queued", "claimed", "dead", "retried", "claimed", "held", "released", "claimed", "given_back",
     ]  # fmt: skip
     assert [(row.actor, row.detail["reason"]) for row in rows if "reason" in row.detail] == [("operator:someone", "T-1")] * 2
+
+
+@pytest.mark.parametrize("kept_database", ["sqlite", "postgresql"], indirect=True)
+def test_claims_and_timers_read_waiting_and_running_jobs_by_their_indexes_however_long_the_history(
+    kept_database: Database, store: Store
+) -> None:
+    _history(kept_database, 2000)
+    store.add("i1")
+    queue = store.queue()
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if statement.startswith("SELECT") and "FROM job" in statement:
+            asked.append((statement, parameters))
+
+    event.listen(kept_database.engine, "before_cursor_execute", note)
+    try:
+        claimed = claim(store, queue, KINDS)
+        queue.seconds_until_due(KINDS)
+        queue.expire_leases(owner=OTHER)
+        queue.expire_leases()
+        queue.renew((claimed,))
+    finally:
+        event.remove(kept_database.engine, "before_cursor_execute", note)
+    explain = "EXPLAIN QUERY PLAN " if kept_database.dialect == "sqlite" else "EXPLAIN "
+    with kept_database.engine.connect() as connection:
+        plans = [" ".join(str(row) for row in connection.exec_driver_sql(explain + sql, values)) for sql, values in asked]
+    assert len(plans) > 5
+    assert [
+        plan for plan in plans if not any(name in plan for name in ("ix_job_claimable", "ix_job_running", "pk_job", "PRIMARY KEY"))
+    ] == []
+
+
+def _history(database: Database, count: int) -> None:
+    rows = [
+        {
+            "kind": "analyze_instance",
+            "subject": f"h{n}",
+            "study_instance_uid": f"1.2.{n}",
+            "state": "done",
+            "created_at": NOW,
+            "next_at": NOW,
+        }
+        for n in range(count)
+    ]
+    with database.transaction() as session:
+        session.execute(insert(JobRow), rows)
+    if database.dialect == "postgresql":
+        with database.engine.begin() as connection:
+            connection.execute(text("ANALYZE job"))

@@ -34,8 +34,8 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-queue", description=__doc__)
     parser.add_argument("--jobs", type=int, nargs="*", default=[1_000, 100_000, 1_000_000], help="finished jobs in the table")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--claims", type=int, default=100, help="per round")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--claims", type=int, default=25, help="per round")
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--images", type=int, default=40)
     parser.add_argument("--folder", type=Path, default=Path("build"), help="on a real file system: memory would make fsync free")
@@ -58,9 +58,9 @@ def _images(folder: Path, options: argparse.Namespace) -> list[Run]:
 
 def _print_costs(costs: dict[str, dict[int, Costs]]) -> None:
     for database, by_size in costs.items():
-        print(f"\n{database}: median ms per call")
+        print(f"\n{database}: median ms per call (fastest tenth)")
         for size, cost in by_size.items():
-            figures = "  ".join(f"{what} {cost.ms(what):8.3f}" for what in cost.calls)
+            figures = "  ".join(f"{what} {cost.ms(what):.3f} ({cost.undisturbed_ms(what):.3f})" for what in cost.calls)
             print(f"  {size:>9} finished  {figures}  ({1000 / cost.ms('claim'):.0f} claims/s)")
 
 
@@ -74,8 +74,9 @@ def _print_runs(runs: list[Run]) -> None:
 
 
 def _ratio(by_size: dict[int, Costs], what: str) -> float:
-    medians = [cost.ms(what) for cost in by_size.values()]
-    return round(max(medians) / min(medians), 2)
+    """Dearest by cheapest over the sizes, of the fastest tenths."""
+    costs = [cost.undisturbed_ms(what) for cost in by_size.values()]
+    return round(max(costs) / min(costs), 2)
 
 
 def _summary(costs: dict[str, dict[int, Costs]], runs: list[Run]) -> dict[str, object]:
