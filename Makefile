@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
 OHIF   := build/ohif/node_modules/@ohif/app/dist
 
-.PHONY: help demo test check conformance decode-table sequences viewer bench-queue format clean peers viewer-peers
+.PHONY: help demo test check conformance decode-table sequences test-attacks viewer bench-queue format clean peers viewer-peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,9 @@ decode-table: $(STAMP_DEV) peers ## stored values of every transfer syntax again
 
 sequences: $(STAMP_DEV) peers ## images of a study in every order and by every road, and what Orthanc holds after each step; last line JSON
 	$(RUN)/python -m tests.acceptance
+
+test-attacks: $(STAMP_DEV) peers ## stalled, flooding and lying peers against a running receiver, while DCMTK sends to it; last line JSON
+	$(RUN)/python -m tests.attacks
 
 viewer: $(STAMP_DEV) viewer-peers $(OHIF)/index.html ## results in OHIF over Orthanc in headless Chromium, pictures in out/viewer; last line JSON; PEERS=install as for test
 	$(RUN)/python -m tests.viewer --viewer $(OHIF)

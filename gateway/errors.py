@@ -32,6 +32,10 @@ class DatabaseUnavailableError(GatewayError):
     code = "failed_database"
 
 
+class DatabaseNotDurableError(DatabaseUnavailableError):
+    """An fsync of the audit store failed: the kernel may have dropped the data. The receiver stops; check the disk first."""
+
+
 class StoreEmptyError(GatewayError):
     """There is no audit store yet. Run `strnet-gateway serve` first, or give the configuration that it runs with (--config)."""
 
@@ -42,6 +46,14 @@ class SchemaMismatchError(GatewayError):
 
 class PortTakenError(GatewayError):
     """The receiver cannot listen on its address. End what uses the port, or set `receiver.host` and `receiver.port`."""
+
+
+class CertificateError(ConfigurationError):
+    """The files of `[tls]` cannot be used. Check `tls.certificate`, `tls.key` and `tls.authorities`: PEM, the key without a password."""
+
+
+class PeerLimitError(GatewayError):
+    """A peer went beyond what the receiver allows; its connection was closed. docs/receiver.md has the limits: look at the sender."""
 
 
 class SpoolError(GatewayError):
@@ -152,11 +164,22 @@ class SideConflictError(GatewayError):
     code = "conflict_laterality"
 
 
+class ConflictError(GatewayError):
+    """No instance of that id is in conflict. `strnet-gateway conflicts list` shows those that wait for a decision."""
+
+
 class OpenConflictError(GatewayError):
     """An instance of the study is in conflict with another of the same UID. No result is made until a person has decided."""
 
     needs_a_person = True
     code = "conflict_open"
+
+
+class RevisionTakenError(GatewayError):
+    """Another worker has just made this revision of the study's report. Nothing to do: the job looks again."""
+
+    retryable = True
+    code = "revision_taken"
 
 
 class OutboundGateError(GatewayError):

@@ -21,6 +21,8 @@ class Event(StrEnum):
     ROLE_STOPPED = "role:stopped"
     ROLE_DIED = "role:died"
     ROLE_POSTPONED = "role:postponed"
+    METRICS_SERVED = "metrics:served"
+    METRICS_NOT_SERVED = "metrics:not_served"
     CONFIG_LOADED = "config:loaded"
     BUNDLE_LOADED = "bundle:loaded"
     BUNDLE_CREATED = "bundle:created"
@@ -28,6 +30,12 @@ class Event(StrEnum):
     ASSOCIATION_REJECTED = "association:rejected"
     ASSOCIATION_RELEASED = "association:released"
     ASSOCIATION_ABORTED = "association:aborted"
+    TLS_REFUSED = "tls:refused"
+    TLS_CERTIFICATE_LOADED = "tls:certificate_loaded"
+    TLS_CERTIFICATE_KEPT = "tls:certificate_kept"
+    CONNECTION_REFUSED = "connection:refused"
+    CONNECTION_CUT = "connection:cut"
+    RECEIVER_STUCK = "receiver:stuck"
     ECHO_ANSWERED = "echo:answered"
     INSTANCE_STORED = "instance:stored"
     INSTANCE_RECEIVED_AGAIN = "instance:received_again"
@@ -38,10 +46,13 @@ class Event(StrEnum):
     INSTANCE_FAILED = "instance:failed"
     INSTANCE_VARIANT = "instance:variant"
     INSTANCE_CONFLICT = "instance:conflict"
+    CONFLICT_DECIDED = "conflict:decided"
     INSTANCE_LOST = "instance:lost"
     INSTANCE_CORRUPT = "instance:corrupt"
     INSTANCE_ADOPTED = "instance:adopted"
     SPOOL_SWEPT = "spool:swept"
+    SPOOL_REFUSES = "spool:refuses"
+    SPOOL_ACCEPTS = "spool:accepts"
     JOB_QUEUED = "job:queued"
     JOB_CLAIMED = "job:claimed"
     JOB_DONE = "job:done"
@@ -73,15 +84,21 @@ class Event(StrEnum):
     OUTPUT_IMPLAUSIBLE = "output:implausible"
 
 
+ALERT_CODES: Final = {"audit_code": "110113", "audit_type": "110126"}
+"""What a refusal for security reasons carries: Security Alert and Node Authentication (PS3.15 A.5.3.11, PS3.16 D)."""
+
 IDENTIFIERS: Final = frozenset(
     {
         "actor",
         "ae_title",
         "association_id",
         "attempts",
+        "audit_code",
+        "audit_type",
         "bundle_hash",
         "called_ae_title",
         "calling_ae_title",
+        "certificate_sha256",
         "code",
         "config_hash",
         "count",
@@ -95,6 +112,7 @@ IDENTIFIERS: Final = frozenset(
         "job_id",
         "job_kind",
         "path_kind",
+        "peer",
         "peer_address",
         "pid",
         "port",

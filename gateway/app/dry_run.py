@@ -9,13 +9,13 @@ from typing import Final
 
 from gateway.config import Settings
 from gateway.dicom.attributes import lookup, read_attributes
-from gateway.dicom.part10 import DefectiveDatasetError, read_received, set_tolerant_reading, split_file
-from gateway.dicom.uids import ACCEPTED_SOP_CLASSES, ACCEPTED_TRANSFER_SYNTAXES
+from gateway.dicom.foreign_files import read_foreign_file
+from gateway.dicom.part10 import DefectiveDatasetError, read_received, set_tolerant_reading
 from gateway.errors import BundleError, UnreadableInstanceError
 from gateway.inference.analyzer import open_bundle
 from gateway.routing.router import Router
 
-MAX_FILE_BYTES: Final = 1 << 31
+_MEBIBYTE: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,12 @@ def files_under(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
-def dry_run(settings: Settings, files: Sequence[Path]) -> Iterator[WouldBe]:
+def dry_run(settings: Settings, files: Sequence[Path], *, peer: str | None = None) -> Iterator[WouldBe]:
+    """peer: as if that peer had sent them; None = every route is tried."""
     set_tolerant_reading()
     router = Router(settings, accept_for_processing=_accepts_for_processing(settings))
     for file in files:
-        yield _fate(router, file)
+        yield _fate(router, file, peer, settings.receiver.max_message_mb * _MEBIBYTE)
 
 
 def _accepts_for_processing(settings: Settings) -> bool:
@@ -48,18 +49,14 @@ def _accepts_for_processing(settings: Settings) -> bool:
         return False
 
 
-def _fate(router: Router, file: Path) -> WouldBe:
+def _fate(router: Router, file: Path, peer: str | None, max_bytes: int) -> WouldBe:
     try:
-        transfer_syntax_uid, content = split_file(file, max_bytes=MAX_FILE_BYTES)
-        if transfer_syntax_uid not in ACCEPTED_TRANSFER_SYNTAXES:
-            return WouldBe(file.name, None, "refused", "transfer syntax is not accepted", refused=True)
-        header = read_received(content, transfer_syntax_uid)
+        found = read_foreign_file(file, max_bytes=max_bytes)
+        header = read_received(found.content, found.transfer_syntax_uid)
     except DefectiveDatasetError as error:
         return WouldBe(file.name, None, "refused", error.defect.value, refused=True)
     except UnreadableInstanceError as error:
         return WouldBe(file.name, None, "refused", error.detail, refused=True)
-    if header.identity.sop_class_uid not in ACCEPTED_SOP_CLASSES:
-        return WouldBe(file.name, None, "refused", "SOP class is not accepted", refused=True)
-    decision = router.decide(read_attributes(header.dataset), lookup(header.dataset))
+    decision = router.decide(read_attributes(header.dataset), lookup(header.dataset), peer)
     outcome = "eligible (header)" if decision.outcome is None else decision.outcome.value
     return WouldBe(file.name, decision.route, outcome, decision.reason, refused=False)

@@ -38,7 +38,7 @@ def rebuild(settings: Settings, database: Database, studies: Sequence[str] | Non
 
 
 def recompute(settings: Settings, database: Database, studies: Sequence[str] | None) -> Iterator[RecomputedInstance | None]:
-    """Every assessed image of the studies, or of all of them, assessed again; None for one that the present bundle has not assessed."""
+    """Every judged image of the studies, or of all of them, judged again; None for one that the present bundle has not seen."""
     set_tolerant_reading()
     bundle = open_bundle(settings.model.bundle)
     instances = Instances(database)
@@ -55,5 +55,5 @@ def recompute(settings: Settings, database: Database, studies: Sequence[str] | N
             shaping_hash=settings.shaping_hash,
         )
         again = RecomputeAssessments(instances=instances, audit=AuditLog(database, owner_name(_ACTOR)), analyze=analyze)
-        for instance_id in instances.assessed(studies):
+        for instance_id in instances.looked_at(studies):
             yield again.run(instances.get(instance_id))

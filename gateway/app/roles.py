@@ -33,6 +33,7 @@ from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
 from gateway.store.instances import Instances
+from gateway.store.inventory import Inventory
 from gateway.store.job_bell import job_bell
 from gateway.store.job_queue import JobQueue
 from gateway.store.receipts import Receipts
@@ -47,12 +48,21 @@ if TYPE_CHECKING:
 
 EXIT_DISK: Final = 74
 """sysexits EX_IOERR: an fsync failed; starting again would promise what the disk does not keep."""
+EXIT_STUCK: Final = 75
+"""sysexits EX_TEMPFAIL: the receiver did not answer its own calls; a new process may."""
 EXIT_CONFIGURATION: Final = 78
 """sysexits EX_CONFIG: the role cannot start as it is configured."""
 
 
 _NO_LIMIT: Final = sys.maxsize
-_NOT_STARTABLE: Final = (BundleError, ConfigurationError, IntendedUseError, PortTakenError, SchemaMismatchError, SpoolMissingError)
+_NOT_STARTABLE: Final = (
+    BundleError,
+    ConfigurationError,
+    IntendedUseError,
+    PortTakenError,
+    SchemaMismatchError,
+    SpoolMissingError,
+)
 """What starting the role again cannot cure."""
 
 
@@ -62,8 +72,11 @@ class Role(StrEnum):
     SENDER = "sender"
 
 
-def run_role(role: Role, settings: Settings) -> None:
-    """A role's process: runs until SIGTERM or until its parent is gone, then drains. Exits with a code for the supervisor."""
+def run_role(role: Role, settings: Settings, sweeps: bool = False) -> None:
+    """A role's process: runs until SIGTERM or until its parent is gone, then drains. Exits with a code for the supervisor.
+
+    sweeps: put the spool in order first. Of several receivers one does; the others need not wait for it.
+    """
     configure_logging(settings.logging.level, role.value)
     set_tolerant_reading()
     stop = threading.Event()
@@ -72,6 +85,8 @@ def run_role(role: Role, settings: Settings) -> None:
     _watch_parent(stop)
     database = Database(settings.database.url)
     try:
+        if sweeps:
+            _sweep(settings, database)
         code = _RUNNERS[role](settings, database, stop)
         log_event(Event.ROLE_STOPPED, role=role.value, exit_code=code)
     except GatewayError as error:
@@ -104,24 +119,40 @@ def _watch_parent(stop: threading.Event) -> None:
 
 def _run_receiver(settings: Settings, database: Database, stop: threading.Event) -> int:
     from gateway.receive.server import ReceiverServer
-    from gateway.receive.sweep import sweep
 
     actor = owner_name(Role.RECEIVER)
     spool, audit = Spool(settings.spool.folder), AuditLog(database, actor)
     receipts = Receipts(database, actor, spool)
-    swept = sweep(spool, Instances(database), receipts, actor=actor)
-    log_event(Event.SPOOL_SWEPT, count=swept.partial + swept.adopted + swept.lost, reason=f"{swept.partial} {swept.adopted} {swept.lost}")
-    server = ReceiverServer(settings, receipts=receipts, audit=audit, spool=spool)
+    server = ReceiverServer(settings, receipts=receipts, audit=audit, spool=spool, reuse_port=settings.receiver.processes > 1)
     port = _listen(server, settings, stop)
     if port is None:
         return 0
     _started(audit, Role.RECEIVER, port=port)
     while not stop.wait(0.2):
+        server.take_up_certificates()
         if server.failed.is_set():
             server.drain(1.0)
             return EXIT_DISK
+        if server.stuck.is_set():
+            server.drain(1.0)
+            return EXIT_STUCK
     server.drain(settings.serve.grace_seconds * 0.8)
     return 0
+
+
+def _sweep(settings: Settings, database: Database) -> None:
+    from gateway.receive.sweep import sweep
+
+    actor, spool = owner_name(Role.RECEIVER), Spool(settings.spool.folder)
+    before = time.monotonic()
+    swept = sweep(spool, Inventory(database, actor), Receipts(database, actor, spool))
+    log_event(
+        Event.SPOOL_SWEPT,
+        level="warning" if swept.lost or swept.strange else "info",
+        count=swept.partial + swept.adopted + swept.lost,
+        duration_ms=round((time.monotonic() - before) * 1000),
+        reason=f"partial {swept.partial}, adopted {swept.adopted}, lost {swept.lost}, strange {swept.strange}",
+    )
 
 
 def _listen(server: ReceiverServer, settings: Settings, stop: threading.Event) -> int | None:
@@ -181,19 +212,23 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
         _started(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
         attempts = _attempts(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
+
+        def broken() -> bool:
+            return analyzer.broken or spool.broken
+
         analyses = Pipeline(
             attempts=attempts,
             kind=JobKind.ANALYZE_INSTANCE,
             handler=analyze,
             bell=bell,
             batch=min(settings.worker.batch_size, analyzer.batch),
-            broken=lambda: analyzer.broken,
+            broken=broken,
         )
-        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell)
+        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell, broken=broken)
         run_lanes(stop, analyses.run, reports.run)
         timers.shutdown(wait=False)
-    # a failed device stays failed for this process: the supervisor starts another one
-    return 1 if analyzer.broken else 0
+    # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
+    return 1 if analyzer.broken or spool.broken else 0
 
 
 def _run_sender(settings: Settings, database: Database, stop: threading.Event) -> int:

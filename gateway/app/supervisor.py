@@ -7,13 +7,16 @@ import multiprocessing.connection
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
+from gateway.app.metering import metrics_served
 from gateway.app.preflight import prepare, without_interrupt
 from gateway.app.roles import EXIT_CONFIGURATION, EXIT_DISK, Role, run_role
+from gateway.app.shared_port import reserve
 from gateway.config import Settings
 from gateway.domain.identifiers import owner_name
 from gateway.errors import GatewayError
@@ -33,6 +36,8 @@ class _Slot:
     """One role's process and its history."""
 
     role: Role
+    sweeps: bool = False
+    """The next process puts the spool in order: the first receiver, and every one whose predecessor has died."""
     process: BaseProcess | None = None
     started_at: float = 0.0
     deaths: int = 0
@@ -44,7 +49,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, roles: Sequence[Role]) -> None:
         self._settings = settings
-        self._slots = [_Slot(role) for role in roles]
+        self._slots = _slots(settings, roles)
         self._stop = threading.Event()
         self._context = multiprocessing.get_context("spawn")
         self._backoff = Backoff(first_seconds=settings.serve.restart_first_seconds, max_seconds=settings.serve.restart_max_seconds)
@@ -56,6 +61,22 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _signal, _frame: self._stop.set())
         prepare(self._settings, actor=actor)
+        with self._port():
+            return self._supervise(actor)
+
+    @contextmanager
+    def _port(self) -> Iterator[None]:
+        """Several receivers share a port that is taken here, so that none of them waits for another's."""
+        receiver = self._settings.receiver
+        if receiver.processes == 1 or not any(slot.role is Role.RECEIVER for slot in self._slots):
+            yield
+            return
+        with reserve(receiver.host, receiver.port, seconds=self._settings.serve.grace_seconds, stop=self._stop) as reserved:
+            port = reserved.getsockname()[1]
+            self._settings = self._settings.model_copy(update={"receiver": receiver.model_copy(update={"port": port})})
+            yield
+
+    def _supervise(self, actor: str) -> int:
         database = Database(self._settings.database.url)
         audit = AuditLog(database, actor)
         queue = JobQueue(
@@ -63,10 +84,11 @@ class Supervisor:
         )
         try:
             self._record(audit, Event.GATEWAY_STARTED, config_hash=self._settings.config_hash)
-            while not self._stop.is_set():
-                self._start_due()
-                self._wait()
-                self._reap(queue, audit)
+            with metrics_served(self._settings, database):
+                while not self._stop.is_set():
+                    self._start_due()
+                    self._wait()
+                    self._reap(queue, audit)
             self._drain(queue)
             self._record(audit, Event.GATEWAY_STOPPED, exit_code=self._exit_code)
         finally:
@@ -76,7 +98,7 @@ class Supervisor:
     def _start_due(self) -> None:
         for slot in self._slots:
             if slot.process is None and time.monotonic() >= slot.start_at:
-                slot.process = self._context.Process(target=run_role, args=(slot.role, self._settings), name=slot.role.value)
+                slot.process = self._context.Process(target=run_role, args=(slot.role, self._settings, slot.sweeps), name=slot.role.value)
                 with without_interrupt():
                     slot.process.start()
                 slot.started_at = time.monotonic()
@@ -95,6 +117,7 @@ class Supervisor:
             code, pid = slot.process.exitcode, slot.process.pid
             slot.process.join()
             slot.process = None
+            slot.sweeps = slot.role is Role.RECEIVER
             self._take_back(queue, slot.role, pid)
             if self._stop.is_set():
                 continue
@@ -138,3 +161,8 @@ class Supervisor:
             audit.record(event, **identifiers)
         except GatewayError as error:
             log_event(event, level="error", error_class=type(error).__name__)
+
+
+def _slots(settings: Settings, roles: Sequence[Role]) -> list[_Slot]:
+    receivers = [_Slot(Role.RECEIVER, sweeps=number == 0) for number in range(settings.receiver.processes)]
+    return [slot for role in roles for slot in (receivers if role is Role.RECEIVER else [_Slot(role)])]

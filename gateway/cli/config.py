@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
 
 import typer
 
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 from gateway.config import Settings, check_may_serve, load_settings, without_password
 from gateway.domain.outcome import Policy
+from gateway.receive.tls import new_context, seconds_left
 from gateway.routing.router import Router
+
+_DAY_SECONDS: Final = 86_400
+_SOON_DAYS: Final = 30
 
 app = typer.Typer(no_args_is_help=True, help="The configuration: check, show, schema.")
 
@@ -21,6 +27,8 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
     settings = load_settings(config)
     check_may_serve(settings)
     Router(settings)
+    if settings.tls.required:
+        new_context(settings.tls)
     print(f"{config}: good, configuration {settings.config_hash[:12]}")
     for note in _notes(settings):
         print(f"note: {note}")
@@ -31,6 +39,9 @@ def _notes(settings: Settings) -> Iterator[str]:
     if not settings.model.bundle.exists():
         made = "serve will make a demonstration bundle" if settings.serve.development else "serve will refuse to start"
         yield f"there is no bundle at {settings.model.bundle}: {made}"
+    left = seconds_left(settings.tls, datetime.now(UTC))
+    if left is not None and left < _SOON_DAYS * _DAY_SECONDS:
+        yield f"tls.certificate {'has expired' if left < 0 else f'ends in {left / _DAY_SECONDS:.0f} day(s)'}"
     for route in settings.routes:
         if route.policy in (Policy.ALL, Policy.POSITIVE_ONLY) and not route.destinations:
             yield f"route {route.name} has policy {route.policy} and no destinations: its results go nowhere"

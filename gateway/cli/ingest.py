@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -20,16 +23,33 @@ def ingest(
     *,
     json: JsonOption = False,
 ) -> None:
-    """Take files in as if they had been sent by C-STORE. Exit code 1 when one is refused."""
+    """Take files in as if they had been sent by C-STORE. Exit code 1 when one is refused, or when there is none."""
     settings = load_settings(config)
     files = [file for path in paths for file in files_under(path)]
     answers: list[FileAnswer] = []
-    with open_database(settings, create=True) as database, typer.progressbar(length=len(files), label="files", file=sys.stderr) as progress:
-        for answer in ingest_files(settings, database, files):
-            answers.append(answer)
-            progress.update(1)
-    if json:
-        print_json(answers)
-    else:
-        print_table("Ingested", ("file", "status", "reason"), [(a.file, a.dimse_status, a.reason) for a in answers])
-    sys.exit(1 if any(answer.dimse_status != "0000" for answer in answers) else 0)
+    try:
+        with (
+            open_database(settings, create=True) as database,
+            closing(ingest_files(settings, database, files)) as taken,
+            typer.progressbar(length=len(files), label="files", file=sys.stderr) as progress,
+        ):
+            for answer in taken:
+                answers.append(answer)
+                progress.update(1)
+    finally:
+        # also when something ends it early: what was answered stands
+        if json:
+            print_json(answers)
+        else:
+            _print(answers, len(files))
+    sys.exit(0 if answers and all(answer.taken for answer in answers) else 1)
+
+
+def _print(answers: Sequence[FileAnswer], files: int) -> None:
+    """Every refused file, and of the others how many."""
+    refused = [answer for answer in answers if not answer.taken]
+    if refused:
+        rows = [(answer.file, answer.dimse_status, answer.reason, answer.words) for answer in refused]
+        print_table("Refused", ("file", "status", "reason", "which means"), rows, whole=("status", "reason"))
+    counts = Counter(answer.reason for answer in answers)
+    print(f"{len(answers)} of {files} file(s): {', '.join(f'{reason} {count}' for reason, count in sorted(counts.items())) or 'none'}")

@@ -53,7 +53,8 @@ def rebuild(
 
 
 def recompute(key: KeyArgument = "", config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -> None:
-    """Assess images again from the spool and compare with the rows. Exit code 1 when a decision differs; that is an alarm too."""
+    """Assess images again from the spool and compare with the rows. Exit code 1 when a decision differs, which is an alarm too, or when
+    every image was assessed by another bundle or under other settings."""
     settings = load_settings(config)
     with open_database(settings) as database:
         answers = list(recomputed(settings, database, Queries(database).studies(key) if key else None))
@@ -74,4 +75,5 @@ def recompute(key: KeyArgument = "", config: ConfigOption = DEFAULT_CONFIG, *, j
         print_table("Assessed again", ("study", "instance", "knees", "differences", "score differs by"), rows, whole=("differences",))
         left = len(answers) - len(compared)
         print(f"{len(compared)} images compared" + (f"; {left} were assessed by another bundle or under other settings" if left else ""))
-    sys.exit(1 if any(answer.differences for answer in compared) else 0)
+    nothing_to_compare = bool(answers) and not compared
+    sys.exit(1 if nothing_to_compare or any(answer.differences for answer in compared) else 0)

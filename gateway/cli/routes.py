@@ -11,6 +11,7 @@ import typer
 from gateway.app.dry_run import WouldBe, dry_run, files_under
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table
 from gateway.config import load_settings
+from gateway.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="Routes and eligibility.")
 
@@ -25,13 +26,17 @@ def test_routes(
     paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders of them.", exists=True)],
     config: ConfigOption = DEFAULT_CONFIG,
     *,
+    peer: Annotated[str | None, typer.Option(help="As if this peer had sent them: only its routes.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Print what would become of these files; nothing is stored or sent. Exit code 1 when a file cannot be read."""
+    settings = load_settings(config)
+    if peer is not None and peer not in {known.name for known in settings.peers}:
+        raise ConfigurationError(f"no [[peers]] table is named {peer!r}")
     files = [file for path in paths for file in files_under(path)]
     found: list[WouldBe] = []
     with typer.progressbar(length=len(files), label="files", file=sys.stderr) as progress:
-        for would_be in dry_run(load_settings(config), files):
+        for would_be in dry_run(settings, files, peer=peer):
             found.append(would_be)
             progress.update(1)
     if json:

@@ -7,9 +7,10 @@ from typing import Annotated, Final
 
 import typer
 
+from gateway.cli.audit import secured_by
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table
 from gateway.config import load_settings
-from gateway.domain.story import Explanation, JobStory
+from gateway.domain.story import Explanation, JobStory, ReceiptStory
 from gateway.store.queries import Queries
 
 
@@ -31,6 +32,9 @@ def status(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -
         stuck = sum(count for name, count in found.jobs.items() if name.split()[1] in ("dead", "held"))
         if stuck:
             print(f"{stuck} job(s) need a person: strnet-gateway jobs list")
+        conflicts = sum(ledger.counts.get("conflict", 0) for ledger in found.ledgers)
+        if conflicts:
+            print(f"{conflicts} instance(s) in conflict need a person: strnet-gateway conflicts list")
     sys.exit(0 if all(ledger.closed for ledger in found.ledgers) else 1)
 
 
@@ -60,12 +64,12 @@ def explain(
 def _print(found: Explanation) -> None:
     """Times are UTC."""
     for refusal in found.refusals:
-        print(f"refused {refusal.received_at:%F %T} UTC from {refusal.calling_ae_title}: {refusal.dimse_status} {refusal.reason}")
+        print(f"refused {_receipt(refusal)}")
     for instance in found.instances:
         print(f"instance {instance.sop_instance_uid}\n  of study {instance.study_instance_uid}")
         print(f"  {instance.outcome or 'not decided yet'} ({instance.reason or 'waiting'}), route {instance.route or '-'}")
         for receipt in instance.receipts:
-            print(f"  received {receipt.received_at:%F %T} UTC from {receipt.calling_ae_title}: {receipt.dimse_status} {receipt.reason}")
+            print(f"  received {_receipt(receipt)}")
         for knee in instance.knees:
             flags = f", flags: {', '.join(knee.quality_flags)}" if knee.quality_flags else ""
             side = f"knee {knee.position} ({knee.laterality}, {knee.laterality_source})"
@@ -90,6 +94,12 @@ def _print(found: Explanation) -> None:
             print(
                 f"  to {delivery.destination}: {delivery.state}, {delivery.attempts} attempt(s), {delivery.last_code or 'none yet'}{status}"
             )
+
+
+def _receipt(receipt: ReceiptStory) -> str:
+    where = f" ({receipt.peer_address}, {secured_by(receipt)})" if receipt.way == "c_store" else ""
+    sent = f"{receipt.received_at:%F %T} UTC from {receipt.calling_ae_title}{where}, syntax {receipt.transfer_syntax_uid}"
+    return f"{sent}: {receipt.dimse_status} {receipt.reason}"
 
 
 def _job(job: JobStory) -> str:

@@ -1,5 +1,6 @@
 """config.toml -> frozen settings, and what may be served with them."""
 
+from gateway.config.access import PeerSettings, TlsSettings
 from gateway.config.loading import load_settings, parse_settings
 from gateway.config.quality import FlagSettings, QualitySettings
 from gateway.config.safety import check_may_serve, destinations_above
@@ -8,10 +9,12 @@ from gateway.config.sections import (
     DestinationSettings,
     EligibilitySettings,
     Language,
+    MetricsSettings,
     ModelSettings,
-    PeerSettings,
+    ReceiverSettings,
     ResultSettings,
     RouteSettings,
+    SpoolSettings,
     WorkerSettings,
 )
 from gateway.config.settings import Settings, without_password
@@ -22,12 +25,16 @@ __all__ = [
     "EligibilitySettings",
     "FlagSettings",
     "Language",
+    "MetricsSettings",
     "ModelSettings",
     "PeerSettings",
     "QualitySettings",
+    "ReceiverSettings",
     "ResultSettings",
     "RouteSettings",
     "Settings",
+    "SpoolSettings",
+    "TlsSettings",
     "WorkerSettings",
     "check_may_serve",
     "destinations_above",

@@ -68,5 +68,8 @@ def _resolved(settings: Settings, base: Path) -> Settings:
             "model": settings.model.model_copy(
                 update={"bundle": base / settings.model.bundle, "equivalence": base / settings.model.equivalence}
             ),
+            "tls": settings.tls.model_copy(
+                update={name: base / getattr(settings.tls, name) for name in ("certificate", "key", "authorities")}
+            ),
         }
     )

@@ -19,6 +19,18 @@ def check_may_serve(settings: Settings) -> None:
         raise ConfigurationError("serve.development = true is for 127.0.0.1 only; remove that line and list your senders as [[peers]]")
     if not settings.serve.development and not settings.peers:
         raise ConfigurationError("no [[peers]]: list the AE titles that may send, or set serve.development = true on 127.0.0.1")
+    _check_certificates(settings)
+
+
+def _check_certificates(settings: Settings) -> None:
+    """With TLS every peer is bound to its certificate: otherwise the holder of any could use the AE title of another."""
+    for peer in settings.peers:
+        if settings.tls.required and not peer.certificates:
+            raise ConfigurationError(
+                f"peers.{peer.name}.certificates is empty; with tls.required name its certificate, such as sha256:<hex>"
+            )
+        if peer.certificates and not settings.tls.required:
+            raise ConfigurationError(f"peers.{peer.name}.certificates asks for a certificate, but TLS is off; set tls.required = true")
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from gateway.config.access import AETitle
 from gateway.config.section import Section
 from gateway.domain.outcome import Policy
-
-AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e]([\x20-\x5b\x5d-\x7e]*[\x21-\x5b\x5d-\x7e])?$")]
-"""PS3.5 table 6.2-1: at most 16 characters of the default repertoire, no backslash, no control characters."""
-
 
 Language = Literal["en", "zh"]
 """Of what a result says: English, or simplified Chinese."""
@@ -28,6 +24,7 @@ class DatabaseSettings(Section):
 class SpoolSettings(Section):
     folder: Path = Path("var/spool")
     reserve_mb: int = Field(default=1024, ge=0)
+    resume_margin_mb: int = Field(default=256, ge=0)
 
 
 class ReceiverSettings(Section):
@@ -35,27 +32,25 @@ class ReceiverSettings(Section):
     port: int = Field(default=11112, ge=0, le=65535)
     ae_title: AETitle = "STRNET"
     require_called_ae_title: bool = True
+    processes: int = Field(default=1, ge=1, le=64)
     max_associations: int = Field(default=20, ge=1)
     idle_seconds: float = Field(default=60, gt=0)
+    max_connections: int = Field(default=128, ge=1)
+    max_connections_per_address: int = Field(default=64, ge=1)
+    pdu_seconds: float = Field(default=15, gt=0)
+    message_seconds: float = Field(default=600, gt=0)
+    max_pdu_kb: int = Field(default=128, ge=16, le=1024)
+    max_message_mb: int = Field(default=256, ge=1, le=2048)
+    memory_mb: int = Field(default=768, ge=2)
+    self_check_seconds: float = Field(default=10, ge=0)
 
-
-class PeerSettings(Section):
-    """A modality or PACS that may send."""
-
-    name: str
-    ae_title: AETitle
-    addresses: tuple[str, ...] = ()
-
-    @field_validator("addresses")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for address in value:
-            ip_network(address, strict=False)
-        return value
-
-    def allows(self, address: str) -> bool:
-        """No addresses = any address."""
-        return not self.addresses or any(ip_address(address) in ip_network(network, strict=False) for network in self.addresses)
+    @model_validator(mode="after")
+    def _limits_fit_each_other(self) -> ReceiverSettings:
+        if self.memory_mb < 2 * self.max_message_mb:
+            raise ValueError("receiver.memory_mb must be at least twice receiver.max_message_mb")
+        if self.max_connections < self.max_associations:
+            raise ValueError("receiver.max_connections must not be below receiver.max_associations")
+        return self
 
 
 class RouteSettings(Section):
@@ -164,3 +159,10 @@ class ServeSettings(Section):
 
 class LoggingSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class MetricsSettings(Section):
+    """Prometheus' text format over HTTP, served by the supervisor. port 0 = off."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535)

@@ -7,6 +7,7 @@ import json
 
 from pydantic import model_validator
 
+from gateway.config.access import PeerSettings, TlsSettings
 from gateway.config.quality import QualitySettings
 from gateway.config.section import Section
 from gateway.config.sections import (
@@ -15,8 +16,8 @@ from gateway.config.sections import (
     DestinationSettings,
     EligibilitySettings,
     LoggingSettings,
+    MetricsSettings,
     ModelSettings,
-    PeerSettings,
     ReceiverSettings,
     ResultSettings,
     RouteSettings,
@@ -34,6 +35,7 @@ class Settings(Section):
     database: DatabaseSettings = DatabaseSettings()
     spool: SpoolSettings = SpoolSettings()
     receiver: ReceiverSettings = ReceiverSettings()
+    tls: TlsSettings = TlsSettings()
     peers: tuple[PeerSettings, ...] = ()
     routes: tuple[RouteSettings, ...] = (RouteSettings(name="default"),)
     eligibility: EligibilitySettings = EligibilitySettings()
@@ -43,6 +45,7 @@ class Settings(Section):
     results: ResultSettings = ResultSettings()
     destinations: tuple[DestinationSettings, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @model_validator(mode="after")
     def _names_exist_once(self) -> Settings:
@@ -58,6 +61,15 @@ class Settings(Section):
             for name in route.destinations:
                 if name not in known:
                     raise ValueError(f"routes.{route.name}.destinations names {name!r}, which no [[destinations]] table has")
+        return self
+
+    @model_validator(mode="after")
+    def _peers_name_routes_that_exist(self) -> Settings:
+        known = {route.name for route in self.routes}
+        for peer in self.peers:
+            for name in peer.routes:
+                if name not in known:
+                    raise ValueError(f"peers.{peer.name}.routes names {name!r}, which no [[routes]] table has")
         return self
 
     def destination(self, name: str) -> DestinationSettings | None:

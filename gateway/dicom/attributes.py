@@ -68,7 +68,7 @@ def read_attributes(dataset: Dataset) -> InstanceAttributes:
         study_time=text(dataset, "StudyTime"),
         timezone_offset=text(dataset, "TimezoneOffsetFromUTC"),
         texts=tuple(found for keyword in _TEXT_KEYWORDS for found in values(dataset, keyword)) + tuple(_meanings(dataset)),
-        own_result=_is_own(dataset),
+        own_result=is_made_by_us(dataset),
     )
 
 
@@ -105,7 +105,8 @@ def _meanings(dataset: Dataset) -> Iterator[str]:
         yield from values(item, "CodeMeaning")
 
 
-def _is_own(dataset: Dataset) -> bool:
+def is_made_by_us(dataset: Dataset) -> bool:
+    """True when the equipment, or one that contributed, is a strnet-gateway."""
     if text(dataset, "ManufacturerModelName") == OWN_MODEL_NAME:
         return True
     return any(text(item, "ManufacturerModelName") == OWN_MODEL_NAME for item in _items(dataset, "ContributingEquipmentSequence"))

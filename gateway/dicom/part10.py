@@ -11,10 +11,8 @@ from typing import BinaryIO, Final
 
 from pydicom import config as pydicom_config
 from pydicom import dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
+from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
@@ -167,16 +165,35 @@ def _native_length(dataset: Dataset) -> int:
 
 
 def file_head(identity: InstanceIdentity, transfer_syntax_uid: str) -> bytes:
-    """Preamble of zeros, `DICM` and file meta information for a data set (PS3.10 7.1); the peer's own preamble is never kept."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(identity.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(identity.sop_instance_uid)
-    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    buffer = DicomBytesIO()
-    write_file_meta_info(buffer, meta, enforce_standard=True)
-    return b"\x00" * 128 + b"DICM" + buffer.getvalue()
+    """Preamble of zeros, `DICM` and file meta information for a data set (PS3.10 7.1); the peer's own preamble is never kept.
+
+    Encoded here, not by pydicom: it is done for every instance, and six elements of known form are most of the time elsewhere.
+    """
+    elements = b"".join(
+        (
+            _VERSION_ELEMENT,
+            _short_element(0x0002, b"UI", identity.sop_class_uid),
+            _short_element(0x0003, b"UI", identity.sop_instance_uid),
+            _short_element(0x0010, b"UI", transfer_syntax_uid),
+            _IMPLEMENTATION_ELEMENTS,
+        )
+    )
+    return _PREAMBLE + struct.pack("<HH2sHL", _META_GROUP, 0x0000, b"UL", 4, len(elements)) + elements
+
+
+def _short_element(number: int, vr: bytes, value: str) -> bytes:
+    """Explicit VR little endian, even length: UIDs are padded with NUL, text with a space (PS3.5 6.2)."""
+    encoded = value.encode("ascii")
+    if len(encoded) % 2:
+        encoded += b"\x00" if vr == b"UI" else b" "
+    return struct.pack("<HH2sH", _META_GROUP, number, vr, len(encoded)) + encoded
+
+
+_PREAMBLE: Final = b"\x00" * 128 + b"DICM"
+_VERSION_ELEMENT: Final = struct.pack("<HH2s2xL", _META_GROUP, 0x0001, b"OB", 2) + b"\x00\x01"
+_IMPLEMENTATION_ELEMENTS: Final = _short_element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID) + _short_element(
+    0x0013, b"SH", IMPLEMENTATION_VERSION_NAME
+)
 
 
 def read_header(path: Path) -> Dataset:

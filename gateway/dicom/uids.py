@@ -9,10 +9,13 @@ from typing import Final
 
 from pydicom.uid import (
     JPEG2000,
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
     ComputedRadiographyImageStorage,
     CTImageStorage,
     DigitalXRayImageStorageForPresentation,
     DigitalXRayImageStorageForProcessing,
+    EnhancedSRStorage,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -56,6 +59,11 @@ ACCEPTED_SOP_CLASSES: Final[tuple[str, ...]] = tuple(
     )
 )
 """design.md section 6: what was routed wrongly is recorded, not refused."""
+
+RESULT_SOP_CLASSES: Final = frozenset(
+    str(uid) for uid in (SecondaryCaptureImageStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage, EnhancedSRStorage)
+)
+"""What results are made in; of these only Secondary Capture is accepted at negotiation."""
 
 ASSESSABLE_SOP_CLASSES: Final = frozenset({CR, DX})
 

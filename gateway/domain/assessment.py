@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.domain.finding import Laterality, LateralitySource, Region
-from gateway.domain.outcome import InstanceOutcome, KneeDecision
+from gateway.domain.outcome import InstanceOutcome, KneeDecision, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,8 @@ class Analysis:
     outcome: InstanceOutcome
     reason: str
     route: str | None = None
+    policy: Policy | None = None
+    """Of the route, at this moment."""
     pixel_digest: str | None = None
     assessments: tuple[Assessment, ...] = ()
 
@@ -89,6 +91,8 @@ class StoredInstance:
     state: str
     outcome: str | None
     route: str | None
+    policy: str | None
+    """The strictest one that it was ever decided under; None for what a release before had decided."""
     received_at: datetime
 
 

@@ -47,6 +47,7 @@ class InstanceOutcome(StrEnum):
     QUALITY_BURNED_IN_TEXT = "quality_burned_in_text"
     EXCLUDED_METAL = "excluded_metal"
     EXCLUDED_LATERALITY_CONFLICT = "excluded_laterality_conflict"
+    EXCLUDED_CONFLICT = "excluded_conflict"
     FAILED_DECODE = "failed_decode"
     FAILED_TIMEOUT = "failed_timeout"
     FAILED_OOM = "failed_oom"
@@ -108,6 +109,7 @@ class Release(StrEnum):
     WITHHELD_SILENT = "withheld_silent"
     WITHHELD_NOT_FLAGGED = "withheld_not_flagged"
     WITHHELD_NOT_ASSESSED = "withheld_not_assessed"
+    WITHHELD_NO_DESTINATION = "withheld_no_destination"
     WITHHELD_REPEAT = "withheld_repeat"
     WITHHELD_LATE = "withheld_late"
 
@@ -119,3 +121,8 @@ class Policy(StrEnum):
     SILENT = "silent"
     POSITIVE_ONLY = "positive_only"
     ALL = "all"
+
+    @property
+    def openness(self) -> int:
+        """0 for the strictest: how much a policy lets out, for comparing two."""
+        return tuple(Policy).index(self)

@@ -8,13 +8,59 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptStory:
+    """One answered C-STORE: who sent what, when, from where, in which syntax, and what was answered."""
+
     received_at: datetime
     calling_ae_title: str
+    called_ae_title: str
     peer_address: str
+    peer: str | None
+    """The `[[peers]]` table that admitted the sender."""
+    tls_version: str | None
+    """None = plain DICOM."""
+    certificate_sha256: str | None
     way: str
+    association_id: str | None
+    sop_class_uid: str
+    sop_instance_uid: str
     transfer_syntax_uid: str
     dimse_status: str
     reason: str
+    instance_id: str | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalStory:
+    """One refused association or handshake, or one connection that was closed for what its peer did."""
+
+    at: datetime
+    event: str
+    reason: str
+    calling_ae_title: str
+    called_ae_title: str
+    peer_address: str
+    certificate_sha256: str | None
+    audit_code: str | None
+    """110113 for a security alert."""
+    count: int
+    """How many of the same address it stands for: of a flood most have no entry of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictStory:
+    """An instance in conflict, and the one of the same SOP Instance UID that was assessed."""
+
+    instance_id: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    reason: str | None
+    received_at: datetime
+    calling_ae_title: str
+    first_instance_id: str | None
+    first_study_instance_uid: str | None
+    first_received_at: datetime | None
+    first_calling_ae_title: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

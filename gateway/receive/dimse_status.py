@@ -24,6 +24,7 @@ SPOOL_FAILED: Final = Answer(0xA700, "Storage failed; send again later", "spool_
 DATABASE_FAILED: Final = Answer(0xA700, "Database unavailable; send again later", "database_failed")
 UID_MISMATCH: Final = Answer(0xA900, "UIDs of data set and command differ", "uid_mismatch")
 CLASS_NOT_NEGOTIATED: Final = Answer(0x0122, "SOP class is not the negotiated one", "class_not_negotiated")
+TOO_LONG: Final = Answer(0xC007, "Data set longer than this receiver takes", "too_long")
 INTERNAL: Final = Answer(0x0110, "Internal error; send again later", "internal_error")
 
 _DEFECTS: Final[dict[Defect, Answer]] = {

@@ -13,38 +13,48 @@ from pynetdicom.association import Association
 
 from gateway.config import PeerSettings
 from gateway.dicom.uids import is_legal
-from gateway.errors import DatabaseUnavailableError, SpoolNotDurableError
+from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, SpoolNotDurableError
 from gateway.events import Event, log_event
-from gateway.receive.dimse_status import INTERNAL, SPOOL_FAILED, SUCCESS, Answer
+from gateway.receive.admission import Admission, Caller, admit
+from gateway.receive.dimse_status import INTERNAL, SUCCESS, Answer, answer_for
+from gateway.receive.own_results import Sender
+from gateway.receive.security_alerts import SecurityAlerts
 from gateway.receive.storage_scp import StorageScp, StoreRequest
-from gateway.store.audit_log import AuditLog
-from gateway.store.receipts import Receipts
+from gateway.receive.tls import TlsIdentity
+from gateway.store.receipts import AdmittedBy, Receipts
 
 _REJECT_PERMANENT_CALLING: Final = (0x01, 0x01, 0x03)
+_REJECT_PERMANENT_CALLED: Final = (0x01, 0x01, 0x07)
 _REJECT_TRANSIENT_CONGESTION: Final = (0x02, 0x03, 0x01)
+_REJECT_TRANSIENT_LIMIT: Final = (0x02, 0x03, 0x02)
 """PS3.8 9.3.4: result, source, reason."""
 
 
 class Handlers:
-    """Bound to one server. `may_accept` says no while draining or when the disk is nearly full."""
+    """Bound to one server. `may_accept` says no while draining or when the disk is nearly full. called_ae_title None: any is answered."""
 
     def __init__(
         self,
         *,
         scp: StorageScp,
         receipts: Receipts,
-        audit: AuditLog,
+        alerts: SecurityAlerts,
         peers: tuple[PeerSettings, ...],
+        called_ae_title: str | None,
+        tls_identity: Callable[[Association], TlsIdentity | None],
         may_accept: Callable[[], bool],
         on_fatal: Callable[[], None],
     ) -> None:
         self._scp = scp
         self._receipts = receipts
-        self._audit = audit
+        self._alerts = alerts
         self._peers = peers
+        self._called_ae_title = called_ae_title
+        self._tls_identity = tls_identity
         self._may_accept = may_accept
         self._on_fatal = on_fatal
         self._associations: dict[Association, str] = {}
+        self._admitted: dict[Association, str] = {}
         self._lock = threading.Lock()
 
     def bindings(self) -> list[tuple[Any, ...]]:
@@ -60,16 +70,36 @@ class Handlers:
         ]
 
     def requested(self, event: Any) -> None:
-        """Rejects before any negotiation: transient while full or draining, permanent for a sender that is not listed."""
+        """Rejects before any negotiation: transient while full or draining, permanent for a sender that is not admitted."""
+        assoc = event.assoc
         if not self._may_accept():
-            self._reject(event.assoc, _REJECT_TRANSIENT_CONGESTION, "congestion")
-        elif self._peers and not self._is_listed(event.assoc):
-            self._reject(event.assoc, _REJECT_PERMANENT_CALLING, "peer_not_listed")
+            self._reject(assoc, _REJECT_TRANSIENT_CONGESTION, "congestion")
+            return
+        admission = self._admission(assoc)
+        if admission.refusal is not None:
+            self._reject(assoc, _REJECT_PERMANENT_CALLING, admission.refusal)
+        elif self._called_ae_title not in (None, str(assoc.requestor.primitive.called_ae_title).strip()):
+            self._reject(assoc, _REJECT_PERMANENT_CALLED, "called_ae_title")
+        elif admission.peer is not None and not self._has_room(assoc, admission.peer):
+            self._reject(assoc, _REJECT_TRANSIENT_LIMIT, "peer_association_limit")
 
-    def _is_listed(self, assoc: Association) -> bool:
-        title = str(assoc.requestor.primitive.calling_ae_title).strip()
-        address = str(assoc.requestor.address)
-        return any(peer.ae_title == title and peer.allows(address) for peer in self._peers)
+    def _admission(self, assoc: Association) -> Admission:
+        tls = self._tls_identity(assoc)
+        caller = Caller(
+            ae_title=str(assoc.requestor.primitive.calling_ae_title).strip(),
+            address=str(assoc.requestor.address),
+            certificate=tls.certificate if tls is not None else None,
+        )
+        return admit(self._peers, caller)
+
+    def _has_room(self, assoc: Association, peer: PeerSettings) -> bool:
+        """Takes a place of the peer's associations; it is given back when the connection closes."""
+        with self._lock:
+            taken = sum(1 for name in self._admitted.values() if name == peer.name)
+            if peer.max_associations and taken >= peer.max_associations:
+                return False
+            self._admitted[assoc] = peer.name
+            return True
 
     def _reject(self, assoc: Association, rejection: tuple[int, int, int], reason: str) -> None:
         self._record_rejection(assoc, reason)
@@ -77,30 +107,30 @@ class Handlers:
         assoc.kill()
 
     def rejected(self, event: Any) -> None:
-        """pynetdicom rejected it, for the called AE title or the number of associations."""
-        called = str(event.assoc.requestor.primitive.called_ae_title).strip()
-        wrong_title = called != str(event.assoc.acceptor.ae_title).strip()
-        self._record_rejection(event.assoc, "called_ae_title" if wrong_title else "association_limit")
+        """pynetdicom rejected it, for the number of associations."""
+        self._record_rejection(event.assoc, "association_limit")
 
     def _record_rejection(self, assoc: Association, reason: str) -> None:
-        primitive = assoc.requestor.primitive
-        identifiers = {
-            "calling_ae_title": str(primitive.calling_ae_title).strip(),
-            "called_ae_title": str(primitive.called_ae_title).strip(),
-            "peer_address": str(assoc.requestor.address),
-            "reason": reason,
-        }
-        log_event(Event.ASSOCIATION_REJECTED, level="warning", **identifiers)
-        self._try_audit(Event.ASSOCIATION_REJECTED, **identifiers)
+        tls = self._tls_identity(assoc)
+        self._alerts.association_rejected(
+            reason=reason,
+            calling_ae_title=str(assoc.requestor.primitive.calling_ae_title).strip(),
+            called_ae_title=str(assoc.requestor.primitive.called_ae_title).strip(),
+            peer_address=str(assoc.requestor.address),
+            certificate_sha256=tls.certificate.sha256 if tls is not None and tls.certificate is not None else None,
+        )
 
     def accepted(self, event: Any) -> None:
         assoc = event.assoc
+        with self._lock:
+            peer = self._admitted.get(assoc)
         try:
             association_id = self._receipts.open_association(
                 calling_ae_title=str(assoc.requestor.ae_title).strip(),
                 called_ae_title=str(assoc.requestor.primitive.called_ae_title).strip(),
                 peer_address=str(assoc.requestor.address),
                 way="c_store",
+                admitted_by=_evidence(peer, self._tls_identity(assoc)),
             )
         except DatabaseUnavailableError as error:
             # each C-STORE of it will be answered A700
@@ -112,6 +142,7 @@ class Handlers:
     def ended(self, event: Any, ending: str) -> None:
         with self._lock:
             association_id = self._associations.pop(event.assoc, None)
+            self._admitted.pop(event.assoc, None)
         if association_id is None:
             return
         try:
@@ -136,12 +167,14 @@ class Handlers:
                     transfer_syntax_uid=str(event.context.transfer_syntax),
                     content=request.DataSet or BytesIO(),
                     association_id=association_id,
+                    sender=_sender(event.assoc),
+                    is_too_long=getattr(request.DataSet, "is_too_long", False),
                 )
             )
-        except SpoolNotDurableError as error:
+        except (SpoolNotDurableError, DatabaseNotDurableError) as error:
             log_event(Event.INSTANCE_REFUSED, level="error", error_class=type(error).__name__)
             self._on_fatal()
-            answer = SPOOL_FAILED
+            answer = answer_for(error)
         except Exception as error:  # noqa: BLE001  the DIMSE edge: a bug costs this instance, not the association
             log_event(Event.INSTANCE_REFUSED, level="error", error_class=type(error).__name__)
             answer = INTERNAL
@@ -157,11 +190,18 @@ class Handlers:
         )
         return _status_dataset(answer)
 
-    def _try_audit(self, event: Event, **identifiers: object) -> None:
-        try:
-            self._audit.record(event, **identifiers)
-        except DatabaseUnavailableError as error:
-            log_event(event, level="error", error_class=type(error).__name__)
+
+def _sender(assoc: Association) -> Sender:
+    return Sender(
+        calling_ae_title=str(assoc.requestor.ae_title).strip(), implementation_class_uid=str(assoc.requestor.implementation_class_uid or "")
+    )
+
+
+def _evidence(peer: str | None, tls: TlsIdentity | None) -> AdmittedBy:
+    certificate = tls.certificate if tls is not None else None
+    return AdmittedBy(
+        peer=peer, tls_version=tls.version if tls is not None else None, certificate_sha256=certificate.sha256 if certificate else None
+    )
 
 
 def _status_dataset(answer: Answer) -> Dataset:

@@ -1,12 +1,9 @@
-"""The listening application entity: contexts, limits, start, drain."""
+"""The receiver as one thing: listening application entity, limits, self-check; start and drain."""
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
-from contextlib import suppress
-from typing import Any, Final
 
 from pynetdicom import AE, _config
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
@@ -18,93 +15,157 @@ from gateway.dicom.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
 )
+from gateway.errors import GatewayError
+from gateway.events import Event, log_event
+from gateway.receive.association import ReceiverAssociation
+from gateway.receive.disk_guard import DiskGuard
 from gateway.receive.handlers import Handlers
+from gateway.receive.limits import Limits
+from gateway.receive.listener import Listener
+from gateway.receive.memory import MemoryBudget
+from gateway.receive.own_results import own_ae_titles
+from gateway.receive.peer_watch import PeerWatch
+from gateway.receive.security_alerts import SecurityAlerts
+from gateway.receive.self_check import SelfCheck
 from gateway.receive.storage_scp import StorageScp
+from gateway.receive.tls import TlsContexts, identity_of
 from gateway.store.audit_log import AuditLog
 from gateway.store.receipts import Receipts
 from gateway.store.spool import Spool
 
-_MAXIMUM_PDU_SIZE: Final = 131072
-_MEBIBYTE: Final = 1024 * 1024
-
 
 class ReceiverServer:
-    """C-ECHO and C-STORE SCP on one port."""
+    """C-ECHO and C-STORE SCP on one port.
 
-    def __init__(self, settings: Settings, *, receipts: Receipts, audit: AuditLog, spool: Spool) -> None:
+    reuse_port: several processes share the port.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        receipts: Receipts,
+        audit: AuditLog,
+        spool: Spool,
+        reuse_port: bool = False,
+    ) -> None:
         self._settings = settings.receiver
-        self._reserve = settings.spool.reserve_mb * _MEBIBYTE
-        self._spool = spool
+        self._disk = DiskGuard(spool, settings.spool, audit)
+        self._audit = audit
+        alerts = SecurityAlerts(audit)
+        self._tls = TlsContexts(settings.tls, alerts.tls_changed)
+        self._reuse_port = reuse_port
         self._draining = threading.Event()
         self.failed = threading.Event()
         """Set when an fsync failed: the process must end, nothing more may be acknowledged."""
+        self.stuck = threading.Event()
+        """Set when the receiver does not answer its own calls: the process must end and be started anew."""
         handlers = Handlers(
-            scp=StorageScp(receipts, spool),
+            scp=StorageScp(receipts, spool, own_ae_titles=own_ae_titles(settings)),
             receipts=receipts,
-            audit=audit,
+            alerts=alerts,
             peers=settings.peers,
+            called_ae_title=settings.receiver.ae_title if settings.receiver.require_called_ae_title else None,
+            tls_identity=lambda association: identity_of(association.dul.socket.socket),
             may_accept=self._may_accept,
-            on_fatal=self._fatal,
+            on_fatal=self.failed.set,
         )
-        self._ae = _application_entity(settings)
+        self._limits = Limits.of(settings.receiver)
+        self._memory = MemoryBudget(self._limits.memory, self._limits.message)
+        self._watch = PeerWatch(audit)
+        self._ae = _application_entity(settings, self._limits)
         self._bindings = handlers.bindings()
-        self._server: Any = None
+        self._listener: Listener | None = None
+        self._self_check: SelfCheck | None = None
 
     def start(self) -> int:
-        """Listens and returns the port."""
-        self._server = self._ae.start_server((self._settings.host, self._settings.port), block=False, evt_handlers=self._bindings)
-        port: int = self._server.server_address[1]
+        """Listens and returns the port. OSError when it is taken."""
+        listener = self._ae.make_server(
+            (self._settings.host, self._settings.port),
+            evt_handlers=self._bindings,
+            server_class=Listener,
+            limits=self._limits,
+            memory=self._memory,
+            watch=self._watch,
+            tls=self._tls.current,
+            reuse_port=self._reuse_port,
+        )
+        self._watch.start()
+        threading.Thread(target=listener.serve_forever, name="receiver-listener", daemon=True).start()
+        if self._settings.self_check_seconds:
+            self._self_check = SelfCheck(
+                listener, ae_title=self._settings.ae_title, seconds=self._settings.self_check_seconds, on_stuck=self._on_stuck
+            )
+            self._self_check.start()
+        self._listener = listener
+        port: int = listener.server_address[1]
         return port
+
+    def take_up_certificates(self) -> None:
+        """Looks for changed files of `[tls]` without waiting for the next connection, so that bad ones are told at once."""
+        self._tls.current()
 
     def drain(self, seconds: float) -> bool:
         """Rejects new associations (transient), waits for the open ones, closes. False when some had to be cut off."""
         self._draining.set()
+        if self._self_check is not None:
+            self._self_check.stop()
         deadline = time.monotonic() + seconds
         while self._open_associations() and time.monotonic() < deadline:
             time.sleep(0.05)
         left = self._open_associations()
-        for association in left:
-            _cut_off(association)
-        if self._server is not None:
-            self._server.shutdown()
-            self._server = None
+        if self._listener is not None:
+            self._listener.shutdown()
+            self._listener = None
+        for association in self._ae.every_association:
+            # pynetdicom's own abort would wait for the peer
+            association.dul.transport.shut()
+        self._watch.close()
         return not left
 
-    def _open_associations(self) -> list[Any]:
+    def _open_associations(self) -> list[ReceiverAssociation]:
         """Those still being negotiated count: their peers may have been told already that they are accepted."""
-        return [association for association in self._ae.active_associations if association.is_alive() and not association.is_rejected]
+        return [association for association in self._ae.active_associations if association.is_alive()]
 
     def _may_accept(self) -> bool:
-        return not self._draining.is_set() and not self.failed.is_set() and self._spool.free_bytes() > self._reserve
+        return not self._draining.is_set() and not self.failed.is_set() and not self._memory.is_exhausted and self._disk.accepts()
 
-    def _fatal(self) -> None:
-        self.failed.set()
-
-
-def _cut_off(association: Any) -> None:
-    """Ends a connection whose peer stalls: pynetdicom's own abort would wait for that peer."""
-    transport = association.dul.socket
-    connection = transport.socket if transport is not None else None
-    if connection is not None:
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+    def _on_stuck(self) -> None:
+        log_event(Event.RECEIVER_STUCK, level="error", port=self._settings.port)
+        self.stuck.set()
+        try:
+            self._audit.record(Event.RECEIVER_STUCK, port=self._settings.port)
+        except GatewayError as error:
+            log_event(Event.RECEIVER_STUCK, level="error", error_class=type(error).__name__)
 
 
-def _application_entity(settings: Settings) -> AE:
+class _ApplicationEntity(AE):  # type: ignore[misc]
+    """Counts associations, where pynetdicom counts connections: idle ones must not keep a sender out."""
+
+    @property
+    def every_association(self) -> list[ReceiverAssociation]:
+        found: list[ReceiverAssociation] = super().active_associations
+        return found
+
+    @property
+    def active_associations(self) -> list[ReceiverAssociation]:
+        return [association for association in self.every_association if association.counts]
+
+
+def _application_entity(settings: Settings, limits: Limits) -> _ApplicationEntity:
     # one bad UID must cost one instance, not the association; temporary files of the library would be neither durable nor ours
     _config.ENFORCE_UID_CONFORMANCE = False
     _config.UNRESTRICTED_STORAGE_SERVICE = False
     _config.STORE_RECV_CHUNKED_DATASET = False
     _config.LOG_HANDLER_LEVEL = "none"
-    ae = AE(ae_title=settings.receiver.ae_title)
+    ae = _ApplicationEntity(ae_title=settings.receiver.ae_title)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    ae.maximum_pdu_size = _MAXIMUM_PDU_SIZE
+    ae.maximum_pdu_size = limits.pdu
     ae.maximum_associations = settings.receiver.max_associations
     ae.network_timeout = settings.receiver.idle_seconds
     ae.acse_timeout = min(15.0, settings.receiver.idle_seconds)
     ae.dimse_timeout = settings.receiver.idle_seconds
-    ae.require_called_aet = settings.receiver.require_called_ae_title
     ae.add_supported_context(Verification)
     for sop_class in ACCEPTED_SOP_CLASSES:
         ae.add_supported_context(sop_class, list(ACCEPTED_TRANSFER_SYNTAXES))

@@ -1,9 +1,11 @@
-"""At start: what a crash left behind is put in order before anything new is accepted."""
+"""At start: what a crash left behind is put in order. Safe beside receivers that are at work on the same spool.
+
+Costs one listing of every folder and one reading of every row's id and file name, a folder at a time; only files that no row
+names are opened. docs/intake.md says what that comes to.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,56 +13,54 @@ from typing import Final
 from gateway.dicom.attributes import read_description
 from gateway.dicom.part10 import read_received, split_file
 from gateway.errors import UnreadableInstanceError
-from gateway.store.instances import Instances
-from gateway.store.receipts import Adoption, Receipts, ReceivedInstance, digest_of
-from gateway.store.spool import Spool
+from gateway.store.inventory import Inventory
+from gateway.store.new_instance import ReceivedInstance
+from gateway.store.receipts import Adoption, Receipts, digest_of
+from gateway.store.spool import SHARDS, Spool
 
 _NO_LIMIT: Final = 1 << 40
-SETTLED_SECONDS: Final = 60.0
-"""Younger files may belong to a write of another process that is still under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many partial files were removed, files without a row adopted, rows without a file marked lost."""
+    """How many partial files were removed, files without a row adopted, rows without a file marked lost.
+
+    strange: files without a row that could be neither adopted nor removed; a person should look at them.
+    """
 
     partial: int
     adopted: int
     lost: int
+    strange: int
 
 
-def sweep(spool: Spool, instances: Instances, receipts: Receipts, *, actor: str, settled_seconds: float = SETTLED_SECONDS) -> Swept:
+def sweep(spool: Spool, inventory: Inventory, receipts: Receipts) -> Swept:
     """`.part` files were never acknowledged: removed. A file without a row neither, but it is whole: adopted."""
-    partial = _settled(spool.partial_files(), settled_seconds)
-    for path in partial:
-        path.unlink(missing_ok=True)
-    present = {_name(path): path for path in _settled(spool.instance_files(), settled_seconds)}
-    known = instances.files()
-    orphans = present.keys() - set(known.values())
-    adopted = sum(_adopt(name, present[name], spool, receipts) for name in sorted(orphans))
-    # asked again: a row may have got another file since
-    known = instances.files()
-    missing = [instance_id for instance_id, name in known.items() if not spool.path(name).exists()]
-    for instance_id in missing:
-        instances.mark_lost(instance_id, actor=actor)
-    return Swept(partial=len(partial), adopted=adopted, lost=len(missing))
+    partial = spool.remove_abandoned()
+    adoptions: list[Adoption] = []
+    lost = 0
+    for shard in SHARDS:
+        # files first: a row that is committed after the listing has a file that is looked for by its name below
+        present = spool.names("instance", shard)
+        rows = inventory.of_shard(shard)
+        adoptions += [_adopt(name, spool, receipts) for name in _without_row(present - set(rows.values()), inventory)]
+        missing = {instance_id: name for instance_id, name in rows.items() if name not in present and not spool.path(name).exists()}
+        lost += sum(inventory.mark_lost(instance_id, name) for instance_id, name in missing.items())
+    return Swept(partial=partial, adopted=adoptions.count(Adoption.ADOPTED), lost=lost, strange=adoptions.count(Adoption.FOREIGN))
 
 
-def _name(path: Path) -> str:
-    return f"instance/{path.parent.name}/{path.name}"
+def _without_row(unclaimed: set[str], inventory: Inventory) -> list[str]:
+    """An instance that came again after its file was lost has its file in another folder than its id says."""
+    return sorted(unclaimed - inventory.named(unclaimed)) if unclaimed else []
 
 
-def _settled(paths: Iterable[Path], seconds: float) -> list[Path]:
-    before = time.time() - seconds
-    return [path for path in paths if path.exists() and path.stat().st_mtime <= before]
-
-
-def _adopt(name: str, path: Path, spool: Spool, receipts: Receipts) -> bool:
+def _adopt(name: str, spool: Spool, receipts: Receipts) -> Adoption:
+    path: Path = spool.path(name)
     try:
         transfer_syntax_uid, content = split_file(path, max_bytes=_NO_LIMIT)
         header = read_received(content, transfer_syntax_uid)
     except UnreadableInstanceError:
-        return False
+        return Adoption.FOREIGN
     view = content.getbuffer()
     received = ReceivedInstance(
         identity=header.identity,
@@ -72,4 +72,4 @@ def _adopt(name: str, path: Path, spool: Spool, receipts: Receipts) -> bool:
     adoption = receipts.adopt(received, instance_id=path.stem, file=name)
     if adoption is Adoption.NOT_NEEDED:
         spool.remove(name)
-    return adoption is Adoption.ADOPTED
+    return adoption

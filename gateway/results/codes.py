@@ -62,9 +62,15 @@ SOURCE_FOR_PROCESSING: Final = _dcm("121322", "Source image for image processing
 PROCESSING_SUMMARY: Final = _dcm("111017", "CAD Processing and Findings Summary")
 SUCCEEDED_WITH_FINDINGS: Final = _dcm("111242", "All algorithms succeeded; with findings")
 SUCCEEDED_WITHOUT_FINDINGS: Final = _dcm("111241", "All algorithms succeeded; without findings")
+PARTLY_WITHOUT_FINDINGS: Final = _dcm("111243", "Not all algorithms succeeded; without findings")
+PARTLY_WITH_FINDINGS: Final = _dcm("111244", "Not all algorithms succeeded; with findings")
 NONE_SUCCEEDED: Final = _dcm("111245", "No algorithms succeeded; without findings")
 SUMMARY: Final = _dcm("121111", "Summary")
 QUALITY_FINDING: Final = _dcm("111052", "Quality Finding")
+
+
+_KINDS: Final = {"ineligible": "I", "quality": "Q", "excluded": "X", "failed": "F"}
+_SHORTER: Final = {"body_part_unknown": "body_unknown", "intent_processing": "processing", "laterality_conflict": "laterality"}
 
 
 def language(texts: Texts) -> Code:
@@ -89,6 +95,20 @@ def severity(suffix: str) -> Code:
 
 def t_score(suffix: str) -> Code:
     return _private(f"TS-EST-{suffix}", f"{_knee(suffix)}: exploratory T-score estimate (not DXA)")
+
+
+def not_assessed(suffix: str) -> Code:
+    """Why an image (no suffix), or one knee of an image, was not assessed."""
+    if not suffix:
+        return _private("NOTASSESSED", "Image not assessed, reason")
+    return _private(f"NOTASSESSED-{suffix}", f"{_knee(suffix)}: not assessed, reason")
+
+
+def reason(outcome: str, meaning: str) -> Code:
+    """An outcome as a code of at most 16 characters (PS3.5 6.2 SH): the letter of its kind, and the rest of its name."""
+    kind, _, rest = outcome.partition("_")
+    short = f"{_KINDS[kind]}_{_SHORTER.get(rest, rest)}" if kind in _KINDS else outcome
+    return _private(short.replace("_", "-").upper()[:16], meaning[:64])
 
 
 def _knee(suffix: str) -> str:

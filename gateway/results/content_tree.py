@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -30,19 +30,21 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as public
 from pydicom.sr.coding import Code
 
-from gateway.domain.finding import KneeFinding, Laterality, LateralitySource
-from gateway.domain.outcome import KneeDecision
+from gateway.dicom.uids import derived_uid
+from gateway.domain.finding import KneeFinding, Laterality, LateralitySource, NotAssessed
+from gateway.domain.outcome import InstanceOutcome, KneeDecision
 from gateway.results import codes
 from gateway.results.equipment import long_string
 from gateway.results.evidence import patient_orientation, pixel_spacing_mm
 from gateway.results.plan import Plan, ReportedImage, ReportedKnee
 from gateway.results.printed_score import printed_score, rounded
+from gateway.results.texts import texts_for
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _ACQUISITION = RelationshipTypeValues.HAS_ACQ_CONTEXT
 
 
-def content_tree(plan: Plan, overlays: Mapping[int, Dataset], uid_for: Callable[[str], str]) -> ContainerContentItem:
+def content_tree(plan: Plan, overlays: Mapping[int, Dataset]) -> ContainerContentItem:
     """The root container. Without an assessed knee there are no Imaging Measurements: "not processed"."""
     root = ContainerContentItem(codes.IMAGING_MEASUREMENT_REPORT, template_id="1500")
     root.ContentSequence = ContentSequence(
@@ -54,7 +56,7 @@ def content_tree(plan: Plan, overlays: Mapping[int, Dataset], uid_for: Callable[
         ]
     )
     if plan.knees:
-        groups = [_measurement_group(plan, image, knee, overlays, uid_for) for image in plan.images for knee in image.knees]
+        groups = [_measurement_group(plan, image, knee, overlays) for image in plan.images for knee in image.knees]
         root.ContentSequence.append(_container(codes.IMAGING_MEASUREMENTS, groups))
     root.ContentSequence.append(_container(codes.QUALITATIVE_EVALUATIONS, _evaluations(plan)))
     separate(root)
@@ -129,14 +131,12 @@ def _modality(value: str) -> Code | None:
     return names.get(value)
 
 
-def _measurement_group(
-    plan: Plan, image: ReportedImage, knee: ReportedKnee, overlays: Mapping[int, Dataset], uid_for: Callable[[str], str]
-) -> ContainerContentItem:
+def _measurement_group(plan: Plan, image: ReportedImage, knee: ReportedKnee, overlays: Mapping[int, Dataset]) -> ContainerContentItem:
     """TID 1410 with the assessed rectangle: viewers throw on a group without a region or a tracking UID."""
     flagged = knee.finding.decision is KneeDecision.FLAGGED
     template = PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
-            uid=uid_for(f"tracking_{knee.number}"), identifier=plan.wording.texts.descriptions.tracking.format(knee=knee.name)
+            uid=_tracking_uid(plan, knee.finding), identifier=plan.wording.texts.descriptions.tracking.format(knee=knee.name)
         ),
         referenced_region=_region(image.header, knee.finding),
         finding_type=codes.FLAGGED if flagged else codes.NOT_FLAGGED,
@@ -151,6 +151,11 @@ def _measurement_group(
             ImageContentItem(codes.VISUAL_EXPLANATION, overlay.SOPClassUID, overlay.SOPInstanceUID, relationship_type=_CONTAINS)
         )
     return group
+
+
+def _tracking_uid(plan: Plan, knee: KneeFinding) -> str:
+    """The same in every revision of the report: of the image and its knee."""
+    return derived_uid(("tracking", plan.report.study_instance_uid, knee.sop_instance_uid, str(knee.position), knee.laterality))
 
 
 def _region(header: Dataset, knee: KneeFinding) -> ImageRegion:
@@ -227,6 +232,7 @@ def _evaluations(plan: Plan) -> list[ContentItem]:
     items: list[ContentItem] = [
         CodeContentItem(codes.PROCESSING_SUMMARY, _processing(plan), _CONTAINS),
         *_screening_results(plan.knees),
+        *_reasons(plan.report.not_assessed),
     ]
     items.append(TextContentItem(codes.SUMMARY, plan.summary, _CONTAINS))
     if inputs:
@@ -239,6 +245,8 @@ def _evaluations(plan: Plan) -> list[ContentItem]:
 def _processing(plan: Plan) -> Code:
     if not plan.knees:
         return codes.NONE_SUCCEEDED
+    if any(item.knee is not None for item in plan.report.not_assessed):
+        return codes.PARTLY_WITH_FINDINGS if plan.report.flagged else codes.PARTLY_WITHOUT_FINDINGS
     return codes.SUCCEEDED_WITH_FINDINGS if plan.report.flagged else codes.SUCCEEDED_WITHOUT_FINDINGS
 
 
@@ -252,3 +260,25 @@ def _screening_results(knees: Sequence[ReportedKnee]) -> list[CodeContentItem]:
         CodeContentItem(codes.screening_result(suffix), codes.FLAGGED if value else codes.NOT_FLAGGED, _CONTAINS)
         for suffix, value in flagged.items()
     ]
+
+
+def _reasons(items: Iterable[NotAssessed]) -> list[CodeContentItem]:
+    """Each reason once per image or knee that it is given for; the texts beside them say which image."""
+    meanings = texts_for("en").outcomes
+    found = {
+        (_suffix(item), item.outcome): meanings.get(InstanceOutcome(item.outcome), item.outcome)
+        if item.outcome in set(InstanceOutcome)
+        else item.outcome
+        for item in items
+    }
+    return [
+        CodeContentItem(codes.not_assessed(suffix), codes.reason(outcome, meaning), _CONTAINS)
+        for (suffix, outcome), meaning in found.items()
+    ]
+
+
+def _suffix(item: NotAssessed) -> str:
+    """R, L, or the knee's number from the image's left; nothing for a whole image."""
+    if item.knee is None:
+        return ""
+    return str(item.knee.position) if item.knee.laterality is Laterality.UNKNOWN else item.knee.laterality.value

@@ -9,8 +9,13 @@ from zoneinfo import ZoneInfo
 
 from pydicom.dataset import Dataset
 
+from gateway.dicom.characters import text
+
 _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
 _MINUTES = 60
+_DAYS_END = "235959"
+_CLOCKS = (2, 4, 6)
+"""PS3.5 6.2 TM: hours, hours and minutes, or all three."""
 _EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)
 
 
@@ -30,6 +35,21 @@ class Moment:
     def for_reading(self) -> str:
         day = f"{self.date[:4]}-{self.date[4:6]}-{self.date[6:]}"
         return f"{day} {self.time[:2]}:{self.time[2:4]} (UTC{self.offset[:3]}:{self.offset[3:]})"
+
+
+def latest_study_time(source: Dataset, zone: str) -> datetime | None:
+    """The latest moment that StudyDate and StudyTime can mean, in the source's own offset when it has one, else in `zone`.
+
+    Without a time of day that is the day's end, and without minutes the hour's: too early a moment would withhold a result as late.
+    None without a date.
+    """
+    day, clock = text(source, "StudyDate"), text(source, "StudyTime").partition(".")[0]
+    given = clock if len(clock) in _CLOCKS and clock.isdigit() else ""
+    try:
+        local = datetime.strptime(day + given + _DAYS_END[len(given) :], "%Y%m%d%H%M%S")  # noqa: DTZ007  its zone follows
+    except ValueError:
+        return None
+    return local.replace(tzinfo=_source_zone(source) or ZoneInfo(zone))
 
 
 def moment_of(started_at: datetime, *, zone: str, source: Dataset) -> Moment:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,8 @@ from gateway.results.evidence import SourceInstance, normalised
 from gateway.results.moment import Moment, moment_of
 from gateway.results.texts import texts_for
 from gateway.results.wording import Wording
+
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,11}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +159,12 @@ def _name_of_unassessed(item: NotAssessed, sources: Mapping[str, SourceInstance]
 def _image_name(uid: str, sources: Mapping[str, SourceInstance], wording: Wording) -> str:
     """The numbers a viewer shows, else the end of the UID."""
     header = sources[uid].dataset if uid in sources else Dataset()
-    series, image = text(header, "SeriesNumber"), text(header, "InstanceNumber")
+    series, image = (_number_or_nothing(text(header, keyword)) for keyword in ("SeriesNumber", "InstanceNumber"))
     names = wording.texts.images
     template = {(True, True): names.series_and_image, (True, False): names.series, (False, True): names.image}
     return template.get((bool(series), bool(image)), names.instance).format(series=series, image=image, uid=uid[-12:].lstrip("."))
+
+
+def _number_or_nothing(value: str) -> str:
+    """PS3.5 6.2 IS. Anything else that stands there could be a name, and nothing of a patient belongs into pixels."""
+    return value if _INTEGER.fullmatch(value) else ""

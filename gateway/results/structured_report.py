@@ -21,7 +21,7 @@ def structured_report(plan: Plan, *, pages: Sequence[Dataset], overlays: Mapping
     model = plan.report.model
     document: Dataset = _CLASSES[plan.settings.sr_class](
         evidence=[*plan.headers, *pages],
-        content=content_tree(plan, overlays, uid_for),
+        content=content_tree(plan, overlays),
         series_instance_uid=uid_for("sr_series"),
         series_number=plan.settings.sr_series_number,
         sop_instance_uid=uid_for("sr"),

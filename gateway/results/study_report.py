@@ -31,7 +31,7 @@ def build_results(
     ----------
     report: what may be shown (`policy.visible`).
     sources: by SOP Instance UID; every assessed image, and at least one image when none was assessed.
-    uid_for: deterministic UIDs by kind: sr, sr_series, sc_series, sc_report_page, sc_overlay_<n>, tracking_<n>.
+    uid_for: deterministic UIDs by kind: sr, sr_series, sc_series, sc_report_page, sc_overlay_<n>.
     """
     plan = plan_of(report, sources, settings)
     pages = _pages(plan)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.config import RouteSettings, Settings
 from gateway.domain.attributes import InstanceAttributes
-from gateway.domain.outcome import InstanceOutcome
+from gateway.domain.outcome import InstanceOutcome, Policy
 from gateway.routing.eligibility import check
 from gateway.routing.rules import Condition, Lookup, compile_condition
 
@@ -18,6 +18,8 @@ class Decision:
     route: str | None
     outcome: InstanceOutcome | None
     reason: str
+    policy: Policy | None = None
+    """Of the route."""
 
 
 class Router:
@@ -30,12 +32,24 @@ class Router:
         self._routes: tuple[tuple[RouteSettings, Condition], ...] = tuple(
             (route, compile_condition(route.when, f"routes.{route.name}.when")) for route in settings.routes
         )
+        self._names = frozenset(route.name for route in settings.routes)
+        self._peer_routes = {peer.name: frozenset(peer.routes) for peer in settings.peers}
 
-    def decide(self, attributes: InstanceAttributes, lookup: Lookup) -> Decision:
-        route = next((route for route, condition in self._routes if condition.holds(lookup)), None)
+    def decide(self, attributes: InstanceAttributes, lookup: Lookup, peer: str | None = None) -> Decision:
+        """peer: the name of the `[[peers]]` table that admitted the sender; None = not bound to one, every route is tried."""
+        allowed = self._allowed(peer)
+        route = next((route for route, condition in self._routes if route.name in allowed and condition.holds(lookup)), None)
         if route is None:
-            return Decision(None, InstanceOutcome.INELIGIBLE_ROUTE, "no route matched")
+            return Decision(None, InstanceOutcome.INELIGIBLE_ROUTE, "no route matched" if allowed else "peer is no longer configured")
         refusal = check(attributes, self._eligibility, accept_for_processing=self._accept_for_processing)
         if refusal is not None:
-            return Decision(route.name, refusal.outcome, refusal.reason)
-        return Decision(route.name, None, "eligible")
+            return Decision(route.name, refusal.outcome, refusal.reason, route.policy)
+        return Decision(route.name, None, "eligible", route.policy)
+
+    def _allowed(self, peer: str | None) -> frozenset[str]:
+        """Where peers have routes of their own, one that is gone has none: which were meant for it is no longer known."""
+        if peer is None or not any(self._peer_routes.values()):
+            return self._names
+        if peer not in self._peer_routes:
+            return frozenset()
+        return self._peer_routes[peer] or self._names

@@ -12,9 +12,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from gateway.errors import ConfigurationError, DatabaseUnavailableError
+from gateway.errors import ConfigurationError, DatabaseNotDurableError, DatabaseUnavailableError
 
 _READING = "strnet_reading"
+_FSYNC_FAILED = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC")
 
 
 class Database:
@@ -33,7 +34,8 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A write transaction, committed at the end of the block and durable then. DatabaseUnavailableError when it is not."""
+        """A write transaction, committed at the end of the block and durable then. DatabaseUnavailableError when it is not,
+        DatabaseNotDurableError when that is because an fsync failed."""
         with _translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
             yield session
 
@@ -53,6 +55,8 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        if getattr(error.orig, "sqlite_errorname", "") in _FSYNC_FAILED:
+            raise DatabaseNotDurableError(type(error.orig).__name__) from error
         raise DatabaseUnavailableError(type(error.orig).__name__) from error
     except DBAPIError as error:
         if error.connection_invalidated:

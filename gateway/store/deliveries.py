@@ -10,12 +10,13 @@ from sqlalchemy import select
 
 from gateway.domain.delivery import DeliveryState, Verdict
 from gateway.domain.job import Claim
+from gateway.domain.outcome import Policy
 from gateway.errors import NotFoundError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import fail, finish
-from gateway.store.tables import BundleVersionRow, DeliveryRow, ResultRow
+from gateway.store.tables import BundleVersionRow, DeliveryRow, ReportRow, ResultRow
 
 _EVENTS: Final = {Verdict.SENT: Event.DELIVERY_SENT, Verdict.RETRY: Event.DELIVERY_RETRY, Verdict.DEAD: Event.DELIVERY_DEAD}
 
@@ -34,7 +35,10 @@ class PendingDelivery:
     file: str
     sha256: str
     release: str
-    route: str
+    routes: tuple[str, ...]
+    """All that brought the study's images."""
+    policy: Policy
+    """That it was released under."""
     intended_use: str
     """Of the bundle that made the result."""
 
@@ -58,14 +62,15 @@ class Deliveries:
     def get(self, delivery_id: str) -> PendingDelivery:
         with self._database.reading() as session:
             found = session.execute(
-                select(DeliveryRow, ResultRow, BundleVersionRow)
+                select(DeliveryRow, ResultRow, BundleVersionRow, ReportRow)
                 .join(ResultRow, ResultRow.id == DeliveryRow.result_id)
+                .join(ReportRow, ReportRow.assessment_set == ResultRow.assessment_set, isouter=True)
                 .join(BundleVersionRow, BundleVersionRow.bundle_hash == ResultRow.bundle_hash)
                 .where(DeliveryRow.id == delivery_id)
             ).one_or_none()
             if found is None:
                 raise NotFoundError(delivery_id)
-            delivery, result, bundle = found
+            delivery, result, bundle, report = found
             return PendingDelivery(
                 delivery_id=delivery.id,
                 destination=delivery.destination,
@@ -77,7 +82,8 @@ class Deliveries:
                 file=result.file,
                 sha256=result.sha256,
                 release=result.release,
-                route=result.route,
+                routes=(result.route,) if report is None else tuple(report.routes),
+                policy=Policy.ALL if report is None else Policy(report.policy),
                 intended_use=bundle.intended_use,
             )
 

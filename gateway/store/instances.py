@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
 from gateway.domain.finding import Laterality, LateralitySource, Region
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
-from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision
+from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision, Policy
 from gateway.errors import NotFoundError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, fail, finish, open_jobs
+from gateway.store.rivals import checked_against_rivals
 from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow
 
 _EVENTS: Final = {
@@ -65,9 +65,11 @@ class Instances:
             )
             return tuple(_stored(row) for row in rows)
 
-    def assessed(self, study_instance_uids: Sequence[str] | None) -> tuple[str, ...]:
-        """Our ids of the assessed instances, oldest first. None: of every study."""
-        wanted = select(InstanceRow.id).where(InstanceRow.state == InstanceState.ASSESSED).order_by(InstanceRow.received_at, InstanceRow.id)
+    def looked_at(self, study_instance_uids: Sequence[str] | None) -> tuple[str, ...]:
+        """Our ids of the instances whose knees were judged, assessed or refused, oldest first. None: of every study."""
+        judged = exists().where(AssessmentRow.instance_id == InstanceRow.id)
+        ended = InstanceRow.state.in_((InstanceState.ASSESSED, InstanceState.NOT_ASSESSED))
+        wanted = select(InstanceRow.id).where(ended, judged).order_by(InstanceRow.received_at, InstanceRow.id)
         if study_instance_uids is not None:
             wanted = wanted.where(InstanceRow.study_instance_uid.in_(study_instance_uids))
         with self._database.reading() as session:
@@ -94,6 +96,12 @@ class Instances:
                 InstanceRow.study_instance_uid == study_instance_uid, InstanceRow.state == InstanceState.CONFLICT
             )
             return session.scalar(found.limit(1)) is not None
+
+    def peer_of(self, instance_id: str) -> str | None:
+        """The `[[peers]]` table that admitted the sender; None for a file that was ingested or adopted, and where nobody is listed."""
+        with self._database.reading() as session:
+            found = select(AssociationRow.peer).join(InstanceRow, InstanceRow.first_association_id == AssociationRow.id)
+            return session.scalar(found.where(InstanceRow.id == instance_id))
 
     def any(self) -> bool:
         """True when the database knows instances."""
@@ -149,10 +157,12 @@ class Instances:
         row = session.scalar(select(InstanceRow).where(InstanceRow.id == analysis.instance_id).with_for_update())
         if row is None:
             raise NotFoundError(analysis.instance_id)
-        analysis = _checked_against_rivals(session, row, analysis)
+        analysis = checked_against_rivals(session, row, analysis)
         state = analysis.outcome.state
         row.state, row.outcome, row.outcome_reason = state, analysis.outcome, analysis.reason
         row.route, row.decided_at = analysis.route, datetime.now(UTC)
+        if analysis.policy is not None:
+            row.policy = min(analysis.policy, Policy(row.policy or analysis.policy), key=lambda policy: policy.openness)
         row.pixel_digest = analysis.pixel_digest or row.pixel_digest
         for assessment in analysis.assessments:
             if not _stands_already(session, row, assessment):
@@ -173,33 +183,6 @@ class Instances:
             record(session, Event.OUTPUT_IMPLAUSIBLE, actor=claim.owner, instance_id=row.id, code=analysis.outcome.value)
         if state in _IN_A_REPORT:
             enqueue(session, JobKind.REPORT_STUDY, row.study_instance_uid, row.study_instance_uid, actor=claim.owner)
-
-    def mark_lost(self, instance_id: str, *, actor: str) -> None:
-        """A row whose file is gone."""
-        with self._database.transaction() as session:
-            session.execute(
-                update(InstanceRow)
-                .where(InstanceRow.id == instance_id)
-                .values(state=InstanceState.LOST, outcome=InstanceOutcome.LOST, decided_at=datetime.now(UTC))
-            )
-            record(session, Event.INSTANCE_LOST, actor=actor, instance_id=instance_id, code="lost")
-
-    def files(self) -> dict[str, str]:
-        """Every kept instance's file name in the spool, by instance id; lost ones are left out."""
-        with self._database.reading() as session:
-            rows = session.execute(select(InstanceRow.id, InstanceRow.file).where(InstanceRow.state != InstanceState.LOST))
-            return {row.id: row.file for row in rows}
-
-
-def _checked_against_rivals(session: Session, row: InstanceRow, analysis: Analysis) -> Analysis:
-    """Of two data sets under one SOP Instance UID only one is ever assessed, also when two workers finish at once."""
-    if analysis.outcome is not InstanceOutcome.ASSESSED:
-        return analysis
-    same_uid = select(InstanceRow).where(InstanceRow.sop_instance_uid == row.sop_instance_uid).order_by(InstanceRow.id).with_for_update()
-    rivals = [other for other in session.scalars(same_uid) if other.id != row.id and other.state == InstanceState.ASSESSED]
-    if not rivals:
-        return analysis
-    return replace(analysis, outcome=InstanceOutcome.CONFLICT, reason="same SOP Instance UID, assessed at the same time", assessments=())
 
 
 def _stands_already(session: Session, row: InstanceRow, assessment: Assessment) -> bool:
@@ -229,6 +212,7 @@ def _stored(row: InstanceRow) -> StoredInstance:
         state=row.state,
         outcome=row.outcome,
         route=row.route,
+        policy=row.policy,
         received_at=row.received_at,
     )
 

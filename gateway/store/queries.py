@@ -18,15 +18,15 @@ from gateway.domain.story import (
     JobStory,
     KneeStory,
     Ledger,
-    ReceiptStory,
     ResultStory,
     Status,
     TimelineEntry,
 )
 from gateway.errors import NotFoundError
 from gateway.store.database import Database
+from gateway.store.evidence import receipt_story, receipts_query
 from gateway.store.job_stories import job_story, timeline_entry
-from gateway.store.tables import AssessmentRow, AssociationRow, AuditEventRow, DeliveryRow, InstanceRow, JobRow, ReceiptRow, ResultRow
+from gateway.store.tables import AssessmentRow, AuditEventRow, DeliveryRow, InstanceRow, JobRow, ReceiptRow, ResultRow
 
 
 class Queries:
@@ -56,7 +56,7 @@ class Queries:
                 select(InstanceRow).where(_names_instance(key)).order_by(InstanceRow.received_at, InstanceRow.id)
             ).all()
             refusals = session.execute(
-                _receipts_query().where(
+                receipts_query().where(
                     ReceiptRow.sop_instance_uid.in_([key, *(row.sop_instance_uid for row in instances)]), ReceiptRow.dimse_status != 0
                 )
             ).all()
@@ -71,7 +71,7 @@ class Queries:
             return Explanation(
                 key=key,
                 instances=tuple(_instance_story(session, row) for row in instances),
-                refusals=tuple(_receipt_story(row[0], row[1]) for row in refusals),
+                refusals=tuple(receipt_story(*row) for row in refusals),
                 results=tuple(_result_story(session, row) for row in results),
                 study_jobs=tuple(job_story(row) for row in jobs),
             )
@@ -160,16 +160,8 @@ def _studies(session: Session, key: str) -> Sequence[str]:
     return [*of_instances, *of_results]
 
 
-def _receipts_query() -> Any:
-    return (
-        select(ReceiptRow, AssociationRow)
-        .join(AssociationRow, AssociationRow.id == ReceiptRow.association_id, isouter=True)
-        .order_by(ReceiptRow.received_at)
-    )
-
-
 def _instance_story(session: Session, row: InstanceRow) -> InstanceStory:
-    receipts = session.execute(_receipts_query().where(ReceiptRow.instance_id == row.id)).all()
+    receipts = session.execute(receipts_query().where(ReceiptRow.instance_id == row.id)).all()
     knees = session.scalars(
         select(AssessmentRow).where(AssessmentRow.instance_id == row.id).order_by(AssessmentRow.created_at, AssessmentRow.position)
     )
@@ -185,21 +177,9 @@ def _instance_story(session: Session, row: InstanceRow) -> InstanceStory:
         route=row.route,
         received_at=row.received_at,
         decided_at=row.decided_at,
-        receipts=tuple(_receipt_story(receipt[0], receipt[1]) for receipt in receipts),
+        receipts=tuple(receipt_story(*receipt) for receipt in receipts),
         knees=tuple(_knee_story(knee) for knee in knees),
         jobs=tuple(job_story(job) for job in jobs),
-    )
-
-
-def _receipt_story(receipt: ReceiptRow, association: AssociationRow | None) -> ReceiptStory:
-    return ReceiptStory(
-        received_at=receipt.received_at,
-        calling_ae_title=association.calling_ae_title if association else "",
-        peer_address=association.peer_address if association else "",
-        way=association.way if association else "",
-        transfer_syntax_uid=receipt.transfer_syntax_uid,
-        dimse_status=f"{receipt.dimse_status:04X}",
-        reason=receipt.reason,
     )
 
 

@@ -13,16 +13,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gateway.dicom.uids import is_legal
-from gateway.domain.attributes import InstanceDescription, InstanceIdentity
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import JobKind, JobState
 from gateway.domain.outcome import InstanceOutcome, InstanceState
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
+from gateway.store.group_commit import GroupCommit
 from gateway.store.job_queue import enqueue
+from gateway.store.new_instance import ReceivedInstance, Seen, insert_instance, insert_receipt, look_up
 from gateway.store.spool import Spool
-from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow, JobRow, ReceiptRow, ResultRow
+from gateway.store.steps import OnStep, Step, nothing
+from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow, JobRow, ReceiptRow
 
 _GONE: Final = (InstanceState.LOST, InstanceState.CORRUPT)
 """The row stands, the bytes do not: the same instance is welcome again."""
@@ -42,19 +44,19 @@ class Adoption(StrEnum):
     ADOPTED = "adopted"
     NOT_NEEDED = "not_needed"
     """The instance is here already: the file may go."""
+    CLAIMED = "claimed"
+    """Its row came while we looked: the file is that row's."""
     FOREIGN = "foreign"
-    """Another instance has its name: the file is left for a person to look at."""
+    """Another instance has its name, or it cannot be read: the file is left for a person to look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivedInstance:
-    """An instance as received: its identity, what describes it, and the digest (SHA-256) of its data set without file meta."""
+class AdmittedBy:
+    """What let a sender in: the name of its `[[peers]]` table, and its TLS. None where there was none."""
 
-    identity: InstanceIdentity
-    description: InstanceDescription
-    transfer_syntax_uid: str
-    dataset_digest: str
-    size: int
+    peer: str | None = None
+    tls_version: str | None = None
+    certificate_sha256: str | None = None
 
 
 def digest_of(dataset: memoryview) -> str:
@@ -62,44 +64,63 @@ def digest_of(dataset: memoryview) -> str:
 
 
 class Receipts:
-    """Writes the receiver's side of the store; each call one transaction."""
+    """Writes the receiver's side of the store; each call is durable when it returns. Calls of several threads share a commit."""
 
-    def __init__(self, database: Database, actor: str, spool: Spool) -> None:
+    def __init__(self, database: Database, actor: str, spool: Spool, *, on_step: OnStep = nothing) -> None:
+        """on_step: called by the thread of a new instance once its rows are durable; for tests that stop the world there."""
         self._database = database
+        self._group = GroupCommit(database)
+        self._on_step = on_step
         self._actor = actor
         self._spool = spool
 
-    def open_association(self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str) -> str:
+    def open_association(
+        self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str, admitted_by: AdmittedBy | None = None
+    ) -> str:
         """A new association's id."""
-        row = AssociationRow(
-            id=new_id(),
-            calling_ae_title=calling_ae_title,
-            called_ae_title=called_ae_title,
-            peer_address=peer_address,
-            way=way,
-            opened_at=datetime.now(UTC),
-        )
-        with self._database.transaction() as session:
-            session.add(row)
+        association_id, opened_at = new_id(), datetime.now(UTC)
+        admitted = admitted_by or AdmittedBy()
+
+        def statements(session: Session) -> None:
+            session.add(
+                AssociationRow(
+                    id=association_id,
+                    calling_ae_title=calling_ae_title,
+                    called_ae_title=called_ae_title,
+                    peer_address=peer_address,
+                    way=way,
+                    opened_at=opened_at,
+                    peer=admitted.peer,
+                    tls_version=admitted.tls_version,
+                    certificate_sha256=admitted.certificate_sha256,
+                )
+            )
             record(
                 session,
                 Event.ASSOCIATION_ACCEPTED,
                 actor=self._actor,
-                association_id=row.id,
+                association_id=association_id,
                 calling_ae_title=calling_ae_title,
                 called_ae_title=called_ae_title,
                 peer_address=peer_address,
+                peer=admitted.peer,
+                certificate_sha256=admitted.certificate_sha256,
             )
-        return row.id
+
+        self._group.run(statements)
+        return association_id
 
     def end_association(self, association_id: str, ending: str) -> None:
         event = Event.ASSOCIATION_RELEASED if ending == "released" else Event.ASSOCIATION_ABORTED
-        with self._database.transaction() as session:
+
+        def statements(session: Session) -> None:
             row = session.get(AssociationRow, association_id)
             if row is not None and row.ended_at is None:
                 row.ended_at, row.ending = datetime.now(UTC), ending
                 self._pull_reports_forward(session, association_id)
                 record(session, event, actor=self._actor, association_id=association_id, calling_ae_title=row.calling_ae_title)
+
+        self._group.run(statements)
 
     @staticmethod
     def _pull_reports_forward(session: Session, association_id: str) -> None:
@@ -113,79 +134,100 @@ class Receipts:
         )
         session.execute(waiting.values(next_at=datetime.now(UTC)), execution_options={"synchronize_session": False})
 
-    def known(self, identity: InstanceIdentity, dataset_digest: str) -> Acceptance | None:
+    def known(self, received: ReceivedInstance) -> Acceptance | None:
         """What an instance is if it need not be kept: one of our results, or one whose bytes are in the spool already."""
         with self._database.reading() as session:
-            if _is_own_result(session, identity):
-                return Acceptance.OWN_RESULT
-            row = _same(session, identity, dataset_digest)
-            return Acceptance.RECEIVED_AGAIN if row is not None and self._is_kept(row) else None
+            seen = look_up(session, received.identity, received.dataset_digest)
+        if _own_sign(seen, received) is not None:
+            return Acceptance.OWN_RESULT
+        return Acceptance.RECEIVED_AGAIN if self._is_kept(seen) else None
 
-    def _is_kept(self, row: InstanceRow) -> bool:
+    def _is_kept(self, seen: Seen) -> bool:
         """A row alone is no promise: success may be answered again only while the bytes are there."""
-        return row.state not in _GONE and self._spool.holds(row.file, row.size)
+        return seen.instance_id is not None and seen.state not in _GONE and self._spool.holds(seen.file, seen.size)
 
     def commit(self, received: ReceivedInstance, *, instance_id: str, file: str | None, association_id: str | None) -> Acceptance:
         """One transaction: receipt, and for a new instance its row, its job and its audit event. Durable when it returns.
 
         file: the name in the spool of the bytes kept under instance_id; None when `known` said that they need not be.
         """
+
+        def statements(session: Session) -> Acceptance:
+            return self._accept(session, received, instance_id, file, association_id)
+
         try:
-            return self._commit(received, instance_id, file, association_id)
+            acceptance = self._group.run(statements)
         except IntegrityError:
-            # the same instance came over two associations at once and the other one was first
-            return self._commit(received, instance_id, file, association_id)
+            # the same instance came to two receivers at once and the other one was first
+            acceptance = self._group.run(statements)
+        self._on_step(Step.AFTER_COMMIT)
+        return acceptance
 
     def adopt(self, received: ReceivedInstance, *, instance_id: str, file: str) -> Adoption:
         """A whole file that a crash left without a row: kept and queued, without a receipt, since no C-STORE was answered."""
         with self._database.transaction() as session:
-            known = _same(session, received.identity, received.dataset_digest)
-            if _is_own_result(session, received.identity) or (known is not None and self._is_kept(known)):
+            seen = look_up(session, received.identity, received.dataset_digest)
+            if seen.instance_id is not None and seen.file == file:
+                return Adoption.CLAIMED
+            if _own_sign(seen, received) is not None or self._is_kept(seen):
                 return Adoption.NOT_NEEDED
-            if known is None and session.get(InstanceRow, instance_id) is not None:
+            if seen.instance_id is None and session.get(InstanceRow, instance_id) is not None:
                 return Adoption.FOREIGN
-            row = self._keep(session, received, known, instance_id, file, None)
-            self._event(session, Event.INSTANCE_ADOPTED, row, None)
+            self._keep(session, received, seen, instance_id, file, None, Event.INSTANCE_ADOPTED)
             return Adoption.ADOPTED
 
-    def _commit(self, received: ReceivedInstance, instance_id: str, file: str | None, association_id: str | None) -> Acceptance:
-        with self._database.transaction() as session:
-            if _is_own_result(session, received.identity):
-                self._receipt(session, received, None, Acceptance.OWN_RESULT, association_id)
-                record(session, Event.INSTANCE_OWN_RESULT, actor=self._actor, sop_instance_uid=received.identity.sop_instance_uid)
-                return Acceptance.OWN_RESULT
-            known = _same(session, received.identity, received.dataset_digest)
-            if known is not None and self._is_kept(known):
-                self._receipt(session, received, known.id, Acceptance.RECEIVED_AGAIN, association_id)
-                self._event(session, Event.INSTANCE_RECEIVED_AGAIN, known, association_id)
-                return Acceptance.RECEIVED_AGAIN
-            if file is None:
-                raise ValueError("a new instance without a file")
-            row = self._keep(session, received, known, instance_id, file, association_id)
-            self._receipt(session, received, row.id, Acceptance.STORED, association_id)
-            self._event(session, Event.INSTANCE_STORED, row, association_id)
-            return Acceptance.STORED
+    def _accept(
+        self, session: Session, received: ReceivedInstance, instance_id: str, file: str | None, association_id: str | None
+    ) -> Acceptance:
+        seen = look_up(session, received.identity, received.dataset_digest)
+        sign = _own_sign(seen, received)
+        if sign is not None:
+            self._receipt(session, received, None, Acceptance.OWN_RESULT, association_id)
+            record(
+                session,
+                Event.INSTANCE_OWN_RESULT,
+                actor=self._actor,
+                sop_instance_uid=received.identity.sop_instance_uid,
+                association_id=association_id,
+                reason=sign,
+            )
+            return Acceptance.OWN_RESULT
+        if self._is_kept(seen):
+            # adopted: a sweep found this very file before its row was there, and the row relies on it now
+            adopted = seen.file == file
+            self._receipt(session, received, seen.instance_id, Acceptance.STORED if adopted else Acceptance.RECEIVED_AGAIN, association_id)
+            self._event(
+                session, Event.INSTANCE_STORED if adopted else Event.INSTANCE_RECEIVED_AGAIN, received, seen.instance_id, association_id
+            )
+            return Acceptance.STORED if adopted else Acceptance.RECEIVED_AGAIN
+        if file is None:
+            raise ValueError("a new instance without a file")
+        kept_id = self._keep(session, received, seen, instance_id, file, association_id, Event.INSTANCE_STORED)
+        self._receipt(session, received, kept_id, Acceptance.STORED, association_id)
+        return Acceptance.STORED
 
     def _keep(
         self,
         session: Session,
         received: ReceivedInstance,
-        known: InstanceRow | None,
+        seen: Seen,
         instance_id: str,
         file: str,
         association_id: str | None,
-    ) -> InstanceRow:
-        """The row and its job. A known instance, whose bytes were gone, gets its row back with the new file.
+        event: Event,
+    ) -> str:
+        """The row, its job and its event; returns the row's id. A known instance, whose bytes were gone, gets its row back.
 
-        `known` is what the caller saw: a row that another association has committed since must meet the unique key, not this.
+        `seen` is what the caller saw: a row that another receiver has committed since must meet the unique key, not this.
         """
-        if known is not None:
-            self._restore(session, known, file)
-            return known
-        row = self._insert(session, received, instance_id, file, association_id)
-        session.flush()
-        enqueue(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, actor=self._actor)
-        return row
+        if seen.instance_id is None:
+            insert_instance(
+                session, received, instance_id=instance_id, file=file, association_id=association_id, actor=self._actor, event=event
+            )
+            return instance_id
+        self._restore(session, session.get_one(InstanceRow, seen.instance_id), file)
+        self._event(session, event, received, seen.instance_id, association_id)
+        return seen.instance_id
 
     def _restore(self, session: Session, row: InstanceRow, file: str) -> None:
         """The same bytes again: what was decided of them stands; only what never was decided is queued."""
@@ -201,58 +243,23 @@ class Receipts:
         enqueue(session, kind, subject, row.study_instance_uid, actor=self._actor)
 
     @staticmethod
-    def _insert(session: Session, received: ReceivedInstance, instance_id: str, file: str, association_id: str | None) -> InstanceRow:
-        identity, description = received.identity, received.description
-        row = InstanceRow(
-            id=instance_id,
-            sop_class_uid=identity.sop_class_uid,
-            sop_instance_uid=identity.sop_instance_uid,
-            series_instance_uid=identity.series_instance_uid,
-            study_instance_uid=identity.study_instance_uid,
-            accession_number=description.accession_number,
-            patient_id=description.patient_id,
-            issuer_of_patient_id=description.issuer_of_patient_id,
-            modality=description.modality,
-            manufacturer=description.manufacturer,
-            model=description.model,
-            station=description.station,
-            study_date=description.study_date,
-            transfer_syntax_uid=received.transfer_syntax_uid,
-            dataset_digest=received.dataset_digest,
-            size=received.size,
-            file=file,
-            first_association_id=association_id,
-            received_at=datetime.now(UTC),
-            state=InstanceState.STORED,
-        )
-        session.add(row)
-        return row
-
     def _receipt(
-        self, session: Session, received: ReceivedInstance, instance_id: str | None, acceptance: Acceptance, association_id: str | None
+        session: Session, received: ReceivedInstance, instance_id: str | None, acceptance: Acceptance, association_id: str | None
     ) -> None:
-        session.add(
-            ReceiptRow(
-                id=new_id(),
-                association_id=association_id,
-                instance_id=instance_id,
-                sop_class_uid=received.identity.sop_class_uid,
-                sop_instance_uid=received.identity.sop_instance_uid,
-                transfer_syntax_uid=received.transfer_syntax_uid,
-                received_at=datetime.now(UTC),
-                dimse_status=0x0000,
-                reason=acceptance.value,
-            )
+        insert_receipt(
+            session, received, receipt_id=new_id(), instance_id=instance_id, association_id=association_id, reason=acceptance.value
         )
 
-    def _event(self, session: Session, event: Event, row: InstanceRow, association_id: str | None) -> None:
+    def _event(
+        self, session: Session, event: Event, received: ReceivedInstance, instance_id: str | None, association_id: str | None
+    ) -> None:
         record(
             session,
             event,
             actor=self._actor,
-            instance_id=row.id,
-            study_instance_uid=row.study_instance_uid,
-            sop_instance_uid=row.sop_instance_uid,
+            instance_id=instance_id,
+            study_instance_uid=received.identity.study_instance_uid,
+            sop_instance_uid=received.identity.sop_instance_uid,
             association_id=association_id,
         )
 
@@ -267,7 +274,8 @@ class Receipts:
         association_id: str | None,
     ) -> None:
         """A receipt for a C-STORE that was answered with a failure. UIDs are the peer's words: kept only if they are legal."""
-        with self._database.transaction() as session:
+
+        def statements(session: Session) -> None:
             session.add(
                 ReceiptRow(
                     id=new_id(),
@@ -291,17 +299,13 @@ class Receipts:
                 association_id=association_id,
             )
 
+        self._group.run(statements)
+
 
 def _harmless(uid: str) -> str:
     """A refused UID as the ledger may show it: anything that is no UID could be a name."""
     return uid if is_legal(uid) else "illegal"
 
 
-def _is_own_result(session: Session, identity: InstanceIdentity) -> bool:
-    return session.scalar(select(ResultRow.id).where(ResultRow.sop_instance_uid == identity.sop_instance_uid)) is not None
-
-
-def _same(session: Session, identity: InstanceIdentity, dataset_digest: str) -> InstanceRow | None:
-    return session.scalar(
-        select(InstanceRow).where(InstanceRow.sop_instance_uid == identity.sop_instance_uid, InstanceRow.dataset_digest == dataset_digest)
-    )
+def _own_sign(seen: Seen, received: ReceivedInstance) -> str | None:
+    return "result_uid" if seen.is_own_result else received.own_sign

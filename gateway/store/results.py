@@ -7,20 +7,23 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import StudyResult
 from gateway.domain.delivery import DeliveryState
+from gateway.domain.finding import Laterality
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
-from gateway.domain.outcome import Release
+from gateway.domain.outcome import KneeDecision, Policy, Release
+from gateway.domain.told import ToldKnee, ToldReport
+from gateway.errors import RevisionTakenError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, finish
-from gateway.store.tables import DeliveryRow, InstanceRow, ReportRow, ResultRow
+from gateway.store.tables import DeliveryRow, ReportRow, ResultRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +48,14 @@ class NewResultSet:
     results: tuple[NewResult, ...]
     inputs: Mapping[str, Any]
     """What they were made of, as JSON keeps it."""
+    patient_digest: str | None
+    study_date: date | None
+    told: tuple[ToldKnee, ...]
     release: Release
     route: str
+    routes: tuple[str, ...]
+    """All routes that brought the study's images; `route` is the strictest of them."""
+    policy: Policy
     flagged: bool
     revision: int
     predecessor_uid: str | None
@@ -55,15 +64,6 @@ class NewResultSet:
     bundle_hash: str
     config_hash: str
     destinations: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatientResult:
-    """An SR that was released for a patient."""
-
-    sop_instance_uid: str
-    study_instance_uid: str
-    flagged: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,26 +108,23 @@ class Results:
             )
             return None if row is None else _result(row)
 
-    def sent_to_patient(
-        self, *, issuer_of_patient_id: str, patient_id: str, first_day: date, last_day: date, besides_study: str, flagged_only: bool
-    ) -> PatientResult | None:
-        """The newest SR released for a patient's other studies of these days (study date, both days included)."""
-        studies = select(InstanceRow.study_instance_uid).where(
-            InstanceRow.patient_id == patient_id,
-            InstanceRow.issuer_of_patient_id == issuer_of_patient_id,
-            InstanceRow.study_date.between(f"{first_day:%Y%m%d}", f"{last_day:%Y%m%d}"),
-            InstanceRow.study_instance_uid != besides_study,
+    def told_to_patient(self, patient_digest: str, *, besides_study: str) -> tuple[ToldReport, ...]:
+        """Of each other study of a patient the newest report that was released, newest study first, and where it has arrived."""
+        newest = (
+            select(ResultRow.study_instance_uid, func.max(ResultRow.revision).label("revision"))
+            .where(ResultRow.kind == "sr", ResultRow.release == Release.SENT, ResultRow.study_instance_uid != besides_study)
+            .group_by(ResultRow.study_instance_uid)
+            .subquery()
         )
-        released = select(ResultRow).where(
-            ResultRow.study_instance_uid.in_(studies), ResultRow.kind == "sr", ResultRow.release == Release.SENT
+        found = (
+            select(ResultRow, ReportRow)
+            .join(ReportRow, ReportRow.assessment_set == ResultRow.assessment_set)
+            .join(newest, and_(newest.c.study_instance_uid == ResultRow.study_instance_uid, newest.c.revision == ResultRow.revision))
+            .where(ResultRow.kind == "sr", ReportRow.patient_digest == patient_digest)
+            .order_by(ResultRow.created_at.desc(), ResultRow.id.desc())
         )
-        if flagged_only:
-            released = released.where(ResultRow.flagged)
         with self._database.reading() as session:
-            row = session.scalar(released.order_by(ResultRow.created_at.desc(), ResultRow.id.desc()).limit(1))
-            if row is None:
-                return None
-            return PatientResult(sop_instance_uid=row.sop_instance_uid, study_instance_uid=row.study_instance_uid, flagged=row.flagged)
+            return tuple(_told_report(session, result, report) for result, report in session.execute(found))
 
     def kept_reports(self, study_instance_uids: Sequence[str] | None) -> Iterator[KeptReport]:
         """Sets of results with their inputs, oldest first, one transaction each. None: of every study."""
@@ -155,23 +152,27 @@ class Results:
             return tuple(_result(row) for row in rows)
 
     def commit(self, claim: Claim, new: NewResultSet) -> bool:
-        """One transaction: results, deliveries with their jobs, and the end of the report job. False: these results exist already."""
+        """One transaction: results, deliveries with their jobs, and the end of the report job. False: these results exist already.
+
+        RevisionTakenError: another worker has made this revision since it was looked up; nothing was kept.
+        """
         try:
             with self._database.transaction() as session:
                 finish(session, claim, code=new.release.value, actor=claim.owner)
                 self._add(session, claim, new)
-        except IntegrityError:
-            if not self.exists(new.assessment_set):
-                raise
-            return False
+        except IntegrityError as error:
+            if self.exists(new.assessment_set):
+                return False
+            current = self.current_report(new.study_instance_uid)
+            if current is not None and current.revision >= new.revision:
+                raise RevisionTakenError from error
+            raise
         return True
 
     @staticmethod
     def _add(session: Session, claim: Claim, new: NewResultSet) -> None:
         now = datetime.now(UTC)
-        session.add(
-            ReportRow(assessment_set=new.assessment_set, study_instance_uid=new.study_instance_uid, inputs=dict(new.inputs), created_at=now)
-        )
+        session.add(_report_row(new, now))
         session.add_all(_result_row(new, result, now) for result in new.results)
         session.flush()
         for result in new.results:
@@ -215,6 +216,20 @@ def _queue_delivery(session: Session, claim: Claim, result_id: str, destination:
     )
 
 
+def _report_row(new: NewResultSet, now: datetime) -> ReportRow:
+    return ReportRow(
+        assessment_set=new.assessment_set,
+        study_instance_uid=new.study_instance_uid,
+        patient_digest=new.patient_digest,
+        study_date=f"{new.study_date:%Y%m%d}" if new.study_date else "",
+        policy=new.policy,
+        routes=list(new.routes),
+        told={"knees": [{"side": knee.side, "decision": knee.decision, "image": knee.image} for knee in new.told]},
+        inputs=dict(new.inputs),
+        created_at=now,
+    )
+
+
 def _result_row(new: NewResultSet, result: NewResult, now: datetime) -> ResultRow:
     return ResultRow(
         id=result.result_id,
@@ -235,6 +250,21 @@ def _result_row(new: NewResultSet, result: NewResult, now: datetime) -> ResultRo
         bundle_hash=new.bundle_hash,
         config_hash=new.config_hash,
         created_at=now,
+    )
+
+
+def _told_report(session: Session, result: ResultRow, report: ReportRow) -> ToldReport:
+    arrived = select(DeliveryRow.destination).where(
+        DeliveryRow.result_id == result.id, DeliveryRow.state.in_((DeliveryState.SENT, DeliveryState.COMMITTED))
+    )
+    return ToldReport(
+        sop_instance_uid=result.sop_instance_uid,
+        study_date=datetime.strptime(report.study_date, "%Y%m%d").date() if report.study_date else None,  # noqa: DTZ007  a date
+        knees=tuple(
+            ToldKnee(side=Laterality(knee["side"]), decision=KneeDecision(knee["decision"]), image=knee["image"])
+            for knee in report.told["knees"]
+        ),
+        arrived=frozenset(session.scalars(arrived)),
     )
 
 

@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import random
 import shutil
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from gateway.domain.identifiers import new_id
 from gateway.errors import SpoolError, SpoolFileCorruptError, SpoolFileLostError, SpoolNotDurableError
+from gateway.store.direct_write import DirectWriter
+from gateway.store.joining import Joined, Turn
+from gateway.store.steps import OnStep, Step, nothing
 
-_SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
+SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
 _KINDS: Final = ("instance", "saliency", "result")
 _MARKER: Final = "strnet-gateway-spool"
 _SUFFIXES: Final = {"instance": ".dcm", "saliency": ".npy", "result": ".dcm"}
+_INODES_RESERVED: Final = 100
+_IDS_PER_SHARD: Final = 64
+"""So many new ids in a row share a folder: writes that overlap in time then share its fsync."""
+
+
+class Obstacle(StrEnum):
+    """Why the spool takes nothing in."""
+
+    UNREACHABLE = "unreachable"
+    NOT_WRITABLE = "not_writable"
+    NO_SPACE = "no_space"
+    NO_INODES = "no_inodes"
 
 
 class Spool:
     """Files under one folder: `<kind>/<first two of the id>/<id><suffix>`. Names are ours, never a peer's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, on_step: OnStep = nothing) -> None:
+        """on_step: called by the writing thread at each step of a write; for tests that stop the world there."""
         self._folder = folder
+        self._on_step = on_step
+        self._writer = DirectWriter()
+        self._folders: dict[Path, Joined[Path]] = {}
+        self._lock = threading.Lock()
+        self._shard, self._ids_left = "", 0
+        self.broken = False
+        """True once an fsync has failed: from then on this process writes nothing more."""
 
     def prepare(self) -> None:
         """Makes the folders durable. SpoolError when the folder cannot be written."""
         try:
             for kind in _KINDS:
-                for shard in _SHARDS:
+                for shard in SHARDS:
                     (self._folder / kind / shard).mkdir(parents=True, exist_ok=True, mode=0o700)
                 _fsync_folder(self._folder / kind)
             (self._folder / _MARKER).touch(mode=0o600)
@@ -36,20 +64,33 @@ class Spool:
         except OSError as error:
             raise SpoolError(error.strerror or "") from error
 
+    def new_id(self) -> str:
+        """A fresh identifier for a file; ids that are taken at about the same time lie in the same folder."""
+        with self._lock:
+            if self._ids_left == 0:
+                self._shard, self._ids_left = random.choice(SHARDS), _IDS_PER_SHARD  # noqa: S311  spreads files, guards nothing
+            self._ids_left -= 1
+            return self._shard + new_id()[2:]
+
     def write(self, kind: str, identifier: str, parts: Iterable[bytes | memoryview]) -> str:
         """Writes a file durably and returns its name relative to the spool.
 
-        SpoolError: nothing was kept (disk full, no permission). SpoolNotDurableError: an fsync failed; it must not be tried
-        again, because the kernel may have dropped the pages that it could not write.
+        SpoolError: nothing was kept (disk full, no permission). SpoolNotDurableError: an fsync failed, now or earlier; none is
+        tried again, because the kernel may have dropped the pages that it could not write.
         """
+        if self.broken:
+            raise SpoolNotDurableError("an earlier fsync failed")
         name = f"{kind}/{identifier[:2]}/{identifier}{_SUFFIXES[kind]}"
         final = self._folder / name
         partial = final.with_suffix(".part")
         try:
-            _write_partial(partial, parts)
+            self._write_partial(partial, parts)
             os.rename(partial, final)  # noqa: PTH104  the plain system call: the order of calls is the promise
-            _fsync_folder(final.parent)
+            self._on_step(Step.AFTER_RENAME)
+            self._join_fsync(final.parent)
+            self._on_step(Step.AFTER_FOLDER_FSYNC)
         except SpoolNotDurableError:
+            self.broken = True
             raise
         except OSError as error:
             for leftover in (partial, final):
@@ -57,6 +98,24 @@ class Spool:
                     leftover.unlink(missing_ok=True)
             raise SpoolError(error.strerror or "") from error
         return name
+
+    def _write_partial(self, partial: Path, parts: Iterable[bytes | memoryview]) -> None:
+        descriptor = _create_locked(partial)
+        try:
+            expected = self._writer.write(descriptor, parts)
+            if os.fstat(descriptor).st_size != expected:
+                raise OSError(5, "short write")
+            self._on_step(Step.AFTER_BYTES)
+            _fsync(descriptor)
+            self._on_step(Step.AFTER_FSYNC)
+        finally:
+            os.close(descriptor)
+
+    def _join_fsync(self, folder: Path) -> None:
+        """One fsync for all that have renamed into the folder by the time it starts."""
+        with self._lock:
+            joined = self._folders.setdefault(folder, Joined(_fsync_folder_for))
+        joined.do(folder)
 
     def is_marked(self) -> bool:
         """True for a folder that was prepared as a spool before, on this very mount."""
@@ -86,31 +145,71 @@ class Spool:
         with suppress(FileNotFoundError):
             self.path(name).unlink()
 
+    def obstacle(self, reserve: int) -> Obstacle | None:
+        """What stands against taking more in; None when more than `reserve` bytes are free and the folder can be written."""
+        instances = self._folder / "instance"
+        try:
+            found = os.statvfs(instances)
+        except OSError:
+            return Obstacle.UNREACHABLE
+        if found.f_flag & os.ST_RDONLY or not os.access(instances, os.W_OK | os.X_OK):
+            return Obstacle.NOT_WRITABLE
+        if found.f_bavail * found.f_frsize <= reserve:
+            return Obstacle.NO_SPACE
+        # file systems without a fixed number of inodes say 0 of 0
+        if found.f_files and found.f_favail < _INODES_RESERVED:
+            return Obstacle.NO_INODES
+        return None
+
     def free_bytes(self) -> int:
         return shutil.disk_usage(self._folder).free
 
+    def names(self, kind: str, shard: str) -> set[str]:
+        """Names, relative to the spool, of the whole files of one folder."""
+        suffix = _SUFFIXES[kind]
+        return {f"{kind}/{shard}/{name}" for name in os.listdir(self._folder / kind / shard) if name.endswith(suffix)}  # noqa: PTH208
+
+    def remove_abandoned(self) -> int:
+        """Removes partial files that no living process is writing, and says how many; nothing was promised for them."""
+        return sum(_remove_if_abandoned(path) for path in self.partial_files())
+
     def partial_files(self) -> Iterator[Path]:
-        """Leftovers of writes that never ended; nothing was promised for them."""
-        return self._folder.glob("*/*/*.part")
+        for kind in _KINDS:
+            for shard in SHARDS:
+                with os.scandir(self._folder / kind / shard) as entries:
+                    yield from [Path(entry.path) for entry in entries if entry.name.endswith(".part")]
 
-    def instance_files(self) -> Iterator[Path]:
-        return self._folder.glob("instance/*/*.dcm")
+
+def _create_locked(partial: Path) -> int:
+    """A new file, locked while its writer lives: the sweep of another process removes only what it can lock."""
+    while True:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        # swept away between the two calls
+        os.close(descriptor)
 
 
-def _write_partial(partial: Path, parts: Iterable[bytes | memoryview]) -> None:
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+def _remove_if_abandoned(partial: Path) -> bool:
     try:
-        expected = 0
-        for part in parts:
-            view = memoryview(part).cast("B")
-            expected += len(view)
-            while view:
-                view = view[os.write(descriptor, view) :]
-        if os.fstat(descriptor).st_size != expected:
-            raise OSError(5, "short write")
-        _fsync(descriptor)
+        descriptor = os.open(partial, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        partial.unlink(missing_ok=True)
+    except OSError:
+        return False
     finally:
         os.close(descriptor)
+    return True
+
+
+def _fsync_folder_for(turns: Sequence[Turn[Path]]) -> None:
+    _fsync_folder(turns[0].work)
+    for turn in turns:
+        turn.succeed(None)
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -27,6 +27,7 @@ _Id = String(32)
 _Uid = String(64)
 _Digest = String(64)
 _Code = String(48)
+_REFUSED = text("event IN ('association:rejected', 'tls:refused', 'connection:refused', 'connection:cut')")
 _Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -75,6 +76,11 @@ class AssociationRow(Base):
     opened_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ending: Mapped[str | None] = mapped_column(String(16))
+    peer: Mapped[str | None] = mapped_column(String(64))
+    """The `[[peers]]` table that admitted it; None for `ingest`, and in a development set-up without peers."""
+    tls_version: Mapped[str | None] = mapped_column(String(16))
+    """None = plain DICOM."""
+    certificate_sha256: Mapped[str | None] = mapped_column(_Digest)
 
 
 class InstanceRow(Base):
@@ -83,7 +89,6 @@ class InstanceRow(Base):
         UniqueConstraint("sop_instance_uid", "dataset_digest"),
         Index("ix_instance_study_instance_uid", "study_instance_uid"),
         Index("ix_instance_accession_number", "accession_number"),
-        Index("ix_instance_patient_id", "patient_id"),
         Index("ix_instance_state", "state", postgresql_where=text("state = 'stored'"), sqlite_where=text("state = 'stored'")),
     )
 
@@ -111,12 +116,14 @@ class InstanceRow(Base):
     outcome: Mapped[str | None] = mapped_column(_Code)
     outcome_reason: Mapped[str | None] = mapped_column(Text)
     route: Mapped[str | None] = mapped_column(String(64))
+    policy: Mapped[str | None] = mapped_column(String(16))
+    """The strictest policy that a decision was made under: what was seen in shadow is never shown later."""
     decided_at: Mapped[datetime | None]
 
 
 class ReceiptRow(Base):
     __tablename__ = "receipt"
-    __table_args__ = (Index("ix_receipt_sop_instance_uid", "sop_instance_uid"),)
+    __table_args__ = (Index("ix_receipt_sop_instance_uid", "sop_instance_uid"), Index("ix_receipt_received_at", "received_at"))
 
     id: Mapped[str] = mapped_column(_Id, primary_key=True)
     association_id: Mapped[str | None] = mapped_column(_Id, ForeignKey("association.id"))
@@ -223,7 +230,12 @@ class AssessmentRow(Base):
 
 class ResultRow(Base):
     __tablename__ = "result"
-    __table_args__ = (UniqueConstraint("sop_instance_uid"), Index("ix_result_study_instance_uid", "study_instance_uid"))
+    __table_args__ = (
+        UniqueConstraint("sop_instance_uid"),
+        # two workers that report one study at the same moment cannot both make its next revision
+        Index("uq_result_revision", "study_instance_uid", "kind", "revision", unique=True),
+        Index("ix_result_study_instance_uid", "study_instance_uid"),
+    )
 
     id: Mapped[str] = mapped_column(_Id, primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(_Uid)
@@ -254,6 +266,15 @@ class ReportRow(Base):
 
     assessment_set: Mapped[str] = mapped_column(_Digest, primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(_Uid, index=True)
+    patient_digest: Mapped[str | None] = mapped_column(_Digest, index=True)
+    """SHA-256 over issuer, patient id and birth date; None without a patient id."""
+    study_date: Mapped[str] = mapped_column(String(8))
+    """YYYYMMDD, or empty."""
+    policy: Mapped[str] = mapped_column(String(16))
+    routes: Mapped[list[str]]
+    """Every route that brought one of the study's images; the strictest of their policies held."""
+    told: Mapped[dict[str, Any]]
+    """The assessed knees that the report names: side, decision, image."""
     inputs: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
@@ -303,6 +324,7 @@ class AuditEventRow(Base):
     __table_args__ = (
         Index("ix_audit_event_study_instance_uid", "study_instance_uid"),
         Index("ix_audit_event_instance_id", "instance_id"),
+        Index("ix_audit_event_refused", "seq", postgresql_where=_REFUSED, sqlite_where=_REFUSED),
     )
 
     seq: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)

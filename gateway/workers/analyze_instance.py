@@ -124,7 +124,7 @@ class AnalyzeInstance:
         path = verified_path(self.spool, instance)
         header = read_header(path)
         attributes = read_attributes(header)
-        decision = self.router.decide(attributes, lookup(header))
+        decision = self.router.decide(attributes, lookup(header), self.instances.peer_of(instance.instance_id))
         begun = AnalysisBegun(
             instance=instance, started_at=started_at, attributes=attributes, named=frozenset(named_sides(attributes)), decision=decision
         )
@@ -147,6 +147,7 @@ class AnalyzeInstance:
             outcome=InstanceOutcome.ASSESSED if refused is None else refused.outcome,
             reason=begun.decision.reason if refused is None else refused.reason,
             route=begun.decision.route,
+            policy=begun.decision.policy,
             pixel_digest=begun.prepared.pixel_digest if begun.prepared else None,
             assessments=() if unseen or begun.prepared is None else self._assessments(begun, begun.prepared, answer or ()),
         )

@@ -11,9 +11,10 @@ from gateway.config import Settings, destinations_above
 from gateway.delivery.storage_scu import StorageScu
 from gateway.domain.delivery import Verdict
 from gateway.domain.job import Claim
-from gateway.domain.outcome import Policy, Release
+from gateway.domain.outcome import Release
 from gateway.errors import GatewayError
 from gateway.events import Event
+from gateway.routing.study_route import strictest_route
 from gateway.store.deliveries import Attempt, Deliveries, PendingDelivery
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
@@ -45,8 +46,7 @@ class DeliverResult:
             return Attempt(verdict=Verdict.DEAD, code="destination_unknown")
         if delivery.release != Release.SENT:
             return Attempt(verdict=Verdict.DEAD, code="not_released")
-        route = self.settings.route(delivery.route)
-        if route is None or route.policy in (Policy.SHADOW, Policy.SILENT):
+        if strictest_route(self.settings, delivery.routes).policy.openness < delivery.policy.openness:
             return Attempt(verdict=Verdict.DEAD, code="policy_withdrawn")
         if delivery.destination in destinations_above(self.settings, delivery.intended_use):
             return Attempt(verdict=Verdict.DEAD, code="destination_class")

@@ -53,7 +53,7 @@ class _Work(Generic[Begun, Question]):
 
 
 class Pipeline(Generic[Begun, Question, Answer]):
-    """batch: questions that the network takes at once. Up to twice as many, and two at least, are prepared ahead."""
+    """batch: questions that the network takes at once; up to twice as many are prepared ahead. broken: this process cannot go on."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Pipeline(Generic[Begun, Question, Answer]):
         self._defect: BaseException | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set, or the network is broken. What the network has begun with is recorded; the rest goes back."""
+        """Until `stop` is set, or this process cannot go on. What the network has begun with is recorded; the rest goes back."""
         preparing = self._thread("preparing", self._prepare_all, stop)
         recording = self._thread("recording", self._record_all, stop)
         try:
@@ -222,9 +222,13 @@ class Pipeline(Generic[Begun, Question, Answer]):
         except Exception as error:  # noqa: BLE001  the worker's edge; each job fails by itself, and is tried again alone
             return [unexpected(error)] * len(works)
 
-    def _record_all(self, stop: threading.Event) -> None:  # noqa: ARG002  it ends when there is nothing left
+    def _record_all(self, stop: threading.Event) -> None:
+        """Ends when there is nothing left."""
         while (answered := self._answered.get()) is not None:
             self._record(*answered)
+            if self._broken():
+                # the network's thread may be waiting for an image, and would not look
+                stop.set()
             with self._changed:
                 self._inside -= 1
                 self._changed.notify_all()

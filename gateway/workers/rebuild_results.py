@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+from pydantic import ValidationError
 
 from gateway.domain.assessment import StudyResult
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, OutboundGateError
 from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
 from gateway.results.built_result import BuiltResult
@@ -25,11 +28,16 @@ class Comparison(StrEnum):
     EQUAL = "equal"
     DIFFERS = "differs"
     OTHER_RELEASE = "other_release"
-    """It differs, and another release of this software had built it."""
+    """It differs or cannot be read, and another release of this software had built it."""
     NO_INPUTS = "no_inputs"
     """Built by a release that did not keep what results are made of."""
     NO_SOURCE = "no_source"
     """An image that it shows is gone or damaged, or cannot be decoded."""
+    DAMAGED = "damaged"
+    """The file in the spool is gone, or is not the one that its row names."""
+
+
+_ALARMS: Final = (Comparison.DIFFERS, Comparison.NO_SOURCE, Comparison.DAMAGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,33 +64,41 @@ class RebuildResults:
     audit: AuditLog
 
     def run(self, kept: KeptReport) -> tuple[RebuiltResult, ...]:
-        """One answer for each stored result of the set. What differs although the same release built it is an alarm."""
+        """One answer for each stored result of the set. What is damaged, or differs although the same release built it, is an alarm."""
         answers = self._again(kept)
         for answer in answers:
-            if answer.comparison is Comparison.DIFFERS:
+            if answer.comparison in _ALARMS:
                 identifiers = {"study_instance_uid": answer.study_instance_uid, "sop_instance_uid": answer.sop_instance_uid}
-                log_event(Event.RESULT_DIFFERS, level="error", **identifiers)
-                self.audit.record(Event.RESULT_DIFFERS, **identifiers)
+                log_event(Event.RESULT_DIFFERS, level="error", code=answer.comparison.value, **identifiers)
+                self.audit.record(Event.RESULT_DIFFERS, code=answer.comparison.value, **identifiers)
         return answers
 
     def _again(self, kept: KeptReport) -> tuple[RebuiltResult, ...]:
         if kept.inputs is None:
             return _unmade(kept, Comparison.NO_INPUTS)
-        inputs = ReportInputs.restored(kept.inputs)
+        try:
+            inputs = ReportInputs.restored(kept.inputs)
+        except ValidationError:
+            return _unmade(kept, Comparison.OTHER_RELEASE)
         try:
             images = [(self.instances.get(image.instance_id), image.presented) for image in inputs.images]
             built = {result.kind: result for result in inputs.build(read_sources(self.spool, self.decoder, images))}
+        except OutboundGateError:
+            return _unmade(kept, Comparison.DIFFERS)
         except GatewayError:
             return _unmade(kept, Comparison.NO_SOURCE)
         made_elsewhere = inputs.software_version != ReportInputs.model_fields["software_version"].default
         unequal = Comparison.OTHER_RELEASE if made_elsewhere else Comparison.DIFFERS
-        return tuple(_compared(stored, built.get(stored.kind), unequal) for stored in kept.results)
+        return tuple(self._compared(stored, built.get(stored.kind), unequal) for stored in kept.results)
 
-
-def _compared(stored: StudyResult, again: BuiltResult | None, unequal: Comparison) -> RebuiltResult:
-    sha256 = None if again is None else hashlib.sha256(again.content).hexdigest()
-    comparison = Comparison.EQUAL if sha256 == stored.sha256 else unequal
-    return _answer(stored, comparison, sha256, b"" if again is None else again.content)
+    def _compared(self, stored: StudyResult, again: BuiltResult | None, unequal: Comparison) -> RebuiltResult:
+        sha256 = None if again is None else hashlib.sha256(again.content).hexdigest()
+        comparison = Comparison.EQUAL if sha256 == stored.sha256 else unequal
+        try:
+            self.spool.read_verified(stored.file, stored.sha256)
+        except GatewayError:
+            comparison = Comparison.DAMAGED
+        return _answer(stored, comparison, sha256, b"" if again is None else again.content)
 
 
 def _unmade(kept: KeptReport, why: Comparison) -> tuple[RebuiltResult, ...]:

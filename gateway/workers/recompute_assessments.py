@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.domain.assessment import Assessment, StoredInstance
-from gateway.domain.outcome import InstanceState
 from gateway.errors import GatewayError
 from gateway.events import Event, log_event
 from gateway.store.audit_log import AuditLog
@@ -38,15 +37,16 @@ class RecomputeAssessments:
     analyze: AnalyzeInstance
 
     def run(self, instance: StoredInstance) -> RecomputedInstance | None:
-        """None for an image that this bundle under these settings has not assessed: there is nothing to compare."""
+        """None for an image that this bundle under these settings has not looked at: there is nothing to compare."""
         rows = self.instances.assessments(
             instance.instance_id, bundle_hash=self.analyze.bundle_hash, shaping_hash=self.analyze.shaping_hash
         )
-        if instance.state != InstanceState.ASSESSED or not rows:
+        if not rows:
             return None
         try:
-            again: Sequence[Assessment] = self.analyze.analysis(instance, datetime.now(UTC)).assessments
-            found = differences(rows, again)
+            analysis = self.analyze.analysis(instance, datetime.now(UTC))
+            again: Sequence[Assessment] = analysis.assessments
+            found = (*(("outcome",) if analysis.outcome != instance.outcome else ()), *differences(rows, again))
         except GatewayError as error:
             again, found = (), (error.code,)
         if found:

@@ -5,45 +5,44 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from gateway.config import RouteSettings, Settings
-from gateway.dicom.attributes import read_attributes
+from gateway.config import Settings
+from gateway.dicom.characters import text
 from gateway.domain.assessment import KeptReading, StoredInstance, StudyResult
 from gateway.domain.finding import KneeFinding, ModelIdentity, Predecessor, StudyReport
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
-from gateway.domain.outcome import InstanceState, Policy, Release
-from gateway.errors import GatewayError, OpenConflictError
+from gateway.domain.outcome import InstanceState, Release
+from gateway.domain.told import ToldReport
+from gateway.errors import GatewayError, OpenConflictError, RevisionTakenError
 from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
 from gateway.results.built_result import BuiltResult
-from gateway.results.evidence import SourceInstance
 from gateway.results.inputs import ReportInputs, SourceImage
-from gateway.results.policy import release_for, visible
+from gateway.results.moment import latest_study_time
+from gateway.results.policy import release_for
+from gateway.results.repeat import repeated_report
 from gateway.routing.quality import CODES
-from gateway.routing.study_route import strictest_route
 from gateway.store.instances import Instances
 from gateway.store.job_queue import JobQueue
-from gateway.store.results import NewResult, NewResultSet, PatientResult, Results
+from gateway.store.results import NewResult, NewResultSet, Results
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
 from gateway.workers.report_sources import read_sources
+from gateway.workers.reported_study import ReportedStudy, reported_study
 from gateway.workers.study_knees import (
     StudyKnee,
     check_one_person,
-    check_one_side_each,
     is_worth_saying,
-    one_patient,
+    newest_of_each,
     refused_image,
     refused_knee,
-    seen_as,
-    unique,
+    told,
 )
 
 _ANALYSIS_OPEN_SECONDS: Final = 5.0
@@ -51,34 +50,6 @@ _ANALYSIS_OPEN_SECONDS: Final = 5.0
 _TEXT: Final = "burned_in_text"
 _JUDGED: Final = frozenset(outcome.value for outcome in CODES.values())
 """Refusals by quality: judged anew where the settings or the bundle have changed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Study:
-    """What a study's report speaks of."""
-
-    study_instance_uid: str
-    knees: tuple[StudyKnee, ...]
-    """Also those of an assessed image that were refused."""
-    refused: tuple[StoredInstance, ...]
-    patient: tuple[str, str]
-    """Issuer and patient id."""
-    route: RouteSettings
-    uid_parts: tuple[str, ...]
-
-    @property
-    def assessed(self) -> tuple[StudyKnee, ...]:
-        return tuple(knee for knee in self.knees if knee.assessed)
-
-    @property
-    def assessment_set(self) -> str:
-        return hashlib.sha256("\x1f".join(self.uid_parts).encode()).hexdigest()
-
-    @property
-    def images(self) -> tuple[tuple[StoredInstance, bool], ...]:
-        """The instances that results name, and whether they are shown: assessed ones, else those that were refused."""
-        assessed = dict.fromkeys(knee.instance for knee in self.assessed)
-        return tuple((instance, True) for instance in assessed) or tuple((instance, False) for instance in self.refused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +73,11 @@ class ReportStudy:
             # the association's end pulls the report forward
             self.queue.postpone(claim, seconds=self.settings.worker.settle_seconds)
             return Ending(Event.JOB_POSTPONED, "association_open")
-        return Ending(Event.JOB_DONE, self._report(claim, self.instances.of_study(study)))
+        try:
+            return Ending(Event.JOB_DONE, self._report(claim, self.instances.of_study(study)))
+        except RevisionTakenError as error:
+            self.queue.postpone(claim, seconds=0)
+            return Ending(Event.JOB_POSTPONED, error.code)
 
     def give_up(self, claim: Claim, error: GatewayError) -> None:
         self.queue.fail(claim, code=error.code, retry_in_seconds=None)
@@ -120,13 +95,13 @@ class ReportStudy:
         knees = [knee for knee in rows if knee.instance in assessed]
         settled = {instance.sop_instance_uid for instance in assessed}
         # an instance that came again with a corrected header is no longer refused
-        refused = [i for i in instances if i not in assessed and is_worth_saying(i) and i.sop_instance_uid not in settled]
+        refused = newest_of_each(i for i in instances if i not in assessed and is_worth_saying(i) and i.sop_instance_uid not in settled)
         if not knees and not (refused and self.settings.results.report_not_assessed):
             self.queue.finish(claim, code=Release.WITHHELD_NOT_ASSESSED)
             return Release.WITHHELD_NOT_ASSESSED.value
         if self.instances.has_conflict(claim.subject):
             raise OpenConflictError
-        study = self._study(claim.subject, knees, assessed, refused)
+        study = reported_study(claim.subject, knees, assessed, refused, settings=self.settings, bundle_hash=self.model.bundle_hash)
         if self.results.exists(study.assessment_set):
             log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id)
             self.queue.finish(claim, code="exists")
@@ -142,32 +117,16 @@ class ReportStudy:
             )
         ]
 
-    def _study(self, uid: str, knees: Sequence[StudyKnee], assessed: Sequence[StoredInstance], refused: Sequence[StoredInstance]) -> _Study:
-        route = strictest_route(self.settings, (instance.route or "none" for instance in assessed or refused))
-        patient = one_patient([*assessed, *refused])
-        check_one_side_each(knees)
-        return _Study(
-            study_instance_uid=uid,
-            knees=tuple(unique(knees)),
-            refused=tuple(refused),
-            patient=patient,
-            route=route,
-            uid_parts=self._uid_parts(uid, knees, patient, route),
-        )
-
-    def _uid_parts(self, study: str, knees: Sequence[StudyKnee], identity: tuple[str, str], route: RouteSettings) -> tuple[str, ...]:
-        """Everything that a result's UIDs are derived from, but its kind. What `positive_only` leaves out is another result."""
-        digests = sorted({":".join((*seen_as(k), k.assessment.laterality)) for k in knees})
-        form = "positive_only" if route.policy is Policy.POSITIVE_ONLY else "whole"
-        return (study, *digests, *identity, self.model.bundle_hash, self.settings.shaping_hash, form)
-
-    def _build(self, claim: Claim, study: _Study) -> str:
+    def _build(self, claim: Claim, study: ReportedStudy) -> str:
         sent_before = self.results.last_sent_report(claim.subject)
         report = self._spoken(claim, study, sent_before)
         sources = read_sources(self.spool, self.decoder, study.images)
         check_one_person(tuple(sources.values()))
-        study_time = self._study_time(next(iter(sources.values())))
-        repeats = self._repeats(study, report, study_time) if sent_before is None else None
+        first = next(iter(sources.values())).dataset
+        study_time = latest_study_time(first, self.settings.results.timezone)
+        patient = study.patient_digest(text(first, "PatientBirthDate"))
+        # the archive must not keep an older statement of this very study
+        repeats = None if sent_before else self._repeats(study, patient, study_time)
         release = release_for(
             study.route.policy,
             report,
@@ -175,10 +134,11 @@ class ReportStudy:
             now=datetime.now(UTC),
             late_after_hours=self.settings.results.late_after_hours,
             report_not_assessed=self.settings.results.report_not_assessed,
+            has_destination=bool(study.route.destinations),
             repeats=repeats is not None,
         )
         inputs = ReportInputs(
-            report=visible(report, study.route.policy),
+            report=report,
             uid_parts=study.uid_parts,
             images=tuple(
                 SourceImage(instance_id=instance.instance_id, sop_instance_uid=instance.sop_instance_uid, presented=presented)
@@ -186,14 +146,18 @@ class ReportStudy:
             ),
             settings=self.settings.results,
         )
-        files = tuple(self._written(built) for built in inputs.build(sources))
         new = NewResultSet(
             study_instance_uid=claim.subject,
             assessment_set=study.assessment_set,
-            results=files,
+            results=tuple(self._written(built) for built in inputs.build(sources)),
             inputs=inputs.stored(),
+            patient_digest=patient,
+            study_date=study_time.date() if study_time else None,
+            told=told(study.assessed),
             release=release,
             route=study.route.name,
+            routes=study.routes,
+            policy=study.route.policy,
             flagged=report.flagged,
             revision=report.revision,
             predecessor_uid=report.predecessor.sop_instance_uid if report.predecessor else None,
@@ -204,8 +168,7 @@ class ReportStudy:
         )
         return self._commit(claim, new)
 
-    def _spoken(self, claim: Claim, study: _Study, sent_before: StudyResult | None) -> StudyReport:
-        """All that there is to say, before the policy takes anything away."""
+    def _spoken(self, claim: Claim, study: ReportedStudy, sent_before: StudyResult | None) -> StudyReport:
         current = self.results.current_report(claim.subject)
         return StudyReport(
             study_instance_uid=claim.subject,
@@ -219,23 +182,15 @@ class ReportStudy:
             show_t_score=self.settings.results.show_t_score,
         )
 
-    def _repeats(self, study: _Study, report: StudyReport, study_time: datetime | None) -> PatientResult | None:
-        """The result of the patient that this one would only repeat: already sent, within the window, and flagged if this one is.
-
-        A knee that is flagged for the first time is news. Without a patient id or a study date nobody can know whose, or when.
-        """
-        issuer, patient_id = study.patient
-        days = self.settings.results.repeat_days
-        if not days or not patient_id or study_time is None or not report.knees:
+    def _repeats(self, study: ReportedStudy, patient_digest: str | None, study_time: datetime | None) -> ToldReport | None:
+        if patient_digest is None:
             return None
-        until: date = study_time.date()
-        return self.results.sent_to_patient(
-            issuer_of_patient_id=issuer,
-            patient_id=patient_id,
-            first_day=until - timedelta(days=days),
-            last_day=until,
-            besides_study=study.study_instance_uid,
-            flagged_only=report.flagged,
+        return repeated_report(
+            told(study.assessed),
+            self.results.told_to_patient(patient_digest, besides_study=study.study_instance_uid),
+            study_date=study_time.date() if study_time else None,
+            repeat_days=self.settings.results.repeat_days,
+            destinations=study.route.destinations,
         )
 
     def _written(self, built: BuiltResult) -> NewResult:
@@ -252,12 +207,20 @@ class ReportStudy:
 
     def _commit(self, claim: Claim, new: NewResultSet) -> str:
         # after a database error the files stay: the commit may have happened although its answer was lost
-        if not self.results.commit(claim, new):
-            for file in new.results:
-                self.spool.remove(file.file)
+        try:
+            committed = self.results.commit(claim, new)
+        except RevisionTakenError:
+            self._remove(new)
+            raise
+        if not committed:
+            self._remove(new)
             self.queue.finish(claim, code="exists")
             return "exists"
         return new.release.value
+
+    def _remove(self, new: NewResultSet) -> None:
+        for file in new.results:
+            self.spool.remove(file.file)
 
     def _finding(self, knee: StudyKnee, reading: KeptReading) -> KneeFinding:
         assessment = knee.assessment
@@ -282,15 +245,6 @@ class ReportStudy:
             saliency=tuple(tuple(float(value) for value in row) for row in saliency),
             text_suspected=assessment.measures.get(_TEXT, 0.0) >= self.settings.quality.burned_in_text.threshold,
         )
-
-    def _study_time(self, source: SourceInstance) -> datetime | None:
-        attributes = read_attributes(source.dataset)
-        clock = (attributes.study_time or "000000").partition(".")[0].ljust(6, "0")
-        try:
-            local = datetime.strptime(attributes.study_date + clock, "%Y%m%d%H%M%S")  # noqa: DTZ007  its zone follows
-        except ValueError:
-            return None
-        return local.replace(tzinfo=ZoneInfo(self.settings.results.timezone))
 
 
 def _predecessor(sent: StudyResult) -> Predecessor:

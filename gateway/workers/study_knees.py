@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.dicom.characters import text
 from gateway.domain.assessment import Assessment, StoredInstance
 from gateway.domain.finding import NotAssessed, UnassessedKnee
-from gateway.domain.outcome import InstanceOutcome, InstanceState
+from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision, Policy
+from gateway.domain.told import ToldKnee
 from gateway.errors import PatientConflictError, SideConflictError
 from gateway.results.evidence import SourceInstance
 
@@ -21,9 +22,10 @@ _NOT_A_KNEE_STUDY: Final = frozenset(
         InstanceOutcome.INELIGIBLE_BODY_PART,
         InstanceOutcome.INELIGIBLE_BODY_PART_UNKNOWN,
         InstanceOutcome.INELIGIBLE_OWN_RESULT,
+        InstanceOutcome.EXCLUDED_CONFLICT,
     }
 )
-"""Nobody waits for a knee result of these: a chest radiograph gets no report that says so."""
+"""Nobody waits for a knee result of these: a chest radiograph gets no report that says so, nor what a person has set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,37 @@ def unique(knees: Sequence[StudyKnee]) -> list[StudyKnee]:
     for knee in knees:
         seen.setdefault(seen_as(knee), knee)
     return list(seen.values())
+
+
+def newest_of_each(instances: Iterable[StoredInstance]) -> list[StoredInstance]:
+    """One per SOP Instance UID, in their order: an image that came twice is one image, and its last word counts."""
+    newest: dict[str, StoredInstance] = {}
+    for instance in instances:
+        known = newest.get(instance.sop_instance_uid)
+        if known is None or known.received_at <= instance.received_at:
+            newest[instance.sop_instance_uid] = instance
+    return list(newest.values())
+
+
+def spoken_of(knees: Sequence[StudyKnee], policy: Policy) -> tuple[tuple[StudyKnee, ...], bool]:
+    """The knees that a report under this policy names, and whether it says what was not assessed.
+
+    `positive_only` names flagged knees and says nothing of anything else. Without a flagged knee such a report is withheld, and stays
+    whole: emptied, it would read as "not processed".
+    """
+    flagged = tuple(knee for knee in knees if knee.assessment.decision is KneeDecision.FLAGGED)
+    if policy is Policy.POSITIVE_ONLY and flagged:
+        return flagged, False
+    return tuple(knees), True
+
+
+def told(knees: Iterable[StudyKnee]) -> tuple[ToldKnee, ...]:
+    """What a report of these knees tells; a later one may only repeat it."""
+    return tuple(
+        ToldKnee(side=knee.assessment.laterality, decision=knee.assessment.decision, image=":".join(seen_as(knee)))
+        for knee in knees
+        if knee.assessed
+    )
 
 
 def refused_image(instance: StoredInstance) -> NotAssessed:
@@ -90,11 +123,9 @@ def check_one_side_each(knees: Sequence[StudyKnee]) -> None:
 
 
 def check_one_person(sources: Sequence[SourceInstance]) -> None:
-    """Without a patient id, name and birth date have to agree."""
-    people = {
-        (text(source.dataset, "PatientName"), text(source.dataset, "PatientBirthDate"))
-        for source in sources
-        if not text(source.dataset, "PatientID")
-    }
-    if len(people) > 1:
+    """Two birth dates are two people, whatever their ids say. Without a patient id the names have to agree too."""
+    births = {text(source.dataset, "PatientBirthDate") for source in sources} - {""}
+    nameless = [source for source in sources if not text(source.dataset, "PatientID")]
+    people = {(text(source.dataset, "PatientName"), text(source.dataset, "PatientBirthDate")) for source in nameless}
+    if len(births) > 1 or len(people) > 1:
         raise PatientConflictError

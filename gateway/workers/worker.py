@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,11 +32,13 @@ class WorkerLoop:
     attempts: Attempts
     handlers: Mapping[JobKind, JobHandler]
     bell: JobBell
+    broken: Callable[[], bool] = lambda: False
+    """True when this process cannot go on: the loop ends after the job."""
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; the current job is finished first."""
         kinds = tuple(self.handlers)
-        while not stop.is_set():
+        while not stop.is_set() and not self.broken():
             try:
                 self.attempts.give_back_stranded()
                 claims = self.attempts.claimed.claim(kinds)

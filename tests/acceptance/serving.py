@@ -19,6 +19,7 @@ from gateway.store.queries import Queries
 
 START_SECONDS = 120
 QUIET_SECONDS = 240
+ROLES = ("receiver", "worker", "sender")
 
 
 def write_config(
@@ -72,8 +73,9 @@ destinations = {'["pacs"]' if pacs_port else "[]"}
 class Serving:
     """A running gateway: its log, its store, its roles' processes."""
 
-    def __init__(self, config: Path) -> None:
+    def __init__(self, config: Path, *, roles: tuple[str, ...] = ROLES) -> None:
         self.config = config
+        self._roles = roles
         self.folder = config.parent
         self._log = self.folder / "gateway.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,8 +86,9 @@ class Serving:
         self._offset = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             command = [sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(self.config)]
+            command += [] if self._roles == ROLES else [part for role in self._roles for part in ("--role", role)]
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        for role in ("receiver", "worker", "sender"):
+        for role in self._roles:
             self.wait_for(lambda role=role: self.pid(role) is not None, START_SECONDS, f"{role} did not start")  # type: ignore[misc]
         return self
 

@@ -36,7 +36,7 @@ EXPECTED: dict[str, tuple[str, str, str]] = {
     "r07": ("storescu", "0000", "ineligible_modality"),
     "r08": ("storescu", "0000", "ineligible_modality"),
     "r09": ("unread", "no context", "refused at negotiation"),
-    "r10": ("ingest", "refused", "no DICOM preamble"),
+    "r10": ("ingest", "refused", "no_preamble"),
     "r11": ("storescu", "0000", "ineligible_modality"),
 }
 CR = "1.2.840.10008.5.1.4.1.1.1"
@@ -82,8 +82,8 @@ def test_every_case_ends_as_its_readme_says(
                 command = ["strnet-gateway", "ingest", "--config", str(gateway.config), "--json", str(path)]
                 done = subprocess.run(command, capture_output=True, text=True, check=False, env=_path())
                 assert done.returncode == 1
-                found[name], results = ("refused", "no DICOM preamble"), []
-                assert '"no DICOM preamble"' in done.stdout
+                found[name], results = ("refused", "no_preamble"), []
+                assert '"no_preamble"' in done.stdout
             else:
                 found[name] = ended(gateway, name, path)
                 study = str(dcmread(path, stop_before_pixels=True, force=True).get("StudyInstanceUID", "")) if name != "m01" else ""

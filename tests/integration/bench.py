@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
@@ -120,6 +120,19 @@ class AnalyzerDouble:
         )
 
 
+def patient(study: int) -> PhantomStudy:
+    return PhantomStudy(
+        seed=3,
+        number=study,
+        patient_name="A^B",
+        patient_id=f"P{study}",
+        birth_date="19500101",
+        sex="F",
+        taken_at=datetime(2026, 1, 1, tzinfo=UTC),
+        accession_number=f"ACC{study}",
+    )
+
+
 @dataclass
 class Bench:
     """A gateway without processes and sockets."""
@@ -132,17 +145,7 @@ class Bench:
 
     def receive(self, number: int = 1, *, study: int = 1, association: str | None = None, **changes: object) -> str:
         side = "R" if number % 2 else "L"
-        description = PhantomStudy(
-            seed=3,
-            number=study,
-            patient_name="A^B",
-            patient_id=f"P{study}",
-            birth_date="19500101",
-            sex="F",
-            taken_at=datetime(2026, 1, 1, tzinfo=UTC),
-            accession_number=f"ACC{study}",
-        )
-        instance = phantom_instance(description, phantom_parameters(side=side, rows=300, columns=220), instance_number=number)
+        instance = phantom_instance(patient(study), phantom_parameters(side=side, rows=300, columns=220), instance_number=number)
         for keyword, value in changes.items():
             setattr(instance, keyword, value)
         buffer = BytesIO()
@@ -173,16 +176,24 @@ class Bench:
             model=MODEL,
             settings=self.settings,
         )
-        policy = RetryPolicy(max_attempts=3, backoff=Backoff(first_seconds=0.001, max_seconds=0.001))
-        claimed, bell, analyze = ClaimedJobs(queue, "test:worker:1"), PollingBell(0.01), self.analyze
-        handlers: dict[JobKind, GivesUp] = {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report}
-        attempts = Attempts(queue=queue, claimed=claimed, handlers=handlers, policy=policy)
-        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell)
-        analyses = Pipeline(attempts=attempts, kind=JobKind.ANALYZE_INSTANCE, handler=analyze, bell=bell, batch=1)
+        analyze = self.analyze
+        attempts = self.attempts(queue, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
+        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=PollingBell(0.01))
+        analyses = self.analyses(attempts, analyze)
         for _ in range(rounds):
-            for claim in claimed.claim((JobKind.REPORT_STUDY,)):
+            for claim in attempts.claimed.claim((JobKind.REPORT_STUDY,)):
                 reports.run_one(claim)
-            analyses.run_claims(claimed.claim((JobKind.ANALYZE_INSTANCE,)))
+            analyses.run_claims(attempts.claimed.claim((JobKind.ANALYZE_INSTANCE,)))
+
+    @staticmethod
+    def attempts(queue: JobQueue, handlers: dict[JobKind, GivesUp], *, retry_seconds: float = 0.001) -> Attempts:
+        policy = RetryPolicy(max_attempts=3, backoff=Backoff(first_seconds=retry_seconds, max_seconds=retry_seconds))
+        return Attempts(queue=queue, claimed=ClaimedJobs(queue, "test:worker:1"), handlers=handlers, policy=policy)
+
+    @staticmethod
+    def analyses(attempts: Attempts, analyze: AnalyzeInstance, broken: Callable[[], bool] = lambda: False) -> Pipeline[Any, Any, Any]:
+        kind = JobKind.ANALYZE_INSTANCE
+        return Pipeline(attempts=attempts, kind=kind, handler=analyze, bell=PollingBell(0.01), batch=1, broken=broken)
 
     @property
     def analyze(self) -> AnalyzeInstance:

@@ -9,7 +9,7 @@ from gateway.domain.assessment import Assessment, KeptReading
 from gateway.domain.attributes import InstanceDescription, InstanceIdentity
 from gateway.domain.finding import Laterality, LateralitySource, Region
 from gateway.domain.outcome import KneeDecision
-from gateway.store.receipts import ReceivedInstance
+from gateway.store.new_instance import ReceivedInstance
 
 BUNDLE, SHAPING = "b" * 64, "c" * 64
 

@@ -14,8 +14,9 @@ from gateway.errors import DecodeError, DecodeTimeoutError, EngineFailedError, I
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.store.database import Database
 from gateway.store.instances import Instances
+from gateway.store.inventory import Inventory
 from gateway.store.queries import Queries
-from gateway.store.receipts import Receipts
+from gateway.store.receipts import AdmittedBy, Receipts
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from tests.integration.bench import Bench, DecoderDouble
@@ -199,7 +200,7 @@ def test_output_that_is_not_a_number_gives_no_result(bench: Callable[..., Bench]
 def test_file_that_changed_in_the_spool_gives_no_result(bench: Callable[..., Bench], spool: Spool, damage: str, outcome: str) -> None:
     here = bench()
     uid = here.receive()
-    (path,) = spool.instance_files()
+    (path,) = spool.path("instance").rglob("*.dcm")
     if damage == "remove":
         path.unlink()
     else:
@@ -216,9 +217,10 @@ def test_lost_instance_that_was_assessed_and_comes_again_keeps_its_assessment(be
     uid = here.receive()
     here.work()
     before = kinds(here.story(uid))
-    (path,) = spool.instance_files()
+    (path,) = spool.path("instance").rglob("*.dcm")
     path.unlink()
-    Instances(here.database).mark_lost(here.story(uid).instances[0].instance_id, actor="test")
+    instance = Instances(here.database).get(here.story(uid).instances[0].instance_id)
+    assert Inventory(here.database, "test").mark_lost(instance.instance_id, instance.file)
     here.receive()
     here.work()
     assert here.outcome(uid) == "assessed"
@@ -304,7 +306,7 @@ def test_evidence_that_changed_in_the_spool_is_not_shown_in_a_revision(bench: Ca
     here = bench()
     uid = here.receive(1)
     here.work()
-    (path,) = spool.instance_files()
+    (path,) = spool.path("instance").rglob("*.dcm")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -331,7 +333,7 @@ def test_our_own_result_that_comes_back_is_not_ingested(bench: Callable[..., Ben
         )
     )
     assert (answer.status, answer.reason) == (0, "own_result")
-    assert len(list(spool.instance_files())) == 1
+    assert len(list(spool.path("instance").rglob("*.dcm"))) == 1
 
 
 def test_failed_sibling_is_named_in_the_report_of_the_assessed_knee(bench: Callable[..., Bench]) -> None:
@@ -506,3 +508,14 @@ def test_failed_engine_is_coded_and_tried_again(bench: Callable[..., Bench]) -> 
     here.work()
     (job,) = here.story(uid).instances[0].jobs
     assert (here.outcome(uid), job.attempts) == ("failed_engine", 3)
+
+
+def test_what_a_peer_sends_goes_by_the_routes_of_that_peer(bench: Callable[..., Bench], database: Database, spool: Spool) -> None:
+    routes = [{"name": "sent", "policy": "all", "destinations": ["pacs"]}, {"name": "kept"}]
+    here = bench(routes=routes, peers=[{"name": "room1", "ae_title": "XRAY1", "routes": ["kept"]}])
+    association = Receipts(database, "test", spool).open_association(
+        calling_ae_title="XRAY1", called_ae_title="STRNET", peer_address="192.0.2.1", way="c_store", admitted_by=AdmittedBy(peer="room1")
+    )
+    first, second = here.receive(1, study=1, association=association), here.receive(2, study=2)
+    here.work()
+    assert [here.story(uid).instances[0].route for uid in (first, second)] == ["kept", "sent"]

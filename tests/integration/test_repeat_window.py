@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from gateway.domain.story import ResultStory
 from tests.integration.bench import Bench
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
 
 ONE = {"PatientID": "P1", "IssuerOfPatientID": "H"}
 
@@ -16,7 +23,14 @@ def sent(here: Bench, number: int, study: int, date: str, **changes: object) -> 
     """The SR of a study taken on a date."""
     uid = here.receive(number, study=study, StudyDate=date, **{**ONE, **changes})
     here.work()
+    arrive(here)
     return [result for result in here.story(uid).results if result.kind == "sr"][-1]
+
+
+def arrive(here: Bench, state: str = "sent") -> None:
+    """What waits for its destination has come there."""
+    with here.database.engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE delivery SET state = '{state}' WHERE state = 'pending'")
 
 
 @pytest.fixture
@@ -79,6 +93,71 @@ def test_knee_that_is_flagged_for_the_first_time_is_news(window: Callable[..., B
     assert sent(here, 1, 2, "20260201").release == "sent"
 
 
+def test_other_side_is_news(window: Callable[..., Bench]) -> None:
+    here = window()
+    sent(here, 1, 1, "20260101")
+    assert sent(here, 2, 2, "20260201").release == "sent"
+
+
+def test_knee_of_unknown_side_is_news(window: Callable[..., Bench]) -> None:
+    here = window()
+    unknown = {"ImageLaterality": "", "Laterality": "", "AnatomicRegionSequence": None}
+    sent(here, 1, 1, "20260101", **unknown)
+    assert sent(here, 1, 2, "20260201", **unknown).release == "sent"
+
+
+def test_report_of_another_person_under_the_same_image_withholds_nothing(window: Callable[..., Bench]) -> None:
+    here = window()
+    sent(here, 1, 1, "20260101", PatientID="P2")
+    # the same image, corrected to P1: a conflict that a person has to decide
+    here.receive(1, study=1, StudyDate="20260101", **ONE)
+    here.work()
+    assert sent(here, 1, 2, "20260201").release == "sent"
+
+
+def test_same_id_with_another_birth_date_is_another_person(window: Callable[..., Bench]) -> None:
+    here = window()
+    sent(here, 1, 1, "20260101", PatientBirthDate="19480101")
+    assert sent(here, 1, 2, "20260201").release == "sent"
+
+
+def test_report_that_nothing_was_assessed_tells_nothing(window: Callable[..., Bench], bench: Callable[..., Bench]) -> None:
+    here = bench(results={"repeat_days": 90, "report_not_assessed": True})
+    here.decoder.measures = {"blank": 1e9}
+    assert sent(here, 1, 1, "20260101").release == "sent"
+    here.decoder.measures = {}
+    assert sent(here, 1, 2, "20260201").release == "sent"
+
+
+def test_only_the_newest_report_of_a_study_counts(window: Callable[..., Bench]) -> None:
+    here = window(flagged=(True, False, True))
+    sent(here, 1, 1, "20260101")
+    # read again by stricter settings, and not flagged now
+    here.settings = here.settings.model_copy(update={"eligibility": here.settings.eligibility.model_copy(update={"min_age_years": 40})})
+    here.receive(3, study=1, StudyDate="20260101", **ONE)
+    here.analyzer.flagged = [False]
+    here.work()
+    arrive(here)
+    here.analyzer.flagged = [True]
+    assert sent(here, 1, 2, "20260201").release == "sent"
+
+
+@pytest.mark.parametrize("state", ["pending", "dead", "cancelled"])
+def test_report_that_has_not_arrived_withholds_nothing(window: Callable[..., Bench], state: str) -> None:
+    here = window()
+    here.receive(1, study=1, StudyDate="20260101", **ONE)
+    here.work()
+    arrive(here, state)
+    assert sent(here, 1, 2, "20260201").release == "sent"
+
+
+def test_same_image_in_another_study_of_the_patient_is_a_repeat_without_any_window(window: Callable[..., Bench]) -> None:
+    here = window(days=0)
+    first = sent(here, 1, 1, "20260101")
+    again = sent(here, 1, 1, "20260601", SOPInstanceUID="1.2.3.4", StudyInstanceUID="1.2.3", AccessionNumber="MOVED")
+    assert (again.release, again.repeats_uid) == ("withheld_repeat", first.sop_instance_uid)
+
+
 def test_patient_who_was_flagged_and_is_not_now_is_a_repeat(window: Callable[..., Bench]) -> None:
     here = window(flagged=(True, False))
     first = sent(here, 1, 1, "20260101")
@@ -107,5 +186,5 @@ def test_sibling_of_a_withheld_repeat_is_withheld_too(window: Callable[..., Benc
     here = window()
     first = sent(here, 1, 1, "20260101")
     sent(here, 1, 2, "20260201")
-    revision = sent(here, 2, 2, "20260201")
+    revision = sent(here, 3, 2, "20260201")
     assert (revision.revision, revision.release, revision.repeats_uid) == (2, "withheld_repeat", first.sop_instance_uid)

@@ -18,7 +18,7 @@ from gateway.domain.delivery import Verdict
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobAction, JobKind, JobState
 from gateway.domain.operator import Operator
-from gateway.domain.outcome import InstanceOutcome, Release
+from gateway.domain.outcome import InstanceOutcome, Policy, Release
 from gateway.errors import JobActionError, JobNotFoundError, LeaseLostError, NotFoundError, SchemaMismatchError
 from gateway.events import Event
 from gateway.store import schema
@@ -294,6 +294,11 @@ def finished_report(database: Database, *, release: Release = Release.SENT, asse
         predecessor_uid=None,
         repeats_uid=None,
         inputs={},
+        patient_digest=None,
+        study_date=None,
+        told=(),
+        routes=("r",),
+        policy=Policy.ALL,
         bundle_hash=BUNDLE,
         config_hash="h" * 64,
         destinations=("pacs",),

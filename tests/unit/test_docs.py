@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydicom.sr.coding import Code
 
 from gateway.config import QualitySettings, Settings
+from gateway.dicom.foreign_files import FileDefect
 from gateway.dicom.part10 import Defect, DefectiveDatasetError
 from gateway.dicom.uids import (
     ACCEPTED_SOP_CLASSES,
@@ -28,7 +29,7 @@ from gateway.store.tables import Base
 from tests.conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
-TARGETS = ("help", "demo", "test", "check", "conformance", "decode-table", "viewer", "bench-queue")
+TARGETS = ("help", "demo", "test", "check", "conformance", "decode-table", "test-attacks", "viewer", "bench-queue")
 
 
 def read(path: str) -> str:
@@ -147,3 +148,8 @@ def test_quality_page_shows_every_flag_with_what_is_shipped() -> None:
     page = read("docs/quality.md")
     for name, flag in QualitySettings().flags:
         assert re.search(rf"^\| `{name}` \|.*\| {flag.action} at {flag.threshold:g}0* \|$", page, flags=re.MULTILINE), name
+
+
+@pytest.mark.parametrize("defect", list(FileDefect))
+def test_refusal_of_a_file_is_documented(defect: FileDefect) -> None:
+    assert f"`{defect.value}`" in read("docs/outcomes.md")

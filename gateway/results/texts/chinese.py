@@ -48,6 +48,7 @@ _OUTCOMES: Final = {
     InstanceOutcome.EXCLUDED_METAL: "图像内有金属（螺钉、缝钉或假体）",
     InstanceOutcome.QUALITY_POLARITY_SUSPECT: "灰度可能反转",
     InstanceOutcome.EXCLUDED_LATERALITY_CONFLICT: "侧别信息相互矛盾",
+    InstanceOutcome.EXCLUDED_CONFLICT: "人工处理：采用另一图像",
     InstanceOutcome.FAILED_DECODE: "像素无法解码",
     InstanceOutcome.FAILED_TIMEOUT: "解码超时",
     InstanceOutcome.FAILED_OOM: "解码所需内存过大",

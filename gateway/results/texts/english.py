@@ -48,6 +48,7 @@ _OUTCOMES: Final = {
     InstanceOutcome.EXCLUDED_METAL: "metal in the image (screws, staples or a prosthesis)",
     InstanceOutcome.QUALITY_POLARITY_SUSPECT: "grey scale may be inverted",
     InstanceOutcome.EXCLUDED_LATERALITY_CONFLICT: "side of the knee is contradictory",
+    InstanceOutcome.EXCLUDED_CONFLICT: "set aside by a person; another image is used",
     InstanceOutcome.FAILED_DECODE: "pixels could not be decoded",
     InstanceOutcome.FAILED_TIMEOUT: "decoding took too long",
     InstanceOutcome.FAILED_OOM: "decoding needed too much memory",

@@ -4,10 +4,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli.main import app
 from gateway.config import Settings, check_may_serve, destinations_above, load_settings, parse_settings, without_password
 from gateway.errors import ConfigurationError
 from tests.conftest import ROOT
+from tests.peers.authority import Authority
 
 PACS = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 4242}
 
@@ -66,6 +69,20 @@ def test_route_to_an_unknown_destination_is_refused() -> None:
         parse_settings({"routes": [{"name": "a", "destinations": ["nowhere"]}]})
 
 
+def test_peer_with_an_unknown_route_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="'nowhere'"):
+        parse_settings({"peers": [{"name": "room1", "ae_title": "XRAY1", "routes": ["nowhere"]}]})
+
+
+def test_with_tls_every_peer_names_its_certificates_and_without_it_none() -> None:
+    peer = {"name": "room1", "ae_title": "XRAY1"}
+    with pytest.raises(ConfigurationError, match=r"peers\.room1\.certificates is empty"):
+        check_may_serve(parse_settings({"tls": {"required": True}, "peers": [peer]}))
+    with pytest.raises(ConfigurationError, match=r"tls\.required = true"):
+        check_may_serve(parse_settings({"peers": [{**peer, "certificates": ["cn:XRAY1"]}]}))
+    check_may_serve(parse_settings({"tls": {"required": True}, "peers": [{**peer, "certificates": ["cn:XRAY1"]}]}))
+
+
 def test_two_routes_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="twice"):
         parse_settings({"routes": [{"name": "a"}, {"name": "a"}]})
@@ -122,3 +139,20 @@ def test_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes) -> Non
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         parse_settings({}).receiver.port = 1  # type: ignore[misc]
+
+
+def test_check_names_unusable_certificates_and_those_that_end_soon(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    ours = authority.issue("gateway", valid_hours=24 * 3)
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f'tls = {{ required = true, certificate = "{ours.certificate}", key = "{ours.key}", authorities = "{authority.file}" }}\n'
+        'peers = [{ name = "room1", ae_title = "XRAY1", certificates = ["cn:XRAY1"] }]\n'
+    )
+    done = CliRunner().invoke(app, ["config", "check", "--config", str(config)])
+    assert done.exit_code == 0
+    assert "tls.certificate ends in 3 day(s)" in done.stdout
+    ours.key.unlink()
+    done = CliRunner().invoke(app, ["config", "check", "--config", str(config)])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "key_unreadable" in str(done.exception)

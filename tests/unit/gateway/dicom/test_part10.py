@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 
 from gateway.dicom.part10 import Defect, DefectiveDatasetError, file_head, read_received, split_file
+from gateway.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from gateway.domain.attributes import InstanceIdentity
 from gateway.errors import UnreadableInstanceError
 
 EXPLICIT, IMPLICIT, J2K = str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian), str(JPEG2000Lossless)
@@ -131,6 +135,19 @@ def test_kept_file_has_an_empty_preamble_and_the_bytes_as_received(tmp_path: Pat
     assert path.read_bytes()[:132] == bytes(128) + b"DICM"
     assert split_file(path, max_bytes=10_000)[1].getvalue() == content.getvalue()
     assert dcmread(path).SOPInstanceUID == "1.2.3"
+
+
+@pytest.mark.parametrize("uid", ["1.2.3", "1.2.3.4", "2.25." + "9" * 39])
+@pytest.mark.parametrize("syntax", [EXPLICIT, str(JPEG2000Lossless)])
+def test_file_meta_is_what_pydicom_writes(uid: str, syntax: str) -> None:
+    identity = InstanceIdentity(sop_class_uid="1.2.840.1", sop_instance_uid=uid, series_instance_uid="1.2", study_instance_uid="1.3")
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = identity.sop_class_uid, uid
+    meta.TransferSyntaxUID, meta.ImplementationClassUID = syntax, IMPLEMENTATION_CLASS_UID
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    expected = DicomBytesIO()
+    write_file_meta_info(expected, meta, enforce_standard=True)
+    assert file_head(identity, syntax) == bytes(128) + b"DICM" + expected.getvalue()
 
 
 @pytest.mark.parametrize("content", [b"", b"%PDF-1.4" + bytes(300), struct.pack("<HH", 8, 5) + bytes(200)])

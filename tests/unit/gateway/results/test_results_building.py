@@ -16,7 +16,9 @@ from pydicom.dataset import Dataset
 
 from gateway.config import ResultSettings
 from gateway.dicom.uids import IMPLEMENTATION_CLASS_UID
-from gateway.domain.finding import Laterality, Predecessor
+from gateway.domain.finding import Laterality, NotAssessed, Predecessor, Region, UnassessedKnee
+from gateway.domain.outcome import InstanceOutcome
+from gateway.results import codes, content_tree
 from gateway.results.evidence import SourceInstance
 from gateway.results.plan import plan_of
 from gateway.results.report_page import page_texts as report_page_texts
@@ -134,7 +136,6 @@ def test_each_knee_has_one_group_with_its_region_tracking_uid_and_overlay(flagge
             *(box.left, box.top, box.right, box.top, box.right, box.bottom, box.left, box.bottom, box.left, box.top)
         ]
         assert region.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == finding.sop_instance_uid
-        assert flagged.uid_for(f"tracking_{number}") == find(group, "112040")[0].UID
         assert find(group, "130401")[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == flagged.uid_for(f"sc_overlay_{number}")
 
 
@@ -405,3 +406,21 @@ def test_large_image_is_scaled_into_the_page() -> None:
         sources={uid: SourceInstance(dataset=header, presentation=drawn_knee(2400, 1900))},
     )
     assert read(build(one)["sc_overlay_1"]).Rows < 1300
+
+
+def test_every_outcome_has_a_short_code_of_its_own() -> None:
+    found = {outcome: codes.reason(outcome.value, "meaning") for outcome in InstanceOutcome}
+    assert len({code.value for code in found.values()}) == len(found)
+    assert all(len(code.value) <= 16 for code in found.values())
+    assert found[InstanceOutcome.EXCLUDED_LATERALITY_CONFLICT].value == "X-LATERALITY"
+
+
+def test_reason_of_what_was_not_assessed_is_coded_once_per_knee_and_image() -> None:
+    region = Region(left=0, top=0, right=5, bottom=5)
+    right = UnassessedKnee(position=1, laterality=Laterality.RIGHT, region=region)
+    unknown = UnassessedKnee(position=2, laterality=Laterality.UNKNOWN, region=region)
+    lateral = [NotAssessed(sop_instance_uid=f"2.25.{n}", sop_class_uid="1.2", outcome="ineligible_view_lateral") for n in (1, 2)]
+    metal = [NotAssessed(sop_instance_uid="2.25.3", sop_class_uid="1.2", outcome="excluded_metal", knee=knee) for knee in (right, unknown)]
+    items = content_tree._reasons([*lateral, *metal])
+    coded = [(item.ConceptNameCodeSequence[0].CodeValue, item.ConceptCodeSequence[0].CodeValue) for item in items]
+    assert coded == [("NOTASSESSED", "I-VIEW-LATERAL"), ("NOTASSESSED-R", "X-METAL"), ("NOTASSESSED-2", "X-METAL")]

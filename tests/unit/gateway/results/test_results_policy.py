@@ -6,19 +6,26 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.domain.finding import Laterality, NotAssessed
+from gateway.domain.finding import Laterality
 from gateway.domain.outcome import Policy, Release
 from gateway.results.plan import plan_of
-from gateway.results.policy import release_for, visible
+from gateway.results.policy import release_for
 from tests.conformance.cases import case, knee, report
 from tests.conformance.sources import dx_header
 
 NOW = datetime(2021, 3, 4, 12, tzinfo=UTC)
 RIGHT, LEFT = knee("2.25.1000.1.1", score=80), knee("2.25.1000.1.1", score=10, side=Laterality.LEFT, position=2)
-MISSED = NotAssessed(sop_instance_uid="2.25.9", sop_class_uid="1.2", outcome="ineligible_view_lateral")
 
 
-def release(policy: Policy, *knees: object, age_hours: float | None = 1, late: float = 24, not_assessed: bool = False) -> Release:
+def release(
+    policy: Policy,
+    *knees: object,
+    age_hours: float | None = 1,
+    late: float = 24,
+    not_assessed: bool = False,
+    destination: bool = True,
+    repeats: bool = False,
+) -> Release:
     study_time = None if age_hours is None else NOW - timedelta(hours=age_hours)
     return release_for(
         policy,
@@ -27,6 +34,8 @@ def release(policy: Policy, *knees: object, age_hours: float | None = 1, late: f
         now=NOW,
         late_after_hours=late,
         report_not_assessed=not_assessed,
+        has_destination=destination,
+        repeats=repeats,
     )
 
 
@@ -69,21 +78,19 @@ def test_late_results_are_withheld_when_the_study_time_is_known(age: float | Non
     assert release(Policy.ALL, RIGHT, age_hours=age, late=late) is expected
 
 
-def test_positive_only_names_flagged_knees_and_nothing_else() -> None:
-    shown = visible(report(RIGHT, LEFT, not_assessed=(MISSED,)), Policy.POSITIVE_ONLY)
-    assert (shown.knees, shown.not_assessed) == ((RIGHT,), ())
-    one = case("positive", [dx_header()], shown)
+def test_result_without_a_destination_is_not_called_sent() -> None:
+    assert release(Policy.ALL, RIGHT, destination=False) is Release.WITHHELD_NO_DESTINATION
+    assert release(Policy.SHADOW, RIGHT, destination=False) is Release.WITHHELD_SHADOW
+
+
+def test_repeat_is_withheld_before_it_is_late() -> None:
+    assert release(Policy.ALL, RIGHT, repeats=True, age_hours=100) is Release.WITHHELD_REPEAT
+    assert release(Policy.POSITIVE_ONLY, LEFT, repeats=True) is Release.WITHHELD_NOT_FLAGGED
+
+
+def test_report_of_a_flagged_knee_alone_says_nothing_of_another() -> None:
+    one = case("positive", [dx_header()], report(RIGHT))
     summary = plan_of(one.report, one.sources, one.settings).summary
     assert "Right knee" in summary
     assert "Left" not in summary
     assert "Not assessed" not in summary
-
-
-@pytest.mark.parametrize("policy", [Policy.ALL, Policy.SHADOW, Policy.SILENT])
-def test_other_policies_change_nothing(policy: Policy) -> None:
-    whole = report(RIGHT, LEFT, not_assessed=(MISSED,))
-    assert visible(whole, policy) is whole
-
-
-def test_withheld_negative_report_never_reads_as_not_processed() -> None:
-    assert visible(report(LEFT), Policy.POSITIVE_ONLY).knees == (LEFT,)

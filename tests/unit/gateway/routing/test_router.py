@@ -37,3 +37,30 @@ def test_refusal_keeps_its_route() -> None:
 def test_wrong_condition_names_its_route() -> None:
     with pytest.raises(ConfigurationError, match=r"routes\.bad\.when"):
         Router(parse_settings({"routes": [{"name": "bad", "when": {"keyword": "Nothing", "equals": 1}}]}))
+
+
+PEERS = [
+    {"name": "room1", "ae_title": "XRAY1", "routes": ["rest"]},
+    {"name": "pacs", "ae_title": "PACS"},
+]
+
+
+@pytest.mark.parametrize(
+    ("peer", "route", "reason"),
+    [
+        (None, "room-1", "eligible"),
+        ("pacs", "room-1", "eligible"),
+        ("room1", "rest", "eligible"),
+        ("gone", None, "peer is no longer configured"),
+    ],
+)
+def test_peer_is_routed_by_its_own_routes_only(peer: str | None, route: str | None, reason: str) -> None:
+    router = Router(parse_settings({"routes": ROUTES, "peers": PEERS}))
+    values = {"StationName": ("ROOM1",), "Modality": ("DX",)}
+    decision = router.decide(KNEE, lambda path: values.get(path, ()), peer)
+    assert (decision.route, decision.reason) == (route, reason)
+
+
+def test_peer_that_is_gone_changes_nothing_where_no_peer_has_routes() -> None:
+    router = Router(parse_settings({"routes": ROUTES, "peers": [PEERS[1]]}))
+    assert router.decide(KNEE, lambda _path: ("DX",), "gone").route == "rest"

@@ -1,0 +1,19 @@
+"""How the store stands, as counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Counts = tuple[tuple[tuple[str, ...], int], ...]
+"""Labels and how many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """receipts: (DIMSE status, reason, how many). instances by state; jobs by kind and state; deliveries by destination and state."""
+
+    receipts: tuple[tuple[int, str, int], ...]
+    instances: Counts
+    jobs: Counts
+    deliveries: Counts
+    oldest_open_job_seconds: float

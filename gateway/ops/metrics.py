@@ -1,0 +1,108 @@
+"""Figures for Prometheus: counts, states and ages, read from the store when they are asked for. Labels are codes and configured names."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from gateway.domain.figures import Figures
+from gateway.errors import GatewayError
+
+_FRESH_SECONDS: Final = 5.0
+"""Several scrapes at once cost one look at the store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where the figures come from. certificate_seconds: until our certificate's end, None without TLS."""
+
+    figures: Callable[[], Figures]
+    free_bytes: Callable[[], int]
+    certificate_seconds: Callable[[], float | None]
+
+
+class StoreCollector(Collector):
+    """One read of the store per scrape; a store that cannot be read is a figure too."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._lock = threading.Lock()
+        self._read_at = -_FRESH_SECONDS
+        self._figures: Figures | None = None
+
+    def collect(self) -> Iterable[Metric]:
+        figures = self._fresh()
+        yield _gauge("store_up", "1 while the audit store can be read.", 0 if figures is None else 1)
+        if figures is not None:
+            yield from _of_store(figures)
+        yield from self._of_host()
+
+    def _fresh(self) -> Figures | None:
+        with self._lock:
+            if time.monotonic() - self._read_at >= _FRESH_SECONDS:
+                try:
+                    self._figures = self._sources.figures()
+                except GatewayError:
+                    self._figures = None
+                self._read_at = time.monotonic()
+            return self._figures
+
+    def _of_host(self) -> Iterable[Metric]:
+        try:
+            yield _gauge("spool_free_bytes", "Free space where the spool is.", self._sources.free_bytes())
+        except OSError:
+            yield _gauge("spool_free_bytes", "Free space where the spool is.", 0)
+        left = self._sources.certificate_seconds()
+        if left is not None:
+            yield _gauge("certificate_expiry_seconds", "Until the end of the file tls.certificate; negative once it has expired.", left)
+
+
+class Metrics:
+    """The HTTP end point; closed with the supervisor."""
+
+    def __init__(self, sources: Sources, *, host: str, port: int) -> None:
+        """OSError when the address cannot be listened on."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(StoreCollector(sources))
+        self._server: WSGIServer
+        self._server, self._thread = start_http_server(port, addr=host, registry=registry)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_port)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+
+def _of_store(figures: Figures) -> Iterable[Metric]:
+    receipts = CounterMetricFamily("strnet_gateway_receipts", "Answered C-STOREs and ingested files.", labels=("status", "reason"))
+    for status, reason, count in figures.receipts:
+        receipts.add_metric((f"{status:04X}", reason), count)
+    yield receipts
+    yield _counted("instances", "Kept data sets.", ("state",), figures.instances)
+    yield _counted("jobs", "Pieces of work.", ("kind", "state"), figures.jobs)
+    yield _counted("deliveries", "Results to destinations.", ("destination", "state"), figures.deliveries)
+    yield _gauge("oldest_open_job_seconds", "Age of the oldest job that waits or runs; 0 when none does.", figures.oldest_open_job_seconds)
+
+
+def _counted(name: str, text: str, labels: tuple[str, ...], counts: Iterable[tuple[tuple[str, ...], int]]) -> Metric:
+    family = GaugeMetricFamily(f"strnet_gateway_{name}", text, labels=labels)
+    for values, count in counts:
+        family.add_metric(values, count)
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"strnet_gateway_{name}", text, value=value)

@@ -1,0 +1,74 @@
+"""One durable commit for the transactions of several associations (docs/adr/0014)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from gateway.errors import DatabaseNotDurableError
+from gateway.store.database import Database
+from gateway.store.joining import Joined, Turn
+
+Result = TypeVar("Result")
+Statements = Callable[[Session], object]
+
+
+class GroupCommit:
+    """What several threads want to write at once goes into one transaction; each meets its own outcome, after the commit."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._joined: Joined[Statements] = Joined(self._commit)
+        self._broken = False
+
+    def run(self, statements: Callable[[Session], Result]) -> Result:
+        """Runs the statements and commits them, alone or with others'; durable when it returns.
+
+        The statements may be run again, in another transaction, when others that shared theirs have failed. Raises what they
+        raise; DatabaseUnavailableError when nothing was kept; DatabaseNotDurableError, from then on always, after a failed fsync.
+        """
+        return cast("Result", self._joined.do(statements))
+
+    def _commit(self, turns: Sequence[Turn[Statements]]) -> None:
+        left = list(turns)
+        while left:
+            failed = self._attempt(left)
+            left = [turn for turn in left if turn is not failed and not turn.settled]
+
+    def _attempt(self, turns: Sequence[Turn[Statements]]) -> Turn[Statements] | None:
+        """One transaction over all turns. The one whose statements failed drops out with its error; the others are left unsettled."""
+        current: Turn[Statements] | None = None
+        results: list[object] = []
+        try:
+            self._check()
+            with self._database.transaction() as session:
+                for current in turns:
+                    results.append(current.work(session))
+                    # an error must name the turn that made it
+                    session.flush()
+                current = None
+        except Exception as error:  # noqa: BLE001  it is handed to the thread whose statements they were
+            if isinstance(error, DatabaseNotDurableError):
+                self._broken = True
+            if current is not None and not _concerns_all(error):
+                current.fail(error)
+                return current
+            for turn in turns:
+                turn.fail(error)
+            return None
+        for turn, result in zip(turns, results, strict=True):
+            turn.succeed(result)
+        return None
+
+    def _check(self) -> None:
+        if self._broken:
+            raise DatabaseNotDurableError("an earlier fsync failed")
+
+
+def _concerns_all(error: Exception) -> bool:
+    """True when the connection is gone or the disk failed: the others' statements would fail in the same way."""
+    cause = error.__cause__
+    return isinstance(error, DatabaseNotDurableError) or (isinstance(cause, DBAPIError) and cause.connection_invalidated)

@@ -1,0 +1,33 @@
+"""Data sets under one SOP Instance UID: only one of them is ever assessed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from gateway.domain.assessment import Analysis
+from gateway.domain.outcome import InstanceOutcome, InstanceState
+from gateway.store.tables import AssessmentRow, InstanceRow
+
+
+def checked_against_rivals(session: Session, row: InstanceRow, analysis: Analysis) -> Analysis:
+    """Of two data sets under one SOP Instance UID only one is ever assessed, also when two workers finish at once."""
+    if analysis.outcome is not InstanceOutcome.ASSESSED:
+        return analysis
+    same_uid = select(InstanceRow).where(InstanceRow.sop_instance_uid == row.sop_instance_uid).order_by(InstanceRow.id).with_for_update()
+    rivals = [other for other in session.scalars(same_uid) if other.id != row.id and other.state == InstanceState.ASSESSED]
+    if not rivals:
+        return analysis
+    if all(_is_same_picture(session, row, analysis, rival) for rival in rivals):
+        return replace(analysis, outcome=InstanceOutcome.VARIANT, reason="same SOP Instance UID and pixels, other header", assessments=())
+    return replace(analysis, outcome=InstanceOutcome.CONFLICT, reason="same SOP Instance UID, assessed at the same time", assessments=())
+
+
+def _is_same_picture(session: Session, row: InstanceRow, analysis: Analysis, rival: InstanceRow) -> bool:
+    """Pixels, patient, study and sides: what a variant shares with the assessed instance."""
+    ours = (analysis.pixel_digest, row.issuer_of_patient_id, row.patient_id, row.study_instance_uid)
+    theirs = (rival.pixel_digest, rival.issuer_of_patient_id, rival.patient_id, rival.study_instance_uid)
+    sides = session.execute(select(AssessmentRow.position, AssessmentRow.laterality).where(AssessmentRow.instance_id == rival.id))
+    return ours == theirs and {(a.position, str(a.laterality)) for a in analysis.assessments} == {tuple(side) for side in sides}

@@ -1,0 +1,1 @@
+"""Attacks over the wire against a running receiver: what they cost it, and what a legitimate sender notices (`make test-attacks`)."""

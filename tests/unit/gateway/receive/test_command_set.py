@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import PeerLimitError
+from gateway.receive.command_set import CommandHead, read_command
+from tests.peers.raw_peer import echo_command, store_command
+
+
+def us(element: int, value: int) -> bytes:
+    return struct.pack("<HHLH", 0, element, 2, value)
+
+
+def test_store_request_has_a_data_set_and_echo_request_has_none() -> None:
+    assert read_command(store_command()) == CommandHead(field=0x0001, has_data_set=True)
+    assert read_command(echo_command()) == CommandHead(field=0x0030, has_data_set=False)
+
+
+@pytest.mark.parametrize("field", [0x8001, 0x8030, 0x0020, 0x0021, 0x0010, 0x0100, 0x0110, 0x0120, 0x0130, 0x0140, 0x0150, 0x0FFF, 0x4242])
+def test_command_that_is_not_served_is_refused(field: int) -> None:
+    with pytest.raises(PeerLimitError):
+        read_command(us(0x0100, field) + us(0x0800, 0x0101))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b"",
+        us(0x0100, 1),
+        us(0x0800, 0x0101),
+        us(0x0100, 1)[:-1],
+        us(0x0100, 1) + b"\x00",
+        us(0x0100, 1) + struct.pack("<HHL", 0, 2, 0xFFFFFFFF),
+    ],
+)
+def test_incomplete_command_is_refused(command: bytes) -> None:
+    with pytest.raises(PeerLimitError):
+        read_command(command)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_raise_anything_else(command: bytes) -> None:
+    try:
+        read_command(command)
+    except PeerLimitError:
+        return
