@@ -14,7 +14,7 @@ from gateway.domain.job import OPEN, Claim, JobAction, JobKind, JobState, after_
 from gateway.errors import LeaseLostError
 from gateway.events import Event
 from gateway.store.database import Database
-from gateway.store.job_rows import IS_RUNNING, IS_WAITING, move, record_job, wait_again
+from gateway.store.job_rows import IS_RUNNING, IS_WAITING, move, record_job, wait_again, waiting_twin
 from gateway.store.tables import JobRow
 
 Row = TypeVar("Row")
@@ -37,6 +37,18 @@ def enqueue(session: Session, kind: JobKind, subject: str, study_instance_uid: s
         # another worker has just queued the same job; the index on waiting jobs keeps them one
         return
     record_job(session, Event.JOB_QUEUED, row, actor=actor)
+
+
+def resume(session: Session, kind: JobKind, subject: str, study_instance_uid: str, *, code: str, actor: str) -> None:
+    """A person has decided: the job that was set aside with this code goes on, or a new one if there is none or one waits already."""
+    aside = select(JobRow).where(JobRow.kind == kind, JobRow.subject == subject, JobRow.state == JobState.HELD, JobRow.last_code == code)
+    row = session.scalar(aside.order_by(JobRow.id.desc()).limit(1).with_for_update())
+    if row is None or waiting_twin(session, row):
+        enqueue(session, kind, subject, study_instance_uid, actor=actor)
+        return
+    move(row, JobAction.RELEASE)
+    row.attempts, row.next_at = 0, datetime.now(UTC)
+    record_job(session, Event.JOB_RELEASED, row, actor=actor)
 
 
 def held(session: Session, claim: Claim) -> JobRow:
