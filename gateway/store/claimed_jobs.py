@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.domain.job import Claim, JobKind
-from gateway.events import Event, log_event
 
 
 class Leases(Protocol):
@@ -44,8 +43,4 @@ class ClaimedJobs:
         with self._lock:
             claims = tuple(self._claims.values())
         for lost in self._queue.renew(claims):
-            with self._lock:
-                ended_meanwhile = (lost.job_id, lost.fence) not in self._claims
-            if not ended_meanwhile:
-                self.drop(lost)
-                log_event(Event.JOB_LEASE_EXPIRED, level="warning", job_id=lost.job_id, job_kind=lost.kind)
+            self.drop(lost)

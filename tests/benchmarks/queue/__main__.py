@@ -24,7 +24,6 @@ def main() -> int:
         costs = claims.measure(folder, options.jobs, rounds=options.rounds, claims=options.claims) if options.jobs else {}
         _print_costs(costs)
         runs = _images(folder, options)
-        _print_runs(runs)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(json.dumps(_summary(costs, runs)))
@@ -53,6 +52,7 @@ def _images(folder: Path, options: argparse.Namespace) -> list[Run]:
     for workers in options.workers:
         (folder / str(workers)).mkdir()
         found.append(images.measure(folder / str(workers), folder / "bundle", workers=workers, images=options.images))
+        _print_run(found[-1])
     return found
 
 
@@ -61,16 +61,16 @@ def _print_costs(costs: dict[str, dict[int, Costs]]) -> None:
         print(f"\n{database}: median ms per call (fastest tenth)")
         for size, cost in by_size.items():
             figures = "  ".join(f"{what} {cost.ms(what):.3f} ({cost.undisturbed_ms(what):.3f})" for what in cost.calls)
-            print(f"  {size:>9} finished  {figures}  ({1000 / cost.ms('claim'):.0f} claims/s)")
+            print(f"  {size:>9} finished  {figures}  ({1000 / cost.ms('claim'):.0f} claims/s)", flush=True)
 
 
-def _print_runs(runs: list[Run]) -> None:
-    for run in runs:
-        idle = ", ".join(f"{100 * share:.1f} %" for share in run.idle)
-        print(
-            f"\n{run.workers} worker(s), {run.images} images, {os.cpu_count()} cores: {run.images_per_s:.2f} images/s,"
-            f" engine idle while jobs waited: {idle}, largest batch {run.largest_batch}"
-        )
+def _print_run(run: Run) -> None:
+    idle = ", ".join(f"{100 * share:.1f} %" for share in run.idle)
+    print(
+        f"\n{run.workers} worker(s), {run.images} images, {os.cpu_count()} cores: {run.images_per_s:.2f} images/s,"
+        f" engine idle while jobs waited: {idle}, largest batch {run.largest_batch}",
+        flush=True,
+    )
 
 
 def _ratio(by_size: dict[int, Costs], what: str) -> float:
