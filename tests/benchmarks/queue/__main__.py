@@ -90,7 +90,7 @@ def _summary(costs: dict[str, dict[int, Costs]], runs: list[Run]) -> dict[str, o
         },
         "ratio_claim": {name: _ratio(found, "claim") for name, found in costs.items()},
         "ratio_idle_look": {name: _ratio(found, "idle look") for name, found in costs.items()},
-        "flat": all(_ratio(found, what) <= _FLAT for found in costs.values() for what in ("claim", "idle look")),
+        "flat": None if not costs else all(_ratio(found, what) <= _FLAT for found in costs.values() for what in ("claim", "idle look")),
         "images_per_s": {str(run.workers): round(run.images_per_s, 2) for run in runs},
         "engine_idle_share": {str(run.workers): [round(share, 3) for share in run.idle] for run in runs},
     }
