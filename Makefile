@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
 OHIF   := build/ohif/node_modules/@ohif/app/dist
 
-.PHONY: help demo test check conformance decode-table sequences test-attacks test-faults bench-intake viewer format clean peers viewer-peers
+.PHONY: help demo test check conformance decode-table sequences test-attacks test-faults bench-intake bench-queue viewer format clean peers viewer-peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,9 @@ viewer: $(STAMP_DEV) viewer-peers $(OHIF)/index.html ## results in OHIF over Ort
 
 test-faults: $(STAMP_DEV) peers ## power cuts, full and failing disks, kills, hostile peers against a running receiver; writes docs/faults.md; needs root; last line JSON
 	$(RUN)/python -m tests.faults
+
+bench-queue: $(STAMP_DEV) peers ## claims beside 1,000 to 1,000,000 finished jobs, images per second, idle engines; last line JSON
+	$(RUN)/python -m tests.benchmarks.queue
 
 format: $(STAMP_DEV) ## let the formatter write
 	$(RUN)/ruff format .

@@ -10,6 +10,8 @@ class GatewayError(Exception):
     """A later attempt may succeed."""
     environmental: bool = False
     """The cause lies in the surroundings (disk, database), not in the job: attempts are not counted against it."""
+    needs_a_person: bool = False
+    """No attempt can help until a person has acted: the job is held."""
     code: str = "failed_internal"
 
     def __init__(self, detail: str = "") -> None:
@@ -71,7 +73,7 @@ class SpoolMissingError(GatewayError):
 
 
 class JobActionError(GatewayError):
-    """The job is in a state in which this cannot be done. `strnet-gateway jobs list` shows its state."""
+    """This cannot be done with the job as it stands. `strnet-gateway jobs explain` shows its state and what can be done."""
 
 
 class SpoolFileLostError(GatewayError):
@@ -151,12 +153,14 @@ class IntendedUseError(GatewayError):
 class PatientConflictError(GatewayError):
     """Instances of one study name different patients. No result is made; correct the study at its source, then release the job."""
 
+    needs_a_person = True
     code = "conflict_patient"
 
 
 class SideConflictError(GatewayError):
     """One image is in the study with two sides. No result is made; correct the side at its source, then release the job."""
 
+    needs_a_person = True
     code = "conflict_laterality"
 
 
@@ -167,6 +171,7 @@ class ConflictError(GatewayError):
 class OpenConflictError(GatewayError):
     """An instance of the study is in conflict with another of the same UID. No result is made until a person has decided."""
 
+    needs_a_person = True
     code = "conflict_open"
 
 

@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,15 +29,18 @@ from gateway.errors import (
 from gateway.events import Event, log_event
 from gateway.ops.logging import configure_logging, log_uncaught
 from gateway.store.audit_log import AuditLog
+from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
 from gateway.store.instances import Instances
 from gateway.store.inventory import Inventory
+from gateway.store.job_bell import job_bell
 from gateway.store.job_queue import JobQueue
 from gateway.store.receipts import Receipts
 from gateway.store.results import Results
 from gateway.store.spool import Spool
-from gateway.workers.retry import Backoff
+from gateway.workers.attempt import Attempts, GivesUp
+from gateway.workers.retry import Backoff, RetryPolicy
 from gateway.workers.worker import JobHandler, WorkerLoop
 
 if TYPE_CHECKING:
@@ -171,11 +175,13 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
     from gateway.ops.schedule import start_timers
     from gateway.routing.router import Router
     from gateway.workers.analyze_instance import AnalyzeInstance
+    from gateway.workers.lanes import run_lanes
+    from gateway.workers.pipeline import Pipeline
     from gateway.workers.report_study import ReportStudy
 
     bundle = open_bundle(settings.model.bundle)
     queue = _queue(settings, database)
-    with Decoder(settings.worker, bundle.model.preprocessing) as decoder:
+    with Decoder(settings.worker, bundle.model.preprocessing) as decoder, ExitStack() as closing:
         analyzer = Analyzer(bundle, settings.model)
         spool, instances = Spool(settings.spool.folder), Instances(database)
         analyze = AnalyzeInstance(
@@ -189,19 +195,37 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
             bundle_hash=bundle.identity.bundle_hash,
             shaping_hash=settings.shaping_hash,
         )
+        # a decoder of their own, started with the first report: images that are hard to decode do not hold reports up
+        report_decoder = Decoder(settings.worker, bundle.model.preprocessing)
+        closing.callback(report_decoder.close)
         report = ReportStudy(
             instances=instances,
             results=Results(database),
             queue=queue,
             spool=spool,
-            decoder=decoder,
+            decoder=report_decoder,
             model=bundle.identity,
             settings=settings,
         )
-        timers = start_timers(queue, owner_name(Role.WORKER), settings.worker.lease_seconds)
+        claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
+        timers = start_timers(queue, claimed, settings.worker.lease_seconds)
         _started(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
-        handlers: dict[JobKind, JobHandler] = {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report}
-        _loop(settings, queue, Role.WORKER, handlers, lambda: analyzer.broken or spool.broken)(stop)
+        attempts = _attempts(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
+        bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
+
+        def broken() -> bool:
+            return analyzer.broken or spool.broken
+
+        analyses = Pipeline(
+            attempts=attempts,
+            kind=JobKind.ANALYZE_INSTANCE,
+            handler=analyze,
+            bell=bell,
+            batch=min(settings.worker.batch_size, analyzer.batch),
+            broken=broken,
+        )
+        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell, broken=broken)
+        run_lanes(stop, analyses.run, reports.run)
         timers.shutdown(wait=False)
     # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
     return 1 if analyzer.broken or spool.broken else 0
@@ -219,9 +243,12 @@ def _run_sender(settings: Settings, database: Database, stop: threading.Event) -
         scu=StorageScu(settings.delivery),
         settings=settings,
     )
-    timers = start_timers(queue, owner_name(Role.SENDER), settings.worker.lease_seconds)
+    handlers: dict[JobKind, JobHandler] = {JobKind.DELIVER_RESULT: deliver}
+    claimed = ClaimedJobs(queue, owner_name(Role.SENDER))
+    timers = start_timers(queue, claimed, settings.worker.lease_seconds)
     _started(AuditLog(database, owner_name(Role.SENDER)), Role.SENDER)
-    _loop(settings, queue, Role.SENDER, {JobKind.DELIVER_RESULT: deliver})(stop)
+    with job_bell(database, queue, poll_seconds=settings.worker.poll_seconds) as bell:
+        WorkerLoop(attempts=_attempts(settings, queue, claimed, Role.SENDER, handlers), handlers=handlers, bell=bell).run(stop)
     timers.shutdown(wait=False)
     return 0
 
@@ -230,33 +257,17 @@ def _queue(settings: Settings, database: Database) -> JobQueue:
     return JobQueue(database, lease_seconds=settings.worker.lease_seconds, max_lease_expiries=settings.worker.max_lease_expiries)
 
 
-def _loop(
-    settings: Settings,
-    queue: JobQueue,
-    role: Role,
-    handlers: dict[JobKind, JobHandler],
-    broken: Callable[[], bool] = lambda: False,
-) -> Callable[[threading.Event], None]:
-    if role is Role.SENDER:
-        # a delivery is tried for days, whatever the number of attempts; deliver_result knows when it has been too long
-        attempts, backoff = (
-            _NO_LIMIT,
-            Backoff(first_seconds=settings.delivery.retry_first_seconds, max_seconds=settings.delivery.retry_max_seconds),
-        )
-    else:
-        attempts, backoff = (
-            settings.worker.max_attempts,
-            Backoff(first_seconds=settings.worker.retry_first_seconds, max_seconds=settings.worker.retry_max_seconds),
-        )
-    return WorkerLoop(
-        queue=queue,
-        handlers=handlers,
-        owner=owner_name(role),
-        poll_seconds=settings.worker.poll_seconds,
-        max_attempts=attempts,
-        backoff=backoff,
-        broken=broken,
-    ).run
+def _attempts(settings: Settings, queue: JobQueue, claimed: ClaimedJobs, role: Role, handlers: Mapping[JobKind, GivesUp]) -> Attempts:
+    return Attempts(queue=queue, claimed=claimed, handlers=handlers, policy=_policy(settings, role))
+
+
+def _policy(settings: Settings, role: Role) -> RetryPolicy:
+    """A delivery is tried for days, whatever the number of attempts; deliver_result knows when it has been too long."""
+    patient = settings.delivery if role is Role.SENDER else settings.worker
+    return RetryPolicy(
+        max_attempts=_NO_LIMIT if role is Role.SENDER else settings.worker.max_attempts,
+        backoff=Backoff(first_seconds=patient.retry_first_seconds, max_seconds=patient.retry_max_seconds),
+    )
 
 
 def _started(audit: AuditLog, role: Role, **identifiers: Any) -> None:

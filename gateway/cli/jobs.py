@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, short
 from gateway.config import load_settings
-from gateway.domain.job import JobState
-from gateway.store.job_queue import JobQueue
+from gateway.domain.job import JobAction, JobState
+from gateway.domain.operator import Operator
+from gateway.domain.story import JobExplanation
+from gateway.store.job_acts import JobActs
+from gateway.store.job_stories import explain_job
 from gateway.store.queries import Queries
 
-app = typer.Typer(no_args_is_help=True, help="The queue: list, hold, release.")
+app = typer.Typer(no_args_is_help=True, help="The queue: list, explain, retry, hold, release, cancel.")
 
 JobArgument = Annotated[int, typer.Argument(help="Job number.")]
-ByOption = Annotated[str, typer.Option("--by", help="Who does this; recorded in the audit store.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who does this, one word; recorded in the audit store.")]
+ReasonOption = Annotated[
+    str, typer.Option("--reason", help="Why: one word or a ticket number, no patient data; recorded in the audit store for good.")
+]
 
 
 @app.command("list")
@@ -38,20 +43,60 @@ def list_jobs(
 
 
 @app.command()
-def hold(job: JobArgument, by: ByOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Keep a job from running until it is released."""
-    _operate(config, lambda queue: queue.hold(job, actor=f"operator:{by}"))
-    print(f"job {job} is held")
+def explain(job: JobArgument, config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -> None:
+    """What a job is, what happened to it, and what can be done with it."""
+    with open_database(load_settings(config)) as database:
+        found = explain_job(database, job)
+    if json:
+        print_json(found)
+        return
+    _print(found)
 
 
 @app.command()
-def release(job: JobArgument, by: ByOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def retry(job: JobArgument, by: ByOption, reason: ReasonOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Try a dead or waiting job again now."""
+    _act(config, job, JobAction.RETRY, by, reason)
+
+
+@app.command()
+def hold(job: JobArgument, by: ByOption, reason: ReasonOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Keep a job from running until it is released."""
+    _act(config, job, JobAction.HOLD, by, reason)
+
+
+@app.command()
+def release(job: JobArgument, by: ByOption, reason: ReasonOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Put a held or dead job back into the queue."""
-    _operate(config, lambda queue: queue.release(job, actor=f"operator:{by}"))
-    print(f"job {job} is queued")
+    _act(config, job, JobAction.RELEASE, by, reason)
 
 
-def _operate(config: ConfigOption, act: Callable[[JobQueue], None]) -> None:
-    settings = load_settings(config)
-    with open_database(settings) as database:
-        act(JobQueue(database, lease_seconds=settings.worker.lease_seconds, max_lease_expiries=settings.worker.max_lease_expiries))
+@app.command()
+def cancel(job: JobArgument, by: ByOption, reason: ReasonOption, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Give up a delivery for good. Analyses and reports cannot be cancelled: what was received gets an outcome."""
+    _act(config, job, JobAction.CANCEL, by, reason)
+
+
+def _act(config: ConfigOption, job: int, action: JobAction, by: str, reason: str) -> None:
+    try:
+        operator = Operator(name=by, reason=reason)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    with open_database(load_settings(config)) as database:
+        JobActs(database).act(job, action, operator)
+        print(f"job {job} is {explain_job(database, job).job.state}")
+
+
+def _print(found: JobExplanation) -> None:
+    job = found.job
+    print(f"job {job.job_id} {job.kind}: {job.state}, {job.last_code or '-'}")
+    print(f"  failed attempts {job.attempts}, lost leases {job.lease_expiries}")
+    print(f"  of study {job.study_instance_uid}, subject {job.subject}")
+    if job.next_at is not None:
+        print(f"  due {job.next_at:%F %T} UTC")
+    if job.lease_owner is not None:
+        print(f"  in the hands of {job.lease_owner} until {job.lease_until:%F %T} UTC unless renewed")
+    print(f"  can be done: {', '.join(f'jobs {action}' for action in found.actions) or 'nothing'}")
+    for event in found.events:
+        said = " ".join(f"{key}={event.detail[key]}" for key in ("code", "reason", "attempts") if key in event.detail)
+        print(f"  {event.at:%F %T} UTC {event.actor}: {event.event} {said}".rstrip())

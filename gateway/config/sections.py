@@ -95,6 +95,7 @@ class WorkerSettings(Section):
     lease_seconds: float = Field(default=120, gt=0)
     settle_seconds: float = Field(default=3, ge=0)
     poll_seconds: float = Field(default=0.1, gt=0)
+    batch_size: int = Field(default=8, ge=1, le=64)
     max_attempts: int = Field(default=5, ge=1)
     max_lease_expiries: int = Field(default=20, ge=1)
     retry_first_seconds: float = Field(default=5, gt=0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 
 class JobKind(StrEnum):
@@ -21,6 +23,7 @@ class JobState(StrEnum):
     DONE = "done"
     DEAD = "dead"
     HELD = "held"
+    CANCELLED = "cancelled"
 
 
 class JobAction(StrEnum):
@@ -28,10 +31,13 @@ class JobAction(StrEnum):
     FINISH = "finish"
     FAIL = "fail"
     POSTPONE = "postpone"
+    GIVE_BACK = "give_back"
     GIVE_UP = "give_up"
     EXPIRE = "expire"
     HOLD = "hold"
     RELEASE = "release"
+    RETRY = "retry"
+    CANCEL = "cancel"
 
 
 TRANSITIONS: Final[dict[tuple[JobState, JobAction], JobState]] = {
@@ -40,6 +46,7 @@ TRANSITIONS: Final[dict[tuple[JobState, JobAction], JobState]] = {
     (JobState.RUNNING, JobAction.FINISH): JobState.DONE,
     (JobState.RUNNING, JobAction.FAIL): JobState.RETRY,
     (JobState.RUNNING, JobAction.POSTPONE): JobState.QUEUED,
+    (JobState.RUNNING, JobAction.GIVE_BACK): JobState.QUEUED,
     (JobState.RUNNING, JobAction.GIVE_UP): JobState.DEAD,
     (JobState.RUNNING, JobAction.EXPIRE): JobState.QUEUED,
     (JobState.RUNNING, JobAction.HOLD): JobState.HELD,
@@ -47,9 +54,17 @@ TRANSITIONS: Final[dict[tuple[JobState, JobAction], JobState]] = {
     (JobState.RETRY, JobAction.HOLD): JobState.HELD,
     (JobState.HELD, JobAction.RELEASE): JobState.QUEUED,
     (JobState.DEAD, JobAction.RELEASE): JobState.QUEUED,
+    (JobState.RETRY, JobAction.RETRY): JobState.QUEUED,
+    (JobState.DEAD, JobAction.RETRY): JobState.QUEUED,
+    (JobState.QUEUED, JobAction.CANCEL): JobState.CANCELLED,
+    (JobState.RETRY, JobAction.CANCEL): JobState.CANCELLED,
+    (JobState.HELD, JobAction.CANCEL): JobState.CANCELLED,
+    (JobState.DEAD, JobAction.CANCEL): JobState.CANCELLED,
 }
-"""POSTPONE: not due yet. EXPIRE: the lease ran out; neither counts as an attempt. RELEASE: an operator's act."""
+"""POSTPONE: not due yet. GIVE_BACK: claimed and not begun. EXPIRE: the lease ran out. None of the three counts as an attempt.
+RELEASE, RETRY and CANCEL are an operator's acts; HOLD is one, or the worker's when only a person can help."""
 
+OPERATOR_ACTIONS: Final = (JobAction.RETRY, JobAction.RELEASE, JobAction.HOLD, JobAction.CANCEL)
 CLAIMABLE: Final = (JobState.QUEUED, JobState.RETRY)
 OPEN: Final = (JobState.QUEUED, JobState.RETRY, JobState.RUNNING)
 
@@ -62,6 +77,17 @@ def after(state: JobState, action: JobAction) -> JobState:
         raise ValueError(f"a {state} job knows no {action}") from None
 
 
+def operator_actions(kind: JobKind, state: JobState) -> tuple[JobAction, ...]:
+    """What an operator may do with such a job. Only a delivery can be cancelled: whatever was received gets an outcome."""
+    known = (action for action in OPERATOR_ACTIONS if (state, action) in TRANSITIONS)
+    return tuple(action for action in known if action is not JobAction.CANCEL or kind is JobKind.DELIVER_RESULT)
+
+
+def after_expiry(lease_expiries: int, max_lease_expiries: int) -> JobAction:
+    """What becomes of a running job whose lease ran out. lease_expiries: this one counted in."""
+    return JobAction.HOLD if lease_expiries > max_lease_expiries else JobAction.EXPIRE
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A job in a worker's hands. The fence number rejects this worker's writes once another one has claimed the job."""
@@ -71,7 +97,40 @@ class Claim:
     subject: str
     study_instance_uid: str
     attempts: int
+    lease_expiries: int
     fence: int
     owner: str
     created_at: datetime
     first_claimed_at: datetime
+
+    @property
+    def is_suspect(self) -> bool:
+        return is_suspect(self)
+
+
+class Tried(Protocol):
+    """What is known of a job's past."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def attempts(self) -> int: ...
+
+    @property
+    def lease_expiries(self) -> int: ...
+
+
+def is_suspect(job: Tried) -> bool:
+    """An analysis that failed before, or whose process vanished more than once: perhaps through it. Others do not share its fate."""
+    return job.kind == JobKind.ANALYZE_INSTANCE and (job.attempts > 0 or job.lease_expiries > 1)
+
+
+Job = TypeVar("Job", bound=Tried)
+
+
+def together(due: Sequence[Job], limit: int) -> Sequence[Job]:
+    """Those of the due jobs, in their order, that one worker takes at once: a suspect comes alone."""
+    if due and is_suspect(due[0]):
+        return due[:1]
+    return [*itertools.takewhile(lambda job: not is_suspect(job), due)][:limit]

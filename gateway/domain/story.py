@@ -93,6 +93,14 @@ class JobStory:
     attempts: int
     lease_expiries: int
     last_code: str | None
+    subject: str
+    """analyze_instance: our id of the instance; report_study: the study; deliver_result: our id of the delivery."""
+    created_at: datetime
+    first_claimed_at: datetime | None
+    finished_at: datetime | None
+    lease_owner: str | None
+    """The process that has it; None for a job that nobody runs."""
+    lease_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +163,15 @@ class TimelineEntry:
     actor: str
     event: str
     detail: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobExplanation:
+    """One job, what happened to it, and what an operator may do with it."""
+
+    job: JobStory
+    actions: tuple[str, ...]
+    events: tuple[TimelineEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

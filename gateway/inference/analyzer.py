@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import numpy as np
 from gateway.config import ModelSettings
 from gateway.domain.finding import ModelIdentity
 from gateway.domain.outcome import KneeDecision
-from gateway.errors import BundleError, EngineFailedError, EngineMemoryError, ImplausibleOutputError
+from gateway.errors import BundleError, EngineFailedError, EngineMemoryError, GatewayError, ImplausibleOutputError
 from gateway.events import Event, log_event
 from gateway.inference.decoder import PreparedKnee
 from strnet_core.bundle import ModelBundle, is_reached, load_bundle, score
-from strnet_core.engines.base import Covariates, Engine, Prediction
+from strnet_core.engines.base import Covariates as Covariates  # noqa: PLC0414  handed on: strnet_core stays in this package
+from strnet_core.engines.base import Engine, Prediction
 from strnet_core.errors import DeviceMemoryError, StrnetError
 
 
@@ -37,6 +39,18 @@ class Reading:
     t_score: float | None
     saliency: np.ndarray[Any, np.dtype[np.float32]]
     profile: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """The knees of one image, at least one, and the covariates of its patient."""
+
+    knees: tuple[PreparedKnee, ...]
+    covariates: Covariates | None
+
+
+Answer = tuple[Reading, ...] | GatewayError
+"""One reading per knee, or why there is none: ImplausibleOutputError, EngineMemoryError, EngineFailedError, BundleError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +121,29 @@ class Analyzer:
     def profile(self) -> str:
         return self._engine.profile
 
-    def read(self, knees: Sequence[PreparedKnee], covariates: Covariates | None) -> tuple[Reading, ...]:
-        """Runs the network over the knees of one patient, at least one. ImplausibleOutputError for anything that is not finite."""
+    @property
+    def batch(self) -> int:
+        """Images that the engine computes in one pass."""
+        return self._engine.batch
+
+    def read_all(self, asked: Sequence[Question]) -> tuple[Answer, ...]:
+        """Runs the network over the knees of several images at once; one answer each, in order. An error stays with its image."""
+        try:
+            readings = iter(self._predict(asked))
+            return tuple(tuple(islice(readings, len(question.knees))) for question in asked)
+        except GatewayError as error:
+            if len(asked) == 1 or self.broken:
+                return (error,) * len(asked)
+            return tuple(answer for question in asked for answer in self.read_all((question,)))
+
+    def _predict(self, asked: Sequence[Question]) -> tuple[Reading, ...]:
         threshold = self._bundle.screening_threshold
         if threshold is None:
             raise BundleError("no screening threshold")
+        images = np.stack([knee.image for question in asked for knee in question.knees])
+        covariates = tuple(question.covariates for question in asked for _ in question.knees)
         try:
-            predictions = self._engine.predict(np.stack([knee.image for knee in knees]), (covariates,) * len(knees))
+            predictions = self._engine.predict(images, covariates)
         except DeviceMemoryError as error:
             raise EngineMemoryError(error.detail) from error
         except StrnetError as error:

@@ -11,11 +11,11 @@ from gateway.domain.conflict import ConflictDecision, ConflictReason
 from gateway.domain.job import JobKind
 from gateway.domain.outcome import InstanceOutcome, InstanceState
 from gateway.domain.story import ConflictStory
-from gateway.errors import ConflictError
+from gateway.errors import ConflictError, OpenConflictError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
-from gateway.store.job_queue import enqueue
+from gateway.store.job_queue import enqueue, resume
 from gateway.store.tables import AssociationRow, InstanceRow
 
 
@@ -60,7 +60,7 @@ class Conflicts:
                     reason=reason.value,
                 )
             for study in sorted({row.study_instance_uid, *(one.study_instance_uid for one in firsts)}):
-                enqueue(session, JobKind.REPORT_STUDY, study, study, actor=actor)
+                resume(session, JobKind.REPORT_STUDY, study, study, code=OpenConflictError.code, actor=actor)
 
 
 def _locked(session: Session, instance_id: str) -> InstanceRow:

@@ -1,28 +1,29 @@
-"""The queue: claim with lease and fence, finish, fail, expire. The only SQL that moves jobs."""
+"""The queue: claim with lease and fence, renew, finish, fail, expire. The SQL that moves jobs, beside `job_acts`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from gateway.domain.job import CLAIMABLE, OPEN, Claim, JobAction, JobKind, JobState, after
-from gateway.errors import JobActionError, JobNotFoundError, LeaseLostError
+from gateway.domain.job import OPEN, Claim, JobAction, JobKind, JobState, after_expiry, together
+from gateway.errors import LeaseLostError
 from gateway.events import Event
-from gateway.store.audit_log import record
 from gateway.store.database import Database
+from gateway.store.job_rows import IS_RUNNING, IS_WAITING, move, record_job, wait_again, waiting_twin
 from gateway.store.tables import JobRow
+
+Row = TypeVar("Row")
 
 
 def enqueue(session: Session, kind: JobKind, subject: str, study_instance_uid: str, *, actor: str, next_at: datetime | None = None) -> None:
     """Adds a job in the caller's transaction; one that is waiting already is pulled forward instead."""
     now = datetime.now(UTC)
-    waiting = session.scalar(
-        select(JobRow).where(JobRow.kind == kind, JobRow.subject == subject, JobRow.state.in_(CLAIMABLE)).with_for_update()
-    )
+    waiting = session.scalar(select(JobRow).where(JobRow.kind == kind, JobRow.subject == subject, IS_WAITING).with_for_update())
     if waiting is not None:
         waiting.next_at = min(waiting.next_at, next_at or now)
         return
@@ -35,7 +36,19 @@ def enqueue(session: Session, kind: JobKind, subject: str, study_instance_uid: s
     except IntegrityError:
         # another worker has just queued the same job; the index on waiting jobs keeps them one
         return
-    record(session, Event.JOB_QUEUED, actor=actor, study_instance_uid=study_instance_uid, job_id=row.id, job_kind=kind)
+    record_job(session, Event.JOB_QUEUED, row, actor=actor)
+
+
+def resume(session: Session, kind: JobKind, subject: str, study_instance_uid: str, *, code: str, actor: str) -> None:
+    """A person has decided: the job that was set aside with this code goes on, or a new one if there is none or one waits already."""
+    aside = select(JobRow).where(JobRow.kind == kind, JobRow.subject == subject, JobRow.state == JobState.HELD, JobRow.last_code == code)
+    row = session.scalar(aside.order_by(JobRow.id.desc()).limit(1).with_for_update())
+    if row is None or waiting_twin(session, row):
+        enqueue(session, kind, subject, study_instance_uid, actor=actor)
+        return
+    move(row, JobAction.RELEASE)
+    row.attempts, row.next_at = 0, datetime.now(UTC)
+    record_job(session, Event.JOB_RELEASED, row, actor=actor)
 
 
 def held(session: Session, claim: Claim) -> JobRow:
@@ -49,9 +62,22 @@ def held(session: Session, claim: Claim) -> JobRow:
 def finish(session: Session, claim: Claim, *, code: str, actor: str) -> None:
     """Ends a job in the caller's transaction, beside what the job made."""
     row = held(session, claim)
-    _move(row, JobAction.FINISH)
+    move(row, JobAction.FINISH)
     row.finished_at, row.last_code = datetime.now(UTC), code
-    _record(session, Event.JOB_DONE, row, actor=actor, code=code)
+    record_job(session, Event.JOB_DONE, row, actor=actor, code=code)
+
+
+def fail(session: Session, claim: Claim, *, code: str, retry_in_seconds: float | None) -> None:
+    """Counts a failed attempt in the caller's transaction."""
+    row, now = held(session, claim), datetime.now(UTC)
+    row.attempts += 1
+    row.last_code = code
+    if retry_in_seconds is None:
+        move(row, JobAction.GIVE_UP)
+        row.finished_at = now
+        record_job(session, Event.JOB_DEAD, row, actor=claim.owner, code=code, attempts=row.attempts)
+    elif wait_again(session, row, JobAction.FAIL, actor=claim.owner, next_at=now + timedelta(seconds=retry_in_seconds), now=now):
+        record_job(session, Event.JOB_RETRY, row, actor=claim.owner, code=code, attempts=row.attempts)
 
 
 def open_jobs(session: Session, kind: JobKind, study_instance_uid: str) -> int:
@@ -62,7 +88,7 @@ def open_jobs(session: Session, kind: JobKind, study_instance_uid: str) -> int:
 
 
 class JobQueue:
-    """What workers and operators do with jobs, each call one transaction."""
+    """What workers do with jobs, each call one transaction."""
 
     def __init__(self, database: Database, *, lease_seconds: float, max_lease_expiries: int) -> None:
         self._database = database
@@ -70,32 +96,47 @@ class JobQueue:
         self._max_lease_expiries = max_lease_expiries
 
     def claim(self, kinds: Sequence[JobKind], owner: str, *, limit: int = 1) -> tuple[Claim, ...]:
-        """Takes up to `limit` due jobs, oldest first. Other workers skip rows that are being taken."""
+        """Takes up to `limit` due jobs: the first kind's before the second's, of a kind the oldest first. A suspect comes alone.
+
+        Other workers skip rows that are being taken.
+        """
         now = datetime.now(UTC)
         with self._database.reading() as session:
-            if session.scalar(_due(kinds, now).limit(1)) is None:
-                return ()
+            waiting = [kind for kind in kinds if session.scalar(_due(select(JobRow.id), kind, now).limit(1)) is not None]
+        if not waiting:
+            return ()
         with self._database.transaction() as session:
-            rows = session.scalars(_due(kinds, now).limit(limit).with_for_update(skip_locked=True)).all()
-            return tuple(self._claim_row(session, row, owner, now) for row in rows)
+            rows = [row for kind in waiting for row in self._due_rows(session, kind, now, limit)]
+            return tuple(self._claim_row(session, row, owner, now) for row in together(rows, limit))
+
+    def _due_rows(self, session: Session, kind: JobKind, now: datetime, limit: int) -> Sequence[JobRow]:
+        return session.scalars(_due(select(JobRow), kind, now).limit(limit).with_for_update(skip_locked=True)).all()
 
     def _claim_row(self, session: Session, row: JobRow, owner: str, now: datetime) -> Claim:
-        _move(row, JobAction.CLAIM)
+        move(row, JobAction.CLAIM)
         row.fence += 1
         row.lease_owner, row.lease_until = owner, now + self._lease
         row.first_claimed_at = row.first_claimed_at or now
-        _record(session, Event.JOB_CLAIMED, row, actor=owner)
+        record_job(session, Event.JOB_CLAIMED, row, actor=owner)
         return Claim(
             job_id=row.id,
             kind=JobKind(row.kind),
             subject=row.subject,
             study_instance_uid=row.study_instance_uid,
             attempts=row.attempts,
+            lease_expiries=row.lease_expiries,
             fence=row.fence,
             owner=owner,
             created_at=row.created_at,
             first_claimed_at=row.first_claimed_at,
         )
+
+    def seconds_until_due(self, kinds: Sequence[JobKind]) -> float | None:
+        """Until the next waiting job of these kinds is due, 0 when one is; None when none waits."""
+        with self._database.reading() as session:
+            found = [session.scalar(_waiting(select(JobRow.next_at), kind).limit(1)) for kind in kinds]
+        now = datetime.now(UTC)
+        return min((max(0.0, (at - now).total_seconds()) for at in found if at is not None), default=None)
 
     def finish(self, claim: Claim, *, code: str = "done") -> None:
         with self._database.transaction() as session:
@@ -103,131 +144,77 @@ class JobQueue:
 
     def postpone(self, claim: Claim, *, seconds: float) -> None:
         """Not due yet: back to the queue without counting as an attempt."""
+        self._back(claim, JobAction.POSTPONE, Event.JOB_POSTPONED, seconds)
+
+    def give_back(self, claim: Claim) -> None:
+        """Claimed and not begun, and this process ends: whoever asks next may have it."""
+        self._back(claim, JobAction.GIVE_BACK, Event.JOB_GIVEN_BACK, 0.0)
+
+    def _back(self, claim: Claim, action: JobAction, event: Event, seconds: float) -> None:
         with self._database.transaction() as session:
-            row = held(session, claim)
-            if _waiting_twin(session, row):
-                _move(row, JobAction.FINISH)
-                row.finished_at, row.last_code = datetime.now(UTC), "superseded"
-                _record(session, Event.JOB_DONE, row, actor=claim.owner, code="superseded")
-                return
-            _move(row, JobAction.POSTPONE)
-            row.next_at = datetime.now(UTC) + timedelta(seconds=seconds)
-            _record(session, Event.JOB_POSTPONED, row, actor=claim.owner)
+            row, now = held(session, claim), datetime.now(UTC)
+            if wait_again(session, row, action, actor=claim.owner, next_at=now + timedelta(seconds=seconds), now=now):
+                record_job(session, event, row, actor=claim.owner)
 
     def fail(self, claim: Claim, *, code: str, retry_in_seconds: float | None) -> None:
         """An attempt failed: tried again after a while, or dead when no delay is given."""
         with self._database.transaction() as session:
             fail(session, claim, code=code, retry_in_seconds=retry_in_seconds)
 
+    def set_aside(self, claim: Claim, *, code: str) -> None:
+        """Held: no attempt can help until a person has acted."""
+        with self._database.transaction() as session:
+            row = held(session, claim)
+            row.last_code = code
+            move(row, JobAction.HOLD)
+            record_job(session, Event.JOB_HELD, row, actor=claim.owner, code=code)
+
+    def renew(self, claims: Sequence[Claim]) -> tuple[Claim, ...]:
+        """The heartbeat: extends the leases of jobs in hand. Returns those that are this worker's no longer."""
+        if not claims:
+            return ()
+        wanted = {claim.job_id: claim for claim in claims}
+        with self._database.transaction() as session:
+            rows = session.scalars(select(JobRow).where(JobRow.id.in_(wanted), IS_RUNNING).order_by(JobRow.id).with_for_update())
+            kept = [row for row in rows if row.fence == wanted[row.id].fence]
+            for row in kept:
+                row.lease_until = datetime.now(UTC) + self._lease
+            return tuple(wanted[job_id] for job_id in wanted.keys() - {row.id for row in kept})
+
     def expire_leases(self, *, owner: str | None = None) -> int:
         """Takes back jobs whose lease ran out, or all of a process that is known to be gone. Returns how many."""
         now = datetime.now(UTC)
         gone = JobRow.lease_owner == owner if owner else JobRow.lease_until < now
+        # longer than any lease is given for: the clock was set back since, and nobody may hold a job by that
+        strange = JobRow.lease_until > now + 2 * self._lease
         with self._database.reading() as session:
-            if session.scalar(select(JobRow.id).where(JobRow.state == JobState.RUNNING, gone).limit(1)) is None:
+            if session.scalar(select(JobRow.id).where(IS_RUNNING, gone | strange).limit(1)) is None:
                 return 0
         with self._database.transaction() as session:
-            rows = session.scalars(select(JobRow).where(JobRow.state == JobState.RUNNING, gone).with_for_update(skip_locked=True)).all()
+            for row in session.scalars(select(JobRow).where(IS_RUNNING, strange, ~gone).with_for_update(skip_locked=True)):
+                row.lease_until = now + self._lease
+            rows = session.scalars(select(JobRow).where(IS_RUNNING, gone).with_for_update(skip_locked=True)).all()
             for row in rows:
                 self._expire(session, row, now)
             return len(rows)
 
     def _expire(self, session: Session, row: JobRow, now: datetime) -> None:
+        actor = row.lease_owner or "timer"
         row.lease_expiries += 1
         row.fence += 1
-        actor = row.lease_owner or "timer"
-        row.lease_owner = row.lease_until = None
-        if row.lease_expiries > self._max_lease_expiries:
-            _move(row, JobAction.HOLD)
-            _record(session, Event.JOB_HELD, row, actor=actor, code="lease_expiries")
-        elif _waiting_twin(session, row):
-            _move(row, JobAction.FINISH)
-            row.finished_at, row.last_code = now, "superseded"
-            _record(session, Event.JOB_DONE, row, actor=actor, code="superseded")
-        else:
-            _move(row, JobAction.EXPIRE)
-            row.next_at = now
-            _record(session, Event.JOB_LEASE_EXPIRED, row, actor=actor)
-
-    def renew(self, owner: str) -> int:
-        """Extends the leases of a process that is alive. Returns how many it holds."""
-        with self._database.reading() as session:
-            if session.scalar(select(JobRow.id).where(JobRow.state == JobState.RUNNING, JobRow.lease_owner == owner).limit(1)) is None:
-                return 0
-        with self._database.transaction() as session:
-            mine = select(JobRow).where(JobRow.state == JobState.RUNNING, JobRow.lease_owner == owner).with_for_update()
-            rows = session.scalars(mine).all()
-            for row in rows:
-                row.lease_until = datetime.now(UTC) + self._lease
-            return len(rows)
-
-    def hold(self, job_id: int, *, actor: str) -> None:
-        self._operate(job_id, JobAction.HOLD, Event.JOB_HELD, actor)
-
-    def release(self, job_id: int, *, actor: str) -> None:
-        """A held or dead job goes back to the queue."""
-        self._operate(job_id, JobAction.RELEASE, Event.JOB_RELEASED, actor)
-
-    def _operate(self, job_id: int, action: JobAction, event: Event, actor: str) -> None:
-        with self._database.transaction() as session:
-            row = session.scalar(select(JobRow).where(JobRow.id == job_id).with_for_update())
-            if row is None:
-                raise JobNotFoundError(str(job_id))
-            try:
-                _move(row, action)
-            except ValueError as error:
-                raise JobActionError(str(error)) from error
-            row.fence += 1
-            row.next_at, row.finished_at = datetime.now(UTC), None
-            _record(session, event, row, actor=actor)
+        action = after_expiry(row.lease_expiries, self._max_lease_expiries)
+        if action is JobAction.HOLD:
+            row.last_code = "lease_expiries"
+            move(row, action)
+            record_job(session, Event.JOB_HELD, row, actor=actor, code="lease_expiries")
+        elif wait_again(session, row, action, actor=actor, next_at=now, now=now):
+            record_job(session, Event.JOB_LEASE_EXPIRED, row, actor=actor)
 
 
-def fail(session: Session, claim: Claim, *, code: str, retry_in_seconds: float | None) -> None:
-    """Counts a failed attempt in the caller's transaction."""
-    row = held(session, claim)
-    row.attempts += 1
-    row.last_code = code
-    if retry_in_seconds is None:
-        _move(row, JobAction.GIVE_UP)
-        row.finished_at = datetime.now(UTC)
-        _record(session, Event.JOB_DEAD, row, actor=claim.owner, code=code, attempts=row.attempts)
-    elif _waiting_twin(session, row):
-        _move(row, JobAction.FINISH)
-        row.finished_at, row.last_code = datetime.now(UTC), "superseded"
-        _record(session, Event.JOB_DONE, row, actor=claim.owner, code="superseded")
-    else:
-        _move(row, JobAction.FAIL)
-        row.next_at = datetime.now(UTC) + timedelta(seconds=retry_in_seconds)
-        _record(session, Event.JOB_RETRY, row, actor=claim.owner, code=code, attempts=row.attempts)
+def _due(wanted: Select[Row], kind: JobKind, now: datetime) -> Select[Row]:
+    return _waiting(wanted, kind).where(JobRow.next_at <= now)
 
 
-def _due(kinds: Sequence[JobKind], now: datetime):  # type: ignore[no-untyped-def]  # noqa: ANN202  Select's parameters are private
-    return (
-        select(JobRow)
-        .where(JobRow.kind.in_(kinds), or_(JobRow.state == JobState.QUEUED, JobRow.state == JobState.RETRY), JobRow.next_at <= now)
-        .order_by(JobRow.next_at, JobRow.id)
-    )
-
-
-def _waiting_twin(session: Session, row: JobRow) -> bool:
-    """While a job runs, the same one may have been queued anew; two waiting ones cannot be."""
-    twin = select(JobRow.id).where(JobRow.kind == row.kind, JobRow.subject == row.subject, JobRow.state.in_(CLAIMABLE), JobRow.id != row.id)
-    return session.scalar(twin) is not None
-
-
-def _move(row: JobRow, action: JobAction) -> None:
-    row.state = after(JobState(row.state), action)
-
-
-def _record(session: Session, event: Event, row: JobRow, *, actor: str, code: str | None = None, attempts: int | None = None) -> None:
-    record(
-        session,
-        event,
-        actor=actor,
-        study_instance_uid=row.study_instance_uid,
-        instance_id=row.subject if row.kind == JobKind.ANALYZE_INSTANCE else None,
-        job_id=row.id,
-        job_kind=row.kind,
-        code=code,
-        attempts=attempts,
-    )
+def _waiting(wanted: Select[Row], kind: JobKind) -> Select[Row]:
+    """Oldest first, in the order of the index over waiting jobs."""
+    return wanted.where(JobRow.kind == kind, IS_WAITING).order_by(JobRow.next_at, JobRow.id)

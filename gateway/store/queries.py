@@ -25,6 +25,7 @@ from gateway.domain.story import (
 from gateway.errors import NotFoundError
 from gateway.store.database import Database
 from gateway.store.evidence import receipt_story, receipts_query
+from gateway.store.job_stories import job_story, timeline_entry
 from gateway.store.tables import AssessmentRow, AuditEventRow, DeliveryRow, InstanceRow, JobRow, ReceiptRow, ResultRow
 
 
@@ -72,7 +73,7 @@ class Queries:
                 instances=tuple(_instance_story(session, row) for row in instances),
                 refusals=tuple(receipt_story(*row) for row in refusals),
                 results=tuple(_result_story(session, row) for row in results),
-                study_jobs=tuple(_job_story(row) for row in jobs),
+                study_jobs=tuple(job_story(row) for row in jobs),
             )
 
     def studies(self, key: str) -> tuple[str, ...]:
@@ -88,7 +89,7 @@ class Queries:
         wanted = JobRow.state == state if state else JobRow.state != JobState.DONE
         with self._database.reading() as session:
             rows = session.scalars(select(JobRow).where(wanted).order_by(JobRow.id).limit(500))
-            return tuple(_job_story(row) for row in rows)
+            return tuple(job_story(row) for row in rows)
 
     def timeline(self, key: str) -> tuple[TimelineEntry, ...]:
         """Every audit event of the studies and instances under a key, in order. NotFoundError for a stranger."""
@@ -102,16 +103,7 @@ class Queries:
                 .where(or_(AuditEventRow.study_instance_uid.in_(studies), AuditEventRow.instance_id.in_(ids)))
                 .order_by(AuditEventRow.seq)
             )
-            return tuple(
-                TimelineEntry(
-                    seq=row.seq,
-                    at=row.at,
-                    actor=row.actor,
-                    event=row.event,
-                    detail={**row.detail, **({"instance_id": row.instance_id} if row.instance_id else {})},
-                )
-                for row in rows
-            )
+            return tuple(timeline_entry(row) for row in rows)
 
 
 def _counts(session: Session, *columns: Any) -> dict[str, int]:
@@ -187,7 +179,7 @@ def _instance_story(session: Session, row: InstanceRow) -> InstanceStory:
         decided_at=row.decided_at,
         receipts=tuple(receipt_story(*receipt) for receipt in receipts),
         knees=tuple(_knee_story(knee) for knee in knees),
-        jobs=tuple(_job_story(job) for job in jobs),
+        jobs=tuple(job_story(job) for job in jobs),
     )
 
 
@@ -205,19 +197,6 @@ def _knee_story(row: AssessmentRow) -> KneeStory:
         engine_profile=row.engine_profile,
         judged_at=row.created_at,
         settings_hash=row.shaping_hash,
-    )
-
-
-def _job_story(row: JobRow) -> JobStory:
-    return JobStory(
-        job_id=row.id,
-        kind=row.kind,
-        study_instance_uid=row.study_instance_uid,
-        next_at=row.next_at if row.state in OPEN else None,
-        state=row.state,
-        attempts=row.attempts,
-        lease_expiries=row.lease_expiries,
-        last_code=row.last_code,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from io import BytesIO
 from typing import Final
@@ -21,16 +21,16 @@ from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision
 from gateway.domain.sameness import is_same_patient, sides_agree
 from gateway.errors import GatewayError
 from gateway.events import Event
-from gateway.inference.analyzer import Analyzer, Reading, covariates_of
+from gateway.inference.analyzer import Analyzer, Answer, Covariates, Question, Reading, covariates_of
 from gateway.inference.decoder import Decoder, Prepared, PreparedKnee
 from gateway.inference.sides import Side, knee_sides
 from gateway.routing.eligibility import age_years, named_sides
 from gateway.routing.quality import Judgement, judge
-from gateway.routing.router import Router
+from gateway.routing.router import Decision, Router
 from gateway.store.instances import Instances
 from gateway.store.spool import Spool
+from gateway.workers.attempt import Ending
 from gateway.workers.evidence_file import verified_path
-from gateway.workers.worker import Ending
 
 _OUTCOMES = {outcome.value: outcome for outcome in InstanceOutcome}
 _BOTH: Final = "B"
@@ -52,8 +52,35 @@ class _JudgedKnee:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisBegun:
+    """An instance on its way to the network. decided: it goes no further, and nothing is kept of its knees."""
+
+    instance: StoredInstance
+    started_at: datetime
+    attributes: InstanceAttributes
+    named: frozenset[str]
+    """Sides that the header names."""
+    decision: Decision
+    prepared: Prepared | None = None
+    """None for what the header refuses."""
+    knees: tuple[_JudgedKnee, ...] = ()
+    decided: _Refused | None = None
+
+    @property
+    def covariates(self) -> Covariates | None:
+        seen = self.attributes
+        return covariates_of(age_years=age_years(seen), sex=seen.patient_sex, size_m=seen.patient_size_m, weight_kg=seen.patient_weight_kg)
+
+    @property
+    def question(self) -> Question | None:
+        """What the network is to be asked; None when nothing is."""
+        accepted = tuple(knee.prepared for knee in self.knees if knee.judgement.refusal is None)
+        return Question(knees=accepted, covariates=self.covariates) if accepted and self.decided is None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyzeInstance:
-    """The analyze_instance job."""
+    """The analyze_instance job, in three parts: `prepare` and `finish` run beside the network's own thread."""
 
     instances: Instances
     spool: Spool
@@ -66,8 +93,21 @@ class AnalyzeInstance:
     bundle_hash: str
     shaping_hash: str
 
-    def run(self, claim: Claim) -> Ending:
-        analysis = self.analysis(self.instances.get(claim.subject), claim.first_claimed_at)
+    def prepare(self, claim: Claim) -> AnalysisBegun:
+        """All that comes before the network."""
+        return self._begin(self.instances.get(claim.subject), claim.first_claimed_at)
+
+    def question(self, begun: AnalysisBegun) -> Question | None:
+        """What the network is to be asked; None when nothing is."""
+        return begun.question
+
+    def answer(self, questions: Sequence[Question]) -> Sequence[Answer]:
+        """The network's part, over several images."""
+        return self.analyzer.read_all(questions)
+
+    def finish(self, claim: Claim, begun: AnalysisBegun, answer: Answer | None) -> Ending:
+        """All that comes after the network. Raises the answer where it is an error."""
+        analysis = self._concluded(begun, answer)
         self.instances.finish(claim, analysis)
         return Ending(Event.JOB_DONE, analysis.outcome.value)
 
@@ -77,43 +117,54 @@ class AnalyzeInstance:
 
     def analysis(self, instance: StoredInstance, started_at: datetime) -> Analysis:
         """What becomes of an instance under the present settings and bundle. Keeps the knees' maps, and writes no row."""
+        begun = self._begin(instance, started_at)
+        question = begun.question
+        return self._concluded(begun, None if question is None else self.answer((question,))[0])
+
+    def _begin(self, instance: StoredInstance, started_at: datetime) -> AnalysisBegun:
         path = verified_path(self.spool, instance)
         header = read_header(path)
         attributes = read_attributes(header)
         decision = self.router.decide(attributes, lookup(header), self.instances.peer_of(instance.instance_id))
+        begun = AnalysisBegun(
+            instance=instance, started_at=started_at, attributes=attributes, named=frozenset(named_sides(attributes)), decision=decision
+        )
         if decision.outcome is not None:
-            return Analysis(
-                instance_id=instance.instance_id,
-                outcome=decision.outcome,
-                reason=decision.reason,
-                route=decision.route,
-                policy=decision.policy,
-            )
+            return replace(begun, decided=_Refused(decision.outcome, decision.reason))
         prepared = self.decoder.prepare(path)
-        named = frozenset(named_sides(attributes))
-        sides = knee_sides(named, _row_direction(attributes), len(prepared.knees))
-        knees = [_JudgedKnee(knee, side, self._judged(prepared, knee)) for knee, side in zip(prepared.knees, sides, strict=True)]
-        unseen = self._same_uid(instance, prepared, sides) or _knee_missing(knees, named)
-        refused = unseen or _every_knee_refused(knees)
+        sides = knee_sides(begun.named, _row_direction(attributes), len(prepared.knees))
+        knees = tuple(_JudgedKnee(knee, side, self._judged(prepared, knee)) for knee, side in zip(prepared.knees, sides, strict=True))
+        begun = replace(begun, prepared=prepared, knees=knees)
+        return replace(begun, decided=self._same_uid(begun) or _knee_missing(knees, begun.named))
+
+    def _concluded(self, begun: AnalysisBegun, answer: Answer | None) -> Analysis:
+        if isinstance(answer, GatewayError):
+            raise answer
+        # asked again: an image that went through the network together with this one may have been its twin
+        unseen = begun.decided or self._same_uid(begun)
+        refused = unseen or _every_knee_refused(begun.knees)
         return Analysis(
-            instance_id=instance.instance_id,
+            instance_id=begun.instance.instance_id,
             outcome=InstanceOutcome.ASSESSED if refused is None else refused.outcome,
-            reason=decision.reason if refused is None else refused.reason,
-            route=decision.route,
-            policy=decision.policy,
-            pixel_digest=prepared.pixel_digest,
-            assessments=() if unseen else self._assess(attributes, prepared, knees, named, started_at),
+            reason=begun.decision.reason if refused is None else refused.reason,
+            route=begun.decision.route,
+            policy=begun.decision.policy,
+            pixel_digest=begun.prepared.pixel_digest if begun.prepared else None,
+            assessments=() if unseen or begun.prepared is None else self._assessments(begun, begun.prepared, answer or ()),
         )
 
     def _judged(self, prepared: Prepared, knee: PreparedKnee) -> Judgement:
         return judge({**prepared.measures, **knee.measures}, self.quality)
 
-    def _same_uid(self, instance: StoredInstance, prepared: Prepared, sides: Sequence[Side]) -> _Refused | None:
+    def _same_uid(self, begun: AnalysisBegun) -> _Refused | None:
         """Another data set of this UID was assessed. A variant has its pixels, patient and sides; anything else a person decides."""
+        if begun.prepared is None:
+            return None
+        instance, sides = begun.instance, [knee.side for knee in begun.knees]
         others = [other for other in self.instances.same_sop_instance(instance) if other.state == InstanceState.ASSESSED]
         ours = frozenset((position, side.value) for position, (side, _) in enumerate(sides, 1))
         for other in others:
-            if other.pixel_digest != prepared.pixel_digest:
+            if other.pixel_digest != begun.prepared.pixel_digest:
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other pixels")
             if not is_same_patient((other.issuer_of_patient_id, other.patient_id), (instance.issuer_of_patient_id, instance.patient_id)):
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other patient")
@@ -123,22 +174,11 @@ class AnalyzeInstance:
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other side")
         return _Refused(InstanceOutcome.VARIANT, "same SOP Instance UID and pixels, other header") if others else None
 
-    def _assess(
-        self,
-        attributes: InstanceAttributes,
-        prepared: Prepared,
-        knees: Sequence[_JudgedKnee],
-        named: frozenset[str],
-        started_at: datetime,
-    ) -> tuple[Assessment, ...]:
-        """One assessment per knee; the network sees those that nothing refuses, in one batch."""
-        age = age_years(attributes)
-        covariates = covariates_of(
-            age_years=age, sex=attributes.patient_sex, size_m=attributes.patient_size_m, weight_kg=attributes.patient_weight_kg
-        )
-        accepted = [knee.prepared for knee in knees if knee.judgement.refusal is None]
-        read = self.analyzer.read(accepted, covariates) if accepted else ()
-        readings = dict(zip((knee.position for knee in accepted), read, strict=True))
+    def _assessments(self, begun: AnalysisBegun, prepared: Prepared, read: Sequence[Reading]) -> tuple[Assessment, ...]:
+        """One assessment per knee; the network has seen those that nothing refuses."""
+        accepted = (knee.prepared.position for knee in begun.knees if knee.judgement.refusal is None)
+        readings = dict(zip(accepted, read, strict=True))
+        sex = begun.attributes.patient_sex
         return tuple(
             Assessment(
                 position=knee.prepared.position,
@@ -146,20 +186,20 @@ class AnalyzeInstance:
                 laterality_source=knee.side[1],
                 decision=reading.decision if reading else KneeDecision(knee.judgement.refusal or ""),
                 reading=self._kept(reading) if reading else None,
-                age_years=age,
-                sex=attributes.patient_sex if attributes.patient_sex in ("M", "F") else None,
-                covariate_source="header" if covariates is not None else "none",
+                age_years=age_years(begun.attributes),
+                sex=sex if sex in ("M", "F") else None,
+                covariate_source="header" if begun.covariates is not None else "none",
                 region=knee.prepared.region,
-                quality_flags=(*knee.judgement.warnings, *_contradiction(named, knees)),
+                quality_flags=(*knee.judgement.warnings, *_contradiction(begun.named, begun.knees)),
                 measures={**prepared.measures, **knee.prepared.measures},
                 pixel_notes=prepared.notes,
                 preprocessed_digest=knee.prepared.image_sha256,
                 pixel_digest=prepared.pixel_digest,
                 bundle_hash=self.bundle_hash,
                 shaping_hash=self.shaping_hash,
-                started_at=started_at,
+                started_at=begun.started_at,
             )
-            for knee in knees
+            for knee in begun.knees
             for reading in (readings.get(knee.prepared.position),)
         )
 

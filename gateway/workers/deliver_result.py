@@ -17,8 +17,8 @@ from gateway.events import Event
 from gateway.routing.study_route import strictest_route
 from gateway.store.deliveries import Attempt, Deliveries, PendingDelivery
 from gateway.store.spool import Spool
+from gateway.workers.attempt import Ending
 from gateway.workers.retry import Backoff
-from gateway.workers.worker import Ending
 
 _EVENTS: Final = {Verdict.SENT: Event.JOB_DONE, Verdict.RETRY: Event.JOB_RETRY, Verdict.DEAD: Event.JOB_DEAD}
 

@@ -32,6 +32,7 @@ from gateway.store.instances import Instances
 from gateway.store.job_queue import JobQueue
 from gateway.store.results import NewResult, NewResultSet, Results
 from gateway.store.spool import Spool
+from gateway.workers.attempt import Ending
 from gateway.workers.report_sources import read_sources
 from gateway.workers.reported_study import ReportedStudy, reported_study
 from gateway.workers.study_knees import (
@@ -43,7 +44,6 @@ from gateway.workers.study_knees import (
     refused_knee,
     told,
 )
-from gateway.workers.worker import Ending
 
 _ANALYSIS_OPEN_SECONDS: Final = 5.0
 """The end of each analysis pulls the report forward; this is only the longest wait."""

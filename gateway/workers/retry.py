@@ -1,11 +1,40 @@
-"""When a failed attempt is tried again. Pure."""
+"""What becomes of a job whose attempt failed. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
 
+from gateway.domain.job import JobAction
 from gateway.errors import GatewayError
+
+
+class Nature(StrEnum):
+    """What an error says of the next attempt."""
+
+    PASSING = "passing"
+    """It may succeed."""
+    ENVIRONMENTAL = "environmental"
+    """It may succeed, and the job is not to blame: disk, database."""
+    PERSONAL = "personal"
+    """It cannot succeed until a person has decided something."""
+    FINAL = "final"
+    """It would fail likewise."""
+
+
+AFTER_FAILURE: Final[dict[tuple[Nature, bool], JobAction]] = {
+    (Nature.PASSING, True): JobAction.FAIL,
+    (Nature.PASSING, False): JobAction.GIVE_UP,
+    (Nature.ENVIRONMENTAL, True): JobAction.FAIL,
+    (Nature.ENVIRONMENTAL, False): JobAction.FAIL,
+    (Nature.PERSONAL, True): JobAction.HOLD,
+    (Nature.PERSONAL, False): JobAction.HOLD,
+    (Nature.FINAL, True): JobAction.GIVE_UP,
+    (Nature.FINAL, False): JobAction.GIVE_UP,
+}
+"""By the error's nature and whether attempts are left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +50,33 @@ class Backoff:
         return full * (0.5 + 0.5 * jitter)
 
 
-def retry_in(error: GatewayError, *, failures: int, max_attempts: int, backoff: Backoff, random: Callable[[], float]) -> float | None:
-    """Seconds until the next attempt, None when there is none. failures: this one counted in. Trouble of the
-    surroundings has no last attempt."""
-    if not error.retryable or (failures >= max_attempts and not error.environmental):
-        return None
-    return backoff.delay(failures, random())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """A role's patience."""
+
+    max_attempts: int
+    backoff: Backoff
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """action: FAIL, GIVE_UP or HOLD. delay_seconds: until the next attempt, with FAIL only."""
+
+    action: JobAction
+    delay_seconds: float = 0.0
+
+
+def nature_of(error: GatewayError) -> Nature:
+    if error.needs_a_person:
+        return Nature.PERSONAL
+    if error.environmental:
+        return Nature.ENVIRONMENTAL
+    return Nature.PASSING if error.retryable else Nature.FINAL
+
+
+def decide(error: GatewayError, *, failures: int, policy: RetryPolicy, random: Callable[[], float]) -> Decision:
+    """failures: of this job, this one counted in. random: a number in 0..1."""
+    action = AFTER_FAILURE[nature_of(error), failures < policy.max_attempts]
+    if action is not JobAction.FAIL:
+        return Decision(action)
+    return Decision(action, policy.backoff.delay(failures, random()))

@@ -56,6 +56,11 @@ class Engine(Protocol):
         """Engine, device and arithmetic that it was opened for, e.g. `torch-cpu-float32`; see `profiles.Profile`."""
         ...
 
+    @property
+    def batch(self) -> int:
+        """Images that it computes in one pass at present; a larger batch is cut."""
+        ...
+
     def predict(self, images: UInt8Images, covariates: tuple[Covariates | None, ...]) -> tuple[Prediction, ...]:
         """One prediction per image of (n, size, size) uint8, in order; each names the profile that computed it.
 

@@ -134,7 +134,7 @@ def test_two_patients_in_one_study_get_no_result(shadow: Serving) -> None:
     shadow.wait_quiet()
     story = shadow.queries().explain(str(first.StudyInstanceUID))
     assert story.results == ()
-    assert [(job.state, job.last_code) for job in story.study_jobs] == [("dead", "conflict_patient")]
+    assert [(job.state, job.last_code) for job in story.study_jobs] == [("held", "conflict_patient")]
 
 
 def test_same_uid_with_other_pixels_is_a_conflict_and_with_another_header_a_variant(shadow: Serving) -> None:

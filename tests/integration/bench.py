@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
@@ -20,21 +20,26 @@ from gateway.domain.identifiers import new_id
 from gateway.domain.job import JobKind
 from gateway.domain.outcome import KneeDecision
 from gateway.domain.story import Explanation
-from gateway.inference.analyzer import Reading
+from gateway.errors import GatewayError
+from gateway.inference.analyzer import Answer, Question, Reading
 from gateway.inference.decoder import Prepared, PreparedKnee
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.routing.router import Router
+from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
 from gateway.store.instances import Instances
+from gateway.store.job_bell import PollingBell
 from gateway.store.job_queue import JobQueue
 from gateway.store.queries import Queries
 from gateway.store.receipts import Receipts
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.analyze_instance import AnalyzeInstance
+from gateway.workers.attempt import Attempts, GivesUp
+from gateway.workers.pipeline import Pipeline
 from gateway.workers.report_study import ReportStudy
-from gateway.workers.retry import Backoff
+from gateway.workers.retry import Backoff, RetryPolicy
 from gateway.workers.worker import WorkerLoop
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -95,12 +100,10 @@ class AnalyzerDouble:
 
     profile: str = "double"
     flagged: list[bool] = field(default_factory=lambda: [True])
-    error: Exception | None = None
+    error: GatewayError | None = None
 
-    def read(self, knees: Sequence[PreparedKnee], _covariates: object) -> tuple[Reading, ...]:
-        if self.error is not None:
-            raise self.error
-        return tuple(self._read() for _ in knees)
+    def read_all(self, asked: Sequence[Question]) -> tuple[Answer, ...]:
+        return tuple(self.error or tuple(self._read() for _ in question.knees) for question in asked)
 
     def _read(self) -> Reading:
         flag = self.flagged.pop(0) if len(self.flagged) > 1 else self.flagged[0]
@@ -183,17 +186,24 @@ class Bench:
             model=self.model,
             settings=self.settings,
         )
-        loop = WorkerLoop(
-            queue=queue,
-            handlers={JobKind.ANALYZE_INSTANCE: self.analyze, JobKind.REPORT_STUDY: report},
-            owner="test:worker:1",
-            poll_seconds=0.01,
-            max_attempts=3,
-            backoff=Backoff(first_seconds=0.001, max_seconds=0.001),
-        )
+        analyze = self.analyze
+        attempts = self.attempts(queue, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
+        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=PollingBell(0.01))
+        analyses = self.analyses(attempts, analyze)
         for _ in range(rounds):
-            for claim in queue.claim(tuple(loop.handlers), loop.owner):
-                loop.run_one(claim)
+            for claim in attempts.claimed.claim((JobKind.REPORT_STUDY,)):
+                reports.run_one(claim)
+            analyses.run_claims(attempts.claimed.claim((JobKind.ANALYZE_INSTANCE,)))
+
+    @staticmethod
+    def attempts(queue: JobQueue, handlers: dict[JobKind, GivesUp], *, retry_seconds: float = 0.001) -> Attempts:
+        policy = RetryPolicy(max_attempts=3, backoff=Backoff(first_seconds=retry_seconds, max_seconds=retry_seconds))
+        return Attempts(queue=queue, claimed=ClaimedJobs(queue, "test:worker:1"), handlers=handlers, policy=policy)
+
+    @staticmethod
+    def analyses(attempts: Attempts, analyze: AnalyzeInstance, broken: Callable[[], bool] = lambda: False) -> Pipeline[Any, Any, Any]:
+        kind = JobKind.ANALYZE_INSTANCE
+        return Pipeline(attempts=attempts, kind=kind, handler=analyze, bell=PollingBell(0.01), batch=1, broken=broken)
 
     @property
     def analyze(self) -> AnalyzeInstance:

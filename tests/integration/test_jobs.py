@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from gateway.dicom.part10 import split_file
+from gateway.domain.conflict import ConflictDecision, ConflictReason
 from gateway.domain.story import Explanation
 from gateway.errors import DecodeError, DecodeTimeoutError, EngineFailedError, ImplausibleOutputError, SpoolError
 from gateway.receive.storage_scp import StorageScp, StoreRequest
+from gateway.store.conflicts import Conflicts
 from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.inventory import Inventory
@@ -255,6 +257,23 @@ def test_study_with_an_open_conflict_gets_no_further_result(bench: Callable[...,
     here.work()
     assert [revision for kind, revision, _ in kinds(here.story(uid)) if kind == "sr"] == [1]
     assert here.story(str(here.story(uid).instances[0].study_instance_uid)).study_jobs[-1].last_code == "conflict_open"
+
+
+def test_report_that_was_held_for_an_open_conflict_goes_on_once_a_person_has_decided(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    uid = here.receive(1)
+    here.work()
+    here.receive(1, ImageLaterality="L")
+    here.receive(2)
+    here.work()
+    assert here.story(uid).study_jobs[-1].state == "held"
+    (conflict,) = Conflicts(here.database).open()
+    Conflicts(here.database).decide(
+        conflict.instance_id, ConflictDecision.KEEP_FIRST, ConflictReason.SENT_BY_MISTAKE, actor="operator:anna"
+    )
+    here.work()
+    assert [revision for kind, revision, _ in kinds(here.story(uid)) if kind == "sr"] == [1, 2]
+    assert {job.state for job in here.story(uid).study_jobs} == {"done"}
 
 
 def test_two_people_without_an_id_in_one_study_get_no_result(bench: Callable[..., Bench]) -> None:

@@ -16,7 +16,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from gateway.domain.assessment import Analysis
 from gateway.domain.delivery import Verdict
 from gateway.domain.identifiers import new_id
-from gateway.domain.job import Claim, JobKind, JobState
+from gateway.domain.job import Claim, JobAction, JobKind, JobState
+from gateway.domain.operator import Operator
 from gateway.domain.outcome import InstanceOutcome, Policy, Release
 from gateway.errors import JobActionError, JobNotFoundError, LeaseLostError, NotFoundError, SchemaMismatchError
 from gateway.events import Event
@@ -25,6 +26,7 @@ from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
 from gateway.store.deliveries import Attempt, Deliveries
 from gateway.store.instances import Instances
+from gateway.store.job_acts import JobActs
 from gateway.store.job_queue import JobQueue
 from gateway.store.queries import Queries
 from gateway.store.receipts import Acceptance, Receipts
@@ -34,6 +36,7 @@ from gateway.store.tables import AuditEventRow, Base, InstanceRow, JobRow, Recei
 from gateway.store.versions import record_bundle, record_config
 from tests.integration.store_samples import BUNDLE, SHAPING, assessment, received
 
+SOMEONE = Operator(name="test", reason="T-1")
 ALL_KINDS = tuple(JobKind)
 
 
@@ -212,7 +215,7 @@ def test_expired_lease_goes_back_without_counting_as_an_attempt_and_ends_in_held
         queue.expire_leases(owner="host:worker:1")
         (job,) = Queries(database).jobs("")
         assert (job.state, job.attempts) == (expected, 0)
-    queue.release(job.job_id, actor="operator:test")
+    JobActs(database).act(job.job_id, JobAction.RELEASE, SOMEONE)
     assert claim_one(database, JobKind.ANALYZE_INSTANCE, queue).attempts == 0
 
 
@@ -231,8 +234,8 @@ def test_failed_attempt_waits_and_dead_job_can_be_released(database: Database) -
     assert queue.claim(ALL_KINDS, "w") == ()
     (job,) = Queries(database).jobs("retry")
     assert (job.attempts, job.last_code) == (1, "failed_timeout")
-    queue.hold(job.job_id, actor="operator:test")
-    queue.release(job.job_id, actor="operator:test")
+    JobActs(database).act(job.job_id, JobAction.HOLD, SOMEONE)
+    JobActs(database).act(job.job_id, JobAction.RELEASE, SOMEONE)
     queue.fail(claim_one(database, JobKind.ANALYZE_INSTANCE, queue), code="failed_decode", retry_in_seconds=None)
     assert [job.state for job in Queries(database).jobs("dead")] == ["dead"]
 
@@ -445,8 +448,8 @@ def test_error_of_the_database_quotes_no_row(database: Database) -> None:
 def test_living_process_keeps_its_lease(database: Database) -> None:
     take(database)
     queue = queue_of(database, lease=0.05)
-    claim_one(database, JobKind.ANALYZE_INSTANCE, queue)
-    assert queue_of(database, lease=60).renew("host:worker:1") == 1
+    claim = claim_one(database, JobKind.ANALYZE_INSTANCE, queue)
+    assert queue_of(database, lease=60).renew([claim]) == ()
     assert queue.expire_leases() == 0
 
 
@@ -456,9 +459,9 @@ def test_act_that_a_job_does_not_know_is_refused_with_its_state(database: Databa
     claim = claim_one(database, JobKind.ANALYZE_INSTANCE, queue)
     queue.finish(claim)
     with pytest.raises(JobActionError, match="done"):
-        queue.release(claim.job_id, actor="operator:test")
+        JobActs(database).act(claim.job_id, JobAction.RELEASE, SOMEONE)
     with pytest.raises(JobNotFoundError):
-        queue.release(9999, actor="operator:test")
+        JobActs(database).act(9999, JobAction.RELEASE, SOMEONE)
 
 
 def test_end_of_the_association_makes_its_waiting_reports_due(database: Database) -> None:

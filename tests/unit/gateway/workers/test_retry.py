@@ -1,13 +1,25 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.errors import DecodeError, DecodeTimeoutError, GatewayError, SpoolError
-from gateway.workers.retry import Backoff, retry_in
+from gateway.domain.job import TRANSITIONS, JobAction, JobState
+from gateway.errors import (
+    DatabaseUnavailableError,
+    DecodeError,
+    DecodeTimeoutError,
+    GatewayError,
+    OpenConflictError,
+    PatientConflictError,
+    SpoolError,
+)
+from gateway.workers.retry import AFTER_FAILURE, Backoff, Nature, RetryPolicy, decide
 
 BACKOFF = Backoff(first_seconds=5, max_seconds=600)
+POLICY = RetryPolicy(max_attempts=5, backoff=BACKOFF)
 
 
 @given(st.integers(1, 1000), st.floats(0, 1))
@@ -17,14 +29,23 @@ def test_delay_stays_between_half_and_whole_of_the_doubled_time(attempts: int, j
 
 
 @pytest.mark.parametrize(
-    ("error", "failures", "again"),
+    ("error", "failures", "action"),
     [
-        (SpoolError(), 99, True),
-        (DecodeTimeoutError(), 1, True),
-        (DecodeTimeoutError(), 4, True),
-        (DecodeTimeoutError(), 5, False),
-        (DecodeError(), 1, False),
+        (SpoolError(), 99, JobAction.FAIL),
+        (DatabaseUnavailableError(), 99, JobAction.FAIL),
+        (DecodeTimeoutError(), 1, JobAction.FAIL),
+        (DecodeTimeoutError(), 4, JobAction.FAIL),
+        (DecodeTimeoutError(), 5, JobAction.GIVE_UP),
+        (DecodeError(), 1, JobAction.GIVE_UP),
+        (PatientConflictError(), 1, JobAction.HOLD),
+        (OpenConflictError(), 99, JobAction.HOLD),
     ],
 )
-def test_only_passing_trouble_is_tried_again_and_not_for_ever(error: GatewayError, failures: int, again: bool) -> None:
-    assert (retry_in(error, failures=failures, max_attempts=5, backoff=BACKOFF, random=lambda: 0.5) is not None) is again
+def test_error_decides_what_becomes_of_its_job(error: GatewayError, failures: int, action: JobAction) -> None:
+    decision = decide(error, failures=failures, policy=POLICY, random=lambda: 0.5)
+    assert (decision.action, decision.delay_seconds > 0) == (action, action is JobAction.FAIL)
+
+
+def test_table_has_an_answer_for_every_nature_and_each_is_a_transition_of_a_running_job() -> None:
+    assert set(AFTER_FAILURE) == set(itertools.product(Nature, (True, False)))
+    assert all((JobState.RUNNING, action) in TRANSITIONS for action in AFTER_FAILURE.values())

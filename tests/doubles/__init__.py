@@ -1,0 +1,1 @@
+"""Doubles of parts that several tests need."""
