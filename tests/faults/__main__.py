@@ -14,12 +14,9 @@ import warnings
 from pathlib import Path
 
 from strnet_core.engines.demonstration import create_demonstration_bundle
-from tests.conftest import ROOT
 from tests.faults.catalogue import FAULTS
 from tests.faults.running import observe, start_trouble
-from tests.faults.table import page
-
-PAGE = ROOT / "docs" / "faults.md"
+from tests.faults.table import PAGE, page
 
 
 def main() -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from tests.conftest import ROOT
 from tests.faults.fault import Observation
+
+PAGE: Final = ROOT / "docs" / "faults.md"
 
 _HEAD: Final = """# Faults
 
