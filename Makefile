@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
 OHIF   := build/ohif/node_modules/@ohif/app/dist
 
-.PHONY: help demo test check conformance decode-table sequences test-attacks test-faults viewer format clean peers viewer-peers
+.PHONY: help demo test check conformance decode-table sequences test-attacks test-faults bench-intake viewer format clean peers viewer-peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +62,9 @@ sequences: $(STAMP_DEV) peers ## images of a study in every order and by every r
 
 test-attacks: $(STAMP_DEV) peers ## stalled, flooding and lying peers against a running receiver, while DCMTK sends to it; last line JSON
 	$(RUN)/python -m tests.attacks
+
+bench-intake: $(STAMP_DEV) peers ## intake beside DCMTK, Orthanc and a stock pynetdicom SCP, 1 to 16 associations; last line JSON
+	$(RUN)/python -m tests.benchmarks.intake
 
 viewer: $(STAMP_DEV) viewer-peers $(OHIF)/index.html ## results in OHIF over Orthanc in headless Chromium, pictures in out/viewer; last line JSON; PEERS=install as for test
 	$(RUN)/python -m tests.viewer --viewer $(OHIF)

@@ -19,21 +19,27 @@ _TEXT_KEYWORDS: Final = (
     "RequestedProcedureDescription",
     "AcquisitionDeviceProcessingDescription",
 )
+_SEARCHABLE: Final = 256
+"""Four times what an identifier may have (PS3.5 6.2). PostgreSQL refuses a row whose indexed value is longer than 2,704 bytes."""
 OWN_MODEL_NAME: Final = "strnet-gateway"
 """Manufacturer's Model Name (0008,1090) of everything the gateway writes."""
 
 
 def read_description(dataset: Dataset) -> InstanceDescription:
-    """The searchable values of an instance row."""
+    """The searchable values of an instance row, each its first `_SEARCHABLE` characters."""
+
+    def searchable(keyword: str) -> str:
+        return text(dataset, keyword)[:_SEARCHABLE]
+
     return InstanceDescription(
-        accession_number=text(dataset, "AccessionNumber"),
-        patient_id=text(dataset, "PatientID"),
-        issuer_of_patient_id=text(dataset, "IssuerOfPatientID"),
-        modality=text(dataset, "Modality"),
-        manufacturer=text(dataset, "Manufacturer"),
-        model=text(dataset, "ManufacturerModelName"),
-        station=text(dataset, "StationName"),
-        study_date=text(dataset, "StudyDate"),
+        accession_number=searchable("AccessionNumber"),
+        patient_id=searchable("PatientID"),
+        issuer_of_patient_id=searchable("IssuerOfPatientID"),
+        modality=searchable("Modality"),
+        manufacturer=searchable("Manufacturer"),
+        model=searchable("ManufacturerModelName"),
+        station=searchable("StationName"),
+        study_date=searchable("StudyDate"),
     )
 
 

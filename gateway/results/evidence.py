@@ -3,62 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from copy import deepcopy
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from pydicom.config import RAISE
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.valuerep import DA, TM, PersonName, validate_value
 
-from gateway.dicom.characters import READ_ERRORS
+from gateway.dicom.characters import READ_ERRORS, as_meant, declared_encodings
+from gateway.results.inheritance import ENUMERATED, INHERITED, INHERITED_ITEMS, TYPE_2
+from gateway.results.legal_values import is_legal, legal_name, plain
 
 UNICODE: Final = "ISO_IR 192"
 
-_TYPE_2: Final = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-)
-"""Patient and General Study attributes that a result must carry, if only empty (PS3.3 C.7.1.1, C.7.2.1)."""
-
-_OF_ANIMALS: Final = frozenset(
-    {
-        "PatientSpeciesDescription",
-        "PatientSpeciesCodeSequence",
-        "PatientBreedDescription",
-        "PatientBreedCodeSequence",
-        "BreedRegistrationSequence",
-        "ResponsiblePerson",
-        "ResponsiblePersonRole",
-        "ResponsibleOrganization",
-    }
-)
-"""Each of them demands others (PS3.3 C.7.1.1); modalities write some of them, empty, for people."""
-
-_IDENTITY: Final = frozenset(
-    {"PatientName", "PatientID", "AccessionNumber", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"}
-)
-"""Never dropped, however odd: a PACS matches results by them."""
-
 _ORIENTATION = re.compile(r"(?!.*([APRLHF]).*\1)[APRLHF]{1,3}")
-_ESCAPE_SEQUENCE = re.compile(r"\x1b[\x20-\x2f]+[\x30-\x7e]")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
-_TEXT: Final = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
+_TEXT: Final = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 _PAIR = 2
-_LARGEST_VALUE = 16 * 1024
-_FIRST_DATA_GROUP, _FIRST_BULK_GROUP = 0x0008, 0x5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,18 +34,22 @@ class SourceInstance:
 
 
 def normalised(dataset: Dataset) -> Dataset:
-    """A copy in UTF-8 that every result can inherit from.
+    """A copy in UTF-8 that every result can inherit from: `INHERITED` and `INHERITED_ITEMS`, and of these only what is legal.
 
-    Absent Type 2 attributes are there, empty; optional ones that are empty or that their VR forbids are gone.
+    Type 2 attributes are always there, empty when the source has no legal value: an identifier is whole or absent, since a shortened
+    one, or one of several, may be somebody else's. Of a name the legal part is kept.
     """
-    header = _without_bulk(dataset)
-    _settle(header)
+    encodings = declared_encodings(dataset)
+    header = _legal_part(dataset, INHERITED, encodings)
+    for keyword, needed in INHERITED_ITEMS.items():
+        items = [_legal_part(item, needed, declared_encodings(item, encodings)) for item in _items(dataset, keyword)]
+        whole = [item for item in items if len(item) == len(needed)]
+        if whole:
+            setattr(header, keyword, whole)
     header.SpecificCharacterSet = UNICODE
-    for keyword in _TYPE_2:
-        if keyword not in header or header[keyword].value is None:
+    for keyword in TYPE_2:
+        if keyword not in header:
             setattr(header, keyword, "")
-    if header.PatientSex not in ("M", "F", "O", ""):
-        header.PatientSex = ""
     orientation = patient_orientation(header)
     header.PatientOrientation = list(orientation) if orientation else ""
     return header
@@ -106,80 +74,46 @@ def pixel_spacing_mm(dataset: Dataset) -> tuple[float, float] | None:
     return (pair[0], pair[1]) if len(pair) == _PAIR and min(pair) > 0 else None
 
 
-def _without_bulk(dataset: Dataset) -> Dataset:
-    """Copy of the public attributes; pixel data, overlays, private and very long values stay behind.
-
-    Reading an element decodes its text in the source's own character set: before that set's name is replaced.
-    """
-    header = Dataset()
-    for tag in dataset.keys():  # noqa: SIM118 - iterating a Dataset parses each element
-        if tag.is_private or tag.group >= _FIRST_BULK_GROUP or tag.group < _FIRST_DATA_GROUP:
-            continue
+def _legal_part(dataset: Dataset, keywords: Iterable[str], encodings: Sequence[str]) -> Dataset:
+    part = Dataset()
+    for keyword in keywords:
         try:
-            element = deepcopy(dataset[tag])
-            _read_through(element)
+            element = _element(dataset, keyword)
+            if element is None:
+                continue
+            vr = dictionary_VR(element.tag)  # whatever the source wrote
+            values = _legal_values(element, vr, encodings)
         except READ_ERRORS:
             continue  # unreadable here, so nobody could read it in a result
-        if not (isinstance(element.value, bytes) and len(element.value) > _LARGEST_VALUE):
-            header.add(element)
-    return header
+        if values:
+            part.add(DataElement(element.tag, vr, list(values) if len(values) > 1 else values[0]))
+    return part
 
 
-def _read_through(element: DataElement) -> None:
-    """pydicom parses items of sequences when they are asked for; what is wrong in them must show here."""
-    for item in element.value if element.VR == "SQ" else ():
-        for inner in item:
-            _read_through(inner)
+def _legal_values(element: DataElement, vr: str, encodings: Sequence[str]) -> Sequence[object]:
+    """All values in their plain form, or none. Fresh ones: a name that remembered its bytes would write them again."""
+    found = element.value if isinstance(element.value, MultiValue | list) else [element.value]
+    if any(isinstance(value, bytes | Dataset) for value in found):
+        return ()  # of a representation that has no text
+    if vr == "PN":
+        names = [legal_name(as_meant(str(name), encodings)) for name in found if name]
+        return names if is_legal(element.tag, vr, names) else names[:1]
+    if vr in _TEXT:
+        found = [plain(as_meant(str(value), encodings), vr) for value in found if value is not None]
+    if not any(value != "" for value in found) or not is_legal(element.tag, vr, found):
+        return ()
+    allowed = ENUMERATED.get(element.keyword)
+    return found if allowed is None or allowed.issuperset(found) else ()
 
 
-def _settle(dataset: Dataset) -> None:
-    """Re-encode names, drop optional values that their VR forbids: they would make our results invalid."""
-    for element in list(dataset):
-        if element.keyword in _OF_ANIMALS or (element.is_empty and element.keyword not in _TYPE_2):
-            del dataset[element.tag]
-            continue
-        if element.keyword == "SpecificCharacterSet":
-            if dataset.get("SpecificCharacterSet") != UNICODE:
-                dataset.SpecificCharacterSet = UNICODE
-        elif element.VR == "SQ":
-            for item in element.value:
-                _settle(item)
-        elif element.VR == "PN":
-            element.value = _each(element.value, lambda name: PersonName(_plain(str(name))))
-            continue
-        elif element.VR in _TEXT and _CONTROL.search(str(element.value)):
-            element.value = _each(element.value, lambda text: _plain(str(text)))
-        if element.VR != "SQ" and element.keyword not in _IDENTITY and not _is_valid(element):
-            del dataset[element.tag]
-
-
-def _each(value: object, change: Callable[[object], object]) -> object:
-    """A fresh value: a name that remembered the bytes it was read from would write them again under the new character set."""
-    if isinstance(value, MultiValue | list):
-        return [change(one) for one in value]
-    return change("" if value is None else value)
-
-
-def _plain(text: str) -> str:
-    """Without ISO 2022 escape sequences, which pydicom 3.0 leaves in names and texts of ISO 2022 IR 58, and without controls."""
-    return _CONTROL.sub("", _ESCAPE_SEQUENCE.sub("", text))
-
-
-def _is_valid(element: DataElement) -> bool:
-    values = element.value if isinstance(element.value, MultiValue | list) else [element.value]
-    return all(_is_valid_value(element.VR, value) for value in values)
-
-
-def _is_valid_value(vr: str, value: object) -> bool:
-    if value is None or value == "":
-        return True
-    text = str(value)
+def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset]:
     try:
-        if vr == "DA":
-            return re.fullmatch(r"\d{8}", text) is not None and DA(text) is not None
-        if vr == "TM":
-            return re.fullmatch(r"\d{2,6}(\.\d{1,6})?", text) is not None and TM(text) is not None
-        validate_value(vr, text if vr in ("DS", "IS") else value, RAISE)
-    except (ValueError, TypeError, AttributeError, OverflowError):
-        return False
-    return True
+        element = _element(dataset, keyword)
+        return list(element.value) if element is not None and element.VR == "SQ" else []
+    except READ_ERRORS:
+        return []
+
+
+def _element(dataset: Dataset, keyword: str) -> DataElement | None:
+    tag = tag_for_keyword(keyword)
+    return dataset[tag] if tag is not None and tag in dataset else None

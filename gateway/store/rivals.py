@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import Analysis
 from gateway.domain.outcome import InstanceOutcome, InstanceState
+from gateway.domain.sameness import is_same_patient, sides_agree
 from gateway.store.tables import AssessmentRow, InstanceRow
 
 
@@ -27,7 +28,8 @@ def checked_against_rivals(session: Session, row: InstanceRow, analysis: Analysi
 
 def _is_same_picture(session: Session, row: InstanceRow, analysis: Analysis, rival: InstanceRow) -> bool:
     """Pixels, patient, study and sides: what a variant shares with the assessed instance."""
-    ours = (analysis.pixel_digest, row.issuer_of_patient_id, row.patient_id, row.study_instance_uid)
-    theirs = (rival.pixel_digest, rival.issuer_of_patient_id, rival.patient_id, rival.study_instance_uid)
+    ours, theirs = (analysis.pixel_digest, row.study_instance_uid), (rival.pixel_digest, rival.study_instance_uid)
+    same_patient = is_same_patient((row.issuer_of_patient_id, row.patient_id), (rival.issuer_of_patient_id, rival.patient_id))
     sides = session.execute(select(AssessmentRow.position, AssessmentRow.laterality).where(AssessmentRow.instance_id == rival.id))
-    return ours == theirs and {(a.position, str(a.laterality)) for a in analysis.assessments} == {tuple(side) for side in sides}
+    our_sides = ((assessment.position, str(assessment.laterality)) for assessment in analysis.assessments)
+    return ours == theirs and same_patient and sides_agree(our_sides, ((side.position, side.laterality) for side in sides))

@@ -18,6 +18,7 @@ from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredI
 from gateway.domain.attributes import InstanceAttributes
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision
+from gateway.domain.sameness import is_same_patient, sides_agree
 from gateway.errors import GatewayError
 from gateway.events import Event
 from gateway.inference.analyzer import Analyzer, Reading, covariates_of
@@ -114,11 +115,11 @@ class AnalyzeInstance:
         for other in others:
             if other.pixel_digest != prepared.pixel_digest:
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other pixels")
-            if (other.issuer_of_patient_id, other.patient_id) != (instance.issuer_of_patient_id, instance.patient_id):
+            if not is_same_patient((other.issuer_of_patient_id, other.patient_id), (instance.issuer_of_patient_id, instance.patient_id)):
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other patient")
             if other.study_instance_uid != instance.study_instance_uid:
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other study")
-            if self.instances.sides(other.instance_id) != ours:
+            if not sides_agree(self.instances.sides(other.instance_id), ours):
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other side")
         return _Refused(InstanceOutcome.VARIANT, "same SOP Instance UID and pixels, other header") if others else None
 

@@ -10,6 +10,7 @@ from gateway.dicom.characters import text
 from gateway.domain.assessment import Assessment, StoredInstance
 from gateway.domain.finding import NotAssessed, UnassessedKnee
 from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision, Policy
+from gateway.domain.sameness import merged_patient
 from gateway.domain.told import ToldKnee
 from gateway.errors import PatientConflictError, SideConflictError
 from gateway.results.evidence import SourceInstance
@@ -107,10 +108,10 @@ def is_worth_saying(instance: StoredInstance) -> bool:
 
 def one_patient(instances: Sequence[StoredInstance]) -> tuple[str, str]:
     """Issuer and patient id. A study that names two patients gets no result: nobody can know whose it would be."""
-    identities = {(instance.issuer_of_patient_id, instance.patient_id) for instance in instances}
-    if len(identities) > 1:
+    patient = merged_patient((instance.issuer_of_patient_id, instance.patient_id) for instance in instances)
+    if patient is None:
         raise PatientConflictError
-    return identities.pop()
+    return patient
 
 
 def check_one_side_each(knees: Sequence[StudyKnee]) -> None:

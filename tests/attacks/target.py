@@ -84,7 +84,11 @@ class Target:
         with self._log.open("wb") as log:
             command = [sys.executable, "-m", "gateway.cli.main", "serve", "--role", "receiver", "--config", str(self._config)]
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, preexec_fn=limit)  # noqa: PLW1509
-        wait_until(lambda: bool(self.told("role:started")), _START_SECONDS, lambda: self._log.read_text()[-2000:])
+        try:
+            wait_until(lambda: bool(self.told("role:started")), _START_SECONDS, lambda: self._log.read_text()[-2000:])
+        except BaseException:
+            self._process.kill()
+            raise
         (started,) = self.told("role:started")
         self.port, self.pid = started["port"], started["pid"]
         return self

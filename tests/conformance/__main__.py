@@ -6,35 +6,19 @@ import argparse
 import json
 import sys
 import tempfile
-from collections import Counter
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from gateway.results.study_report import build_results
+from pydicom import dcmread
 
-from . import ocr
+from . import ocr, summary
+from .build import AT_A_TIME, Built, as_in_service, build, distinct_pages
 from .cases import Case, reduced
-from .matrix import LANGUAGES, in_every_language, in_language, is_new, whole
-from .reading import read_all
-from .validators import Verdict, kind_of, missing, validate
-
-
-def write(cases: Iterable[Case], folder: Path) -> list[Path]:
-    """Every new result of every case as <case>-<kind>.dcm."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for case in cases:
-        for result in build_results(case.report, case.sources, case.settings, case.uid_for):
-            if is_new(case, result.kind):
-                file = folder / f"{case.name}-{result.kind}.dcm"
-                file.write_bytes(result.content)
-                files.append(file)
-    return files
-
-
-def error_lines(verdict: Verdict) -> list[str]:
-    """Messages only: the script heads them with "<file>: <validator>"."""
-    return [line for line in verdict.errors if not line.startswith(f"{verdict.file}:")]
+from .matrix import LANGUAGES, in_language, of_headers, whole
+from .reading import wrong_words_on_page
+from .validators import consistent, missing, of_one_study, validate
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,42 +26,52 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="keep the built files here (default: a temporary folder)")
     parser.add_argument("--reduced", action="store_true", help="three cases in each language instead of the whole matrix")
     options = parser.parse_args(arguments)
-    absent = missing()
-    if absent:
+    if missing():
         sys.stderr.write(
-            f"validators are missing: {', '.join(absent)}; install dicom3tools, dcmtk, libpixelmed-java, default-jre-headless\n"
+            f"validators are missing: {', '.join(missing())}; install dicom3tools, dcmtk, libpixelmed-java, default-jre-headless\n"
         )
         return 2
-    few = [case for language in LANGUAGES for case in in_language(reduced(), language)]
+    as_in_service()
+    cases = [case for language in LANGUAGES for case in in_language(reduced(), language)] if options.reduced else [*whole(), *of_headers()]
     with tempfile.TemporaryDirectory() as temporary:
-        files = write(few if options.reduced else whole(), options.folder or Path(temporary))
-        return run(files, few if options.reduced else list(in_every_language()))
+        return run(cases, options.folder or Path(temporary))
 
 
-def run(files: list[Path], cases: list[Case]) -> int:
-    """files: to be validated. cases: whose results are read."""
-    done = 0
+def run(cases: list[Case], folder: Path) -> int:
+    started = time.monotonic()
 
-    def told(verdict: Verdict) -> None:
-        nonlocal done
-        done += 1
-        print(f"[{done}/{len(files)}] {verdict.file.name}: {'no errors' if not verdict.errors else 'ERRORS'}", flush=True)
-        for line in verdict.errors:
-            print(f"    {line}", flush=True)
+    def told(what: str) -> None:
+        print(f"[{time.monotonic() - started:5.0f} s] {what}", flush=True)
 
+    told(f"{len(cases)} cases")
+    built = build(cases, folder, told=told)
+    files = [one.file for one in built]
+    told(f"{len(files)} objects")
     verdicts = validate(files, told=told)
-    print(
-        f"words of {len(cases)} cases" + (f"; pages are not read: {ocr.missing()}" if ocr.missing() else ", pages read by OCR"), flush=True
-    )
-    wrong = read_all(cases)
-    for problem in wrong:
-        print(f"    {problem}", flush=True)
-    warnings = Counter(kind_of(line) for verdict in verdicts for line in verdict.warnings)
-    for kind, count in warnings.most_common():
-        print(f"{count} x {kind}", flush=True)
-    errors = sum(max(1, len(error_lines(verdict))) for verdict in verdicts if verdict.errors) + len(wrong)
-    print(json.dumps({"objects": len(files), "errors": errors, "warnings": warnings.total()}))
+    told("dcentvfy: files of each case together")
+    verdicts += consistent(of_one_study(files))
+    wrong = [problem for one in built for problem in one.wrong]
+    told(f"words and characters: {len(wrong)} errors in {len(files)} objects")
+    pages = distinct_pages(built)
+    told(f"pages are not read: {ocr.missing()}" if ocr.missing() else f"OCR: {len(pages)} pages unlike each other")
+    wrong += [] if ocr.missing() else read(pages)
+    told("done")
+    for line in (*summary.by_validator(verdicts), *(f"ERROR {problem}" for problem in wrong)):
+        print(line)
+    errors = sum(len(verdict.errors) for verdict in verdicts) + len(wrong)
+    print(json.dumps({"objects": len(files), "errors": errors, "warnings": sum(len(verdict.warnings) for verdict in verdicts)}))
     return 1 if errors else 0
+
+
+def read(pages: Iterable[Built]) -> list[str]:
+    """What is wrong in the words of pages, read from their pixels."""
+
+    def read_one(page: Built) -> list[str]:
+        text = ocr.read_page(dcmread(page.file).pixel_array, page.language)
+        return list(wrong_words_on_page(f"{page.case} {page.kind}", text, page.language))
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        return [problem for problems in pool.map(read_one, pages) for problem in problems]
 
 
 if __name__ == "__main__":

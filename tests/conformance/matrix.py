@@ -6,10 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from gateway.config import Language
+from gateway.config import Language, ResultSettings
+from gateway.results.evidence import SourceInstance
 from gateway.results.texts import CATALOGUES
+from tests.headers.hospital import header_of
+from tests.headers.rows import report_of, sample
 
 from .cases import Case, full
+from .sources import drawn_knee
 
 LANGUAGES: Final = tuple(CATALOGUES)
 SR_CLASSES: Final = ("comprehensive", "comprehensive_3d", "enhanced")
@@ -37,3 +41,21 @@ def whole() -> Iterator[Case]:
         for sr_class in SR_CLASSES:
             settings = one.settings.model_copy(update={"sr_class": sr_class})
             yield replace(one, name=f"{one.name}-{sr_class.replace('_', '-')}", settings=settings)
+
+
+def of_headers() -> Iterator[Case]:
+    """The rows in which every two values of a hospital's header meet, in every language and as every class of report."""
+    for number, row in enumerate(sample()):
+        header = header_of(row)
+        dataset = header.dataset()
+        uid = str(dataset.SOPInstanceUID)
+        source = SourceInstance(dataset=dataset, presentation=drawn_knee(int(dataset.Rows), int(dataset.Columns)))
+        made_of = report_of(row, uid, str(dataset.SOPClassUID))
+        for language in LANGUAGES:
+            for sr_class in SR_CLASSES:
+                yield Case(
+                    name=f"header-{number:03}-{language}-{sr_class.replace('_', '-')}",
+                    report=made_of,
+                    sources={uid: source},
+                    settings=ResultSettings(language=language, sr_class=sr_class),
+                )

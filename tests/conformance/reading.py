@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from gateway.config import Language
 from gateway.results.study_report import build_results
 
 from . import ocr
 from .cases import Case
 from .words import SNOMED, forbidden, own_texts, snomed_codes
 
-AT_A_TIME = 2
-
 
 def results(case: Case) -> dict[str, Dataset]:
     """Finished results by kind, read back from their files."""
-    return {
-        result.kind: dcmread(BytesIO(result.content)) for result in build_results(case.report, case.sources, case.settings, case.uid_for)
-    }
+    return {result.kind: read_back(result.content) for result in build_results(case.report, case.sources, case.settings, case.uid_for)}
+
+
+def read_back(content: bytes) -> Dataset:
+    return dcmread(BytesIO(content))
 
 
 def wrong_words(case: Case, found: dict[str, Dataset]) -> Iterator[str]:
     """In attributes and content items that the gateway wrote, and in codes."""
     sources = [source.dataset for source in case.sources.values()]
     for kind, result in found.items():
-        for keyword, text in own_texts(result, sources):
-            if word := forbidden(text):
-                yield f"{case.name} {kind} {keyword}: {word!r} in {text!r}"
-        for code in sorted(snomed_codes(result) - SNOMED):
-            yield f"{case.name} {kind}: SNOMED CT {code} is not one of ours"
+        yield from wrong_words_of(f"{case.name} {kind}", result, sources)
+
+
+def wrong_words_of(name: str, result: Dataset, sources: Iterable[Dataset]) -> Iterator[str]:
+    """Of one result. sources: headers whose texts it may repeat."""
+    for keyword, text in own_texts(result, sources):
+        if word := forbidden(text):
+            yield f"{name} {keyword}: {word!r} in {text!r}"
+    for code in sorted(snomed_codes(result) - SNOMED):
+        yield f"{name}: SNOMED CT {code} is not one of ours"
 
 
 def page_texts(case: Case, found: dict[str, Dataset]) -> dict[str, str]:
@@ -42,24 +47,9 @@ def page_texts(case: Case, found: dict[str, Dataset]) -> dict[str, str]:
     return {kind: ocr.read_page(page.pixel_array, case.settings.language) for kind, page in pages.items()}
 
 
-def wrong_words_on_pages(case: Case, texts: dict[str, str]) -> list[str]:
-    """texts: of `page_texts`. A page on which nothing could be read is wrong too."""
-    wrong = []
-    for kind, text in texts.items():
-        if ocr.KNOWN[case.settings.language] not in text:
-            wrong.append(f"{case.name} {kind}: the page could not be read")
-        if word := forbidden(text):
-            wrong.append(f"{case.name} {kind}: {word!r} on the page")
-    return wrong
-
-
-def read_all(cases: Iterable[Case]) -> list[str]:
-    """All that is wrong in the words of the cases' results; pages only where OCR is installed."""
-
-    def read(case: Case) -> list[str]:
-        found = results(case)
-        pages = {} if ocr.missing() else page_texts(case, found)
-        return [*wrong_words(case, found), *wrong_words_on_pages(case, pages)]
-
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        return [problem for problems in pool.map(read, cases) for problem in problems]
+def wrong_words_on_page(name: str, text: str, language: Language) -> Iterator[str]:
+    """text: what OCR reads on the page. A page on which nothing could be read is wrong too."""
+    if ocr.KNOWN[language] not in text:
+        yield f"{name}: the page could not be read"
+    if word := forbidden(text):
+        yield f"{name}: {word!r} on the page"

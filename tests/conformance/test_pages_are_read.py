@@ -10,7 +10,7 @@ from gateway.results.canvas import Canvas
 from . import ocr
 from .cases import Case, reduced
 from .matrix import LANGUAGES, in_language
-from .reading import page_texts, results, wrong_words_on_pages
+from .reading import page_texts, results, wrong_words_on_page
 from .words import forbidden
 
 pytestmark = pytest.mark.skipif(bool(ocr.missing()), reason=ocr.missing())
@@ -28,8 +28,9 @@ def flagged_and_not(request: pytest.FixtureRequest) -> Case:
 
 def test_pixels_of_no_page_hold_a_forbidden_word_and_the_limits_can_be_read(flagged_and_not: Case) -> None:
     texts = page_texts(flagged_and_not, results(flagged_and_not))
-    assert wrong_words_on_pages(flagged_and_not, texts) == []
-    for sentence in SENTENCES[flagged_and_not.settings.language]:
+    language = flagged_and_not.settings.language
+    assert [problem for kind, text in texts.items() for problem in wrong_words_on_page(kind, text, language)] == []
+    for sentence in SENTENCES[language]:
         assert sentence in texts["sc_report_page"]
 
 

@@ -78,7 +78,7 @@ def closed(peer: RawPeer, seconds: float) -> bool:
     """True when the receiver ends the connection within the time, whatever it says before."""
     peer.socket.settimeout(seconds)
     try:
-        peer.untilclosed()
+        peer.until_closed()
     except TimeoutError:
         return False
     return True

@@ -139,6 +139,7 @@ class Bench:
     settings: Settings
     decoder: DecoderDouble
     analyzer: AnalyzerDouble
+    model: ModelIdentity = MODEL
 
     def receive(self, number: int = 1, *, study: int = 1, association: str | None = None, **changes: object) -> str:
         side = "R" if number % 2 else "L"
@@ -148,18 +149,27 @@ class Bench:
         buffer = BytesIO()
         instance.save_as(buffer, enforce_file_format=False)
         content = buffer.getvalue()
+        self.take(
+            content[content.index(b"\x08\x00\x05\x00") :],
+            sop_class_uid=str(instance.SOPClassUID),
+            sop_instance_uid=str(instance.SOPInstanceUID),
+            association=association,
+        )
+        return str(instance.SOPInstanceUID)
+
+    def take(self, content: bytes, *, sop_class_uid: str, sop_instance_uid: str, association: str | None = None) -> None:
+        """A C-STORE of an encoded data set in Explicit VR Little Endian."""
         answer = StorageScp(Receipts(self.database, "test", self.spool), self.spool).answer(
             StoreRequest(
-                affected_sop_class_uid=str(instance.SOPClassUID),
-                affected_sop_instance_uid=str(instance.SOPInstanceUID),
-                negotiated_sop_class_uid=str(instance.SOPClassUID),
+                affected_sop_class_uid=sop_class_uid,
+                affected_sop_instance_uid=sop_instance_uid,
+                negotiated_sop_class_uid=sop_class_uid,
                 transfer_syntax_uid=EXPLICIT,
-                content=BytesIO(content[content.index(b"\x08\x00\x05\x00") :]),
+                content=BytesIO(content),
                 association_id=association,
             )
         )
         assert answer.status == 0
-        return str(instance.SOPInstanceUID)
 
     def work(self, *, rounds: int = 30) -> None:
         """Runs every due job of the worker role."""
@@ -170,7 +180,7 @@ class Bench:
             queue=queue,
             spool=self.spool,
             decoder=self.decoder,  # type: ignore[arg-type]
-            model=MODEL,
+            model=self.model,
             settings=self.settings,
         )
         loop = WorkerLoop(
@@ -195,7 +205,7 @@ class Bench:
             decoder=self.decoder,  # type: ignore[arg-type]
             analyzer=self.analyzer,  # type: ignore[arg-type]
             quality=self.settings.quality,
-            bundle_hash=MODEL.bundle_hash,
+            bundle_hash=self.model.bundle_hash,
             shaping_hash=self.settings.shaping_hash,
         )
 

@@ -108,6 +108,39 @@ def test_refused_image_that_came_by_two_roads_is_one_image(bench: Callable[..., 
     assert "2 further image" not in newest_text(here, uid)
 
 
+@pytest.mark.parametrize(
+    "road",
+    [{"IssuerOfPatientID": "H"}, {"ImageLaterality": "", "Laterality": "", "PatientOrientation": None}],
+    ids=["issuer_added", "side_dropped"],
+)
+def test_road_that_adds_or_drops_a_header_value_changes_nothing(bench: Callable[..., Bench], road: dict[str, object]) -> None:
+    here = bench()
+    uid = here.receive(1)
+    here.work()
+    here.receive(1, **road)
+    here.work()
+    assert sorted(instance.outcome or "" for instance in here.story(uid).instances) == ["assessed", "variant"]
+    here.receive(2)
+    here.work()
+    assert [(report.revision, report.release) for report in reports(here, uid)] == [(1, "sent"), (2, "sent")]
+
+
+def test_issuer_that_one_image_names_is_the_reports(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.receive(1)
+    uid = here.receive(2, IssuerOfPatientID="H")
+    here.work()
+    assert [report.revision for report in reports(here, uid)] == [1]
+
+
+def test_two_issuers_are_two_patients(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    here.receive(1, IssuerOfPatientID="G")
+    uid = here.receive(2, IssuerOfPatientID="H")
+    here.work()
+    assert here.story(uid).study_jobs[-1].last_code == "conflict_patient"
+
+
 def test_two_birth_dates_under_one_patient_id_give_no_result(bench: Callable[..., Bench]) -> None:
     here = bench()
     uid = here.receive(1)

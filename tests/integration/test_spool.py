@@ -3,12 +3,15 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import SpoolError, SpoolFileCorruptError, SpoolFileLostError, SpoolNotDurableError
 from gateway.store.spool import Spool
+from gateway.store.steps import Step
 
 ID = "ab" * 16
 
@@ -81,3 +84,68 @@ def test_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SpoolError):
         Spool(tmp_path / "file" / "spool").prepare()
+
+
+def test_steps_of_a_write_are_told_in_order(tmp_path: Path) -> None:
+    steps: list[tuple[Step, list[str]]] = []
+    folder = tmp_path / "spool"
+
+    def on_step(step: Step) -> None:
+        steps.append((step, [path.suffix for path in (folder / "instance").rglob("*.*")]))
+
+    spool = Spool(folder, on_step=on_step)
+    spool.prepare()
+    spool.write("instance", ID, (b"ab",))
+    assert steps == [
+        (Step.AFTER_BYTES, [".part"]),
+        (Step.AFTER_FSYNC, [".part"]),
+        (Step.AFTER_RENAME, [".dcm"]),
+        (Step.AFTER_FOLDER_FSYNC, [".dcm"]),
+    ]
+
+
+def test_after_a_failed_fsync_nothing_more_is_written(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(SpoolNotDurableError):
+        spool.write("instance", ID, (b"ab",))
+    monkeypatch.undo()
+    assert spool.broken
+    with pytest.raises(SpoolNotDurableError):
+        spool.write("instance", "cd" * 16, (b"ab",))
+    assert not spool.path("instance/cd/" + "cd" * 16 + ".part").exists()
+
+
+def test_ids_taken_one_after_another_share_a_folder_and_are_all_different(spool: Spool) -> None:
+    ids = [spool.new_id() for _ in range(64 * 20)]
+    assert len(set(ids)) == len(ids)
+    assert {len(identifier) for identifier in ids} == {32}
+    assert all(len({identifier[:2] for identifier in ids[start : start + 64]}) == 1 for start in range(0, len(ids), 64))
+
+
+def test_folder_fsyncs_of_several_writers_are_joined(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    folders: list[int] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+            folders.append(descriptor)
+            begun.set()
+            assert go_on.wait(20)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    ids = [spool.new_id() for _ in range(9)]
+    with ThreadPoolExecutor(9) as pool:
+        names = [pool.submit(spool.write, "instance", ids[0], (b"x",))]
+        assert begun.wait(20)
+        names += [pool.submit(spool.write, "instance", identifier, (b"x",)) for identifier in ids[1:]]
+        joined = next(iter(spool._folders.values()))
+        while len(joined._waiting) < 8:
+            pass
+        go_on.set()
+    assert all(spool.path(name.result()).read_bytes() == b"x" for name in names)
+    assert len(folders) == 2

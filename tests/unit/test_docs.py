@@ -29,7 +29,7 @@ from gateway.store.tables import Base
 from tests.conftest import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
-TARGETS = ("help", "demo", "test", "check", "conformance", "decode-table", "test-attacks", "test-faults", "viewer")
+TARGETS = ("help", "demo", "test", "check", "conformance", "decode-table", "test-attacks", "test-faults", "bench-intake", "viewer")
 
 
 def read(path: str) -> str:

@@ -54,7 +54,7 @@ def _loads(options: argparse.Namespace) -> list[Load]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-intake", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--processes", type=int, default=2, help="receiver.processes of the gateway")
+    parser.add_argument("--processes", type=int, default=1, help="receiver.processes of the gateway")
     parser.add_argument("--associations", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--servers", nargs="+", default=["gateway", "dcmtk", "orthanc", "stock"])
     parser.add_argument("--loads", nargs="+", choices=sorted(LOADS), default=sorted(LOADS))
