@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +27,8 @@ def main() -> int:
     chosen = parser.parse_args()
     # pydicom speaks of odd header values, which are written on purpose here
     warnings.simplefilter("ignore", UserWarning)
+    # ended from outside, mounts and processes are undone all the same
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(143))
     faults = [fault for fault in FAULTS if not chosen.numbers or fault.number in chosen.numbers]
     observations = []
     with tempfile.TemporaryDirectory(prefix="strnet-faults-") as temporary:
