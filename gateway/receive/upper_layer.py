@@ -21,6 +21,9 @@ from gateway.receive.waking import MonotonicTimer
 _HEAD: Final = struct.Struct(">BBL")
 _P_DATA_TF: Final = 0x04
 _PDU_TYPES: Final = range(0x01, 0x08)
+_FIRST_PDU_TYPES: Final = (0x01, 0x07)
+"""A-ASSOCIATE-RQ and A-ABORT: all that a peer may begin with."""
+_AWAITING: Final = "Sta2"
 _CLOSED: Final = "Evt17"
 _INVALID_PDU: Final = "Evt19"
 _ARTIM_EXPIRED: Final = "Evt18"
@@ -165,6 +168,8 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         head = self.transport.take(_HEAD.size, deadline)
         kind, _, length = _HEAD.unpack(head)
         if kind not in _PDU_TYPES:
+            raise PeerLimitError(Cut.NOT_DICOM)
+        if self.state_machine.current_state == _AWAITING and kind not in _FIRST_PDU_TYPES:
             raise PeerLimitError(Cut.NOT_DICOM)
         is_open = self.state_machine.current_state == _OPEN
         if length > (self._limits.pdu if is_open and kind == _P_DATA_TF else self._limits.first_pdu):

@@ -94,9 +94,10 @@ def is_stored(receiver: Receiver, uid: str) -> bool:
         (pdu(1, b"", claims=65537), Cut.PDU_TOO_LONG),
         (b"GET / HTTP/1.1\r\nHost: pacs\r\n\r\n", Cut.NOT_DICOM),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500), Cut.NOT_DICOM),
+        (pdu(P_DATA, fragment(COMMAND | LAST, store_command())), Cut.NOT_DICOM),
         (pdu(1, b"\x00\x01" + b"\xff" * 200), Cut.PDU_UNREADABLE),
     ],
-    ids=["two bytes", "half a request", "4 GiB", "64 KiB and one", "HTTP", "TLS", "garbage"],
+    ids=["two bytes", "half a request", "4 GiB", "64 KiB and one", "HTTP", "TLS", "P-DATA before an association", "garbage"],
 )
 def test_stranger_is_closed_and_others_are_served_meanwhile(
     strict: Receiver, peers: Callable[..., RawPeer], said: bytes, reason: Cut
