@@ -28,9 +28,9 @@ def serve(connection: Connection, memory_mb: int, preprocessing: PreprocessingSe
     limit = memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    connection.send_bytes(b"ready")
     # the pipe's end, at whatever moment the worker dies, is the end
     with suppress(EOFError, OSError):
+        connection.send_bytes(b"ready")
         while True:
             request = json.loads(connection.recv_bytes())
             header, content = _answer(request, preprocessing)

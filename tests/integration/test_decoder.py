@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from gateway.config import QualitySettings, WorkerSettings
 from gateway.errors import DecodeAnswerError, DecodeError, DecodeMemoryError, DecodeTimeoutError
 from gateway.inference.decoder import Decoder
+from gateway.inference.decoder_child import serve
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
 from gateway.routing.quality import Judgement, judge
 from strnet_core.bundle import PreprocessingSettings
@@ -190,3 +192,14 @@ def test_child_that_does_not_start_in_time_is_tried_again_later(
         decoder.prepare(phantom)
     assert told.value.retryable
     assert decoder._process is None
+
+
+def test_child_whose_worker_is_gone_before_it_is_ready_ends_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=serve, args=(theirs, 4096, PreprocessingSettings()))
+    child.start()
+    theirs.close()
+    ours.close()
+    child.join(60)
+    assert (child.exitcode, capfd.readouterr().err) == (0, "")
