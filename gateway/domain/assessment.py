@@ -43,6 +43,8 @@ class Assessment:
     reading: KeptReading | None
     age_years: int | None
     sex: str | None
+    bmi: float | None = None
+    """kg/m2, where the header has size and weight, and age and sex besides: what the exploratory T-score was computed with."""
     covariate_source: str
     region: Region
     quality_flags: tuple[str, ...]

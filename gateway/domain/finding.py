@@ -38,7 +38,7 @@ class KneeFinding:
     """One assessed knee.
 
     logit: the screening logit as the engine returned it. score: 100 * sigmoid(logit), 0..100, not a probability.
-    severity_score: 0..100, only for a flagged knee. t_score: exploratory estimate. age_years, sex: covariates that were used.
+    severity_score: 0..100, only for a flagged knee. t_score: exploratory estimate. age_years, sex, bmi (kg/m2): covariates that were used.
     position: 1-based, counted from the image's left, for the knees of one image.
     """
 
@@ -53,6 +53,7 @@ class KneeFinding:
     t_score: float | None
     age_years: int | None
     sex: str | None
+    bmi: float | None = None
     region: Region
     quality_flags: tuple[str, ...]
     engine_profile: str
@@ -94,6 +95,7 @@ class ModelIdentity:
     intended_use: str
     screening_threshold: float
     """In score units of 0..1, as the bundle binds it to the weights."""
+    severity_threshold: float | None = None
     manufacturer: str
     device_uid: str
     evidence: str

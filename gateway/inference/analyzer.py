@@ -78,6 +78,7 @@ def open_bundle(folder: Path) -> Bundle:
             bundle_hash=model.bundle_hash,
             intended_use=str(model.intended_use),
             screening_threshold=model.screening_threshold,
+            severity_threshold=model.severity_threshold,
             manufacturer=model.manufacturer,
             device_uid=model.device_uid,
             evidence=model.evidence,

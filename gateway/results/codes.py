@@ -26,6 +26,8 @@ def _sct(value: str, meaning: str) -> Code:
 
 FLAGGED: Final = _private("LBD-FLAG", "Possible low bone density (AI screening)")
 NOT_FLAGGED: Final = _private("LBD-NOFLAG", "Not flagged by AI screening; does not exclude low bone density")
+SEVERITY_UPPER: Final = _private("SEV-UPPER", "AI severity score reaches its threshold")
+SEVERITY_LOWER: Final = _private("SEV-LOWER", "AI severity score does not reach its threshold")
 THRESHOLD: Final = _private("TAU", "AI score threshold")
 INPUTS: Final = _private("INPUTS", "Clinical variables used")
 DISCLAIMER: Final = _private("DISCL", "Disclaimer")
@@ -91,6 +93,10 @@ def score(suffix: str) -> Code:
 
 def severity(suffix: str) -> Code:
     return _private(f"SEV-{suffix}", f"{_knee(suffix)}: AI severity score, 0-100, not a probability")
+
+
+def severity_class(suffix: str) -> Code:
+    return _private(f"SEVCLASS-{suffix}", f"{_knee(suffix)}: AI severity class")
 
 
 def t_score(suffix: str) -> Code:

@@ -182,6 +182,7 @@ def _algorithm(plan: Plan, knee: KneeFinding) -> AlgorithmIdentification:
         f"engine_profile={knee.engine_profile}",
         f"input_age_years={knee.age_years if knee.age_years is not None else 'unknown'}",
         f"input_sex={knee.sex or 'unknown'}",
+        f"input_bmi_kg_m2={'unknown' if knee.bmi is None else rounded(knee.bmi, 1)}",
     ]
     return AlgorithmIdentification(
         name=long_string(model.name),
@@ -232,6 +233,7 @@ def _evaluations(plan: Plan) -> list[ContentItem]:
     items: list[ContentItem] = [
         CodeContentItem(codes.PROCESSING_SUMMARY, _processing(plan), _CONTAINS),
         *_screening_results(plan.knees),
+        *_severity_classes(plan),
         *_reasons(plan.report.not_assessed),
     ]
     items.append(TextContentItem(codes.SUMMARY, plan.summary, _CONTAINS))
@@ -259,6 +261,22 @@ def _screening_results(knees: Sequence[ReportedKnee]) -> list[CodeContentItem]:
     return [
         CodeContentItem(codes.screening_result(suffix), codes.FLAGGED if value else codes.NOT_FLAGGED, _CONTAINS)
         for suffix, value in flagged.items()
+    ]
+
+
+def _severity_classes(plan: Plan) -> list[CodeContentItem]:
+    """One item per side, the upper class where any of its images is in it. Not without a threshold bound to the weights."""
+    threshold = plan.report.model.severity_threshold
+    if not plan.shows_severity or threshold is None:
+        return []
+    upper: dict[str, bool] = {}
+    for knee in plan.knees:
+        if knee.finding.severity_score is not None:
+            reaches = knee.finding.severity_score >= 100 * threshold
+            upper[knee.code_suffix] = upper.get(knee.code_suffix, False) or reaches
+    return [
+        CodeContentItem(codes.severity_class(suffix), codes.SEVERITY_UPPER if value else codes.SEVERITY_LOWER, _CONTAINS)
+        for suffix, value in upper.items()
     ]
 
 

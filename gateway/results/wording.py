@@ -95,7 +95,8 @@ class Wording:
         texts = self.texts.findings
         age = texts.age.format(years=knee.age_years) if knee.age_years is not None else texts.age_unknown
         sex = texts.sex.format(sex=self.texts.sexes.get(knee.sex, knee.sex)) if knee.sex else texts.sex_unknown
-        return self.of_knee(name, texts.inputs.format(age=age, sex=sex))
+        known = texts.inputs.format(age=age, sex=sex)
+        return self.of_knee(name, known if knee.bmi is None else texts.with_bmi.format(inputs=known, value=rounded(knee.bmi, 1)))
 
     def of_knee(self, name: str, text: str) -> str:
         return self.texts.findings.of_knee.format(knee=name, text=text)

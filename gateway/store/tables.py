@@ -207,6 +207,7 @@ class AssessmentRow(Base):
     t_score: Mapped[float | None]
     age_years: Mapped[int | None]
     sex: Mapped[str | None] = mapped_column(String(1))
+    bmi: Mapped[float | None]
     covariate_source: Mapped[str] = mapped_column(String(16))
     region_left: Mapped[int]
     region_top: Mapped[int]

@@ -188,6 +188,7 @@ class AnalyzeInstance:
                 reading=self._kept(reading) if reading else None,
                 age_years=age_years(begun.attributes),
                 sex=sex if sex in ("M", "F") else None,
+                bmi=begun.covariates.bmi if begun.covariates else None,
                 covariate_source="header" if begun.covariates is not None else "none",
                 region=knee.prepared.region,
                 quality_flags=(*knee.judgement.warnings, *_contradiction(begun.named, begun.knees)),

@@ -238,6 +238,7 @@ class ReportStudy:
             t_score=reading.t_score,
             age_years=assessment.age_years,
             sex=assessment.sex,
+            bmi=assessment.bmi,
             region=assessment.region,
             quality_flags=assessment.quality_flags,
             engine_profile=reading.engine_profile,

@@ -147,6 +147,7 @@ class Findings:
     age_unknown: str
     sex: str
     sex_unknown: str
+    with_bmi: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

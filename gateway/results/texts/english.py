@@ -181,6 +181,7 @@ ENGLISH: Final = Texts(
         age_unknown="age not known",
         sex="sex {sex}",
         sex_unknown="sex not known",
+        with_bmi="{inputs}, BMI {value} kg/m2",
     ),
     limits=(
         "The AI score orders images from 0 to 100. It is not a probability and not a measurement of bone density.",

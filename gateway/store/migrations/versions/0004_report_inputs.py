@@ -29,6 +29,7 @@ def upgrade() -> None:
     op.create_index("ix_report_patient_digest", "report", ["patient_digest"])
     op.add_column("result", sa.Column("repeats_uid", sa.String(length=64), nullable=True))
     op.create_index("uq_result_revision", "result", ["study_instance_uid", "kind", "revision"], unique=True)
+    op.add_column("assessment", sa.Column("bmi", sa.Double(), nullable=True))
     op.add_column("instance", sa.Column("policy", sa.String(length=16), nullable=True))
 
 

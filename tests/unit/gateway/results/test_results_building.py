@@ -211,7 +211,15 @@ def test_observer_algorithm_and_contributing_equipment_agree(flagged: Case, docu
 def test_algorithm_parameters_tell_weights_threshold_bundle_engine_and_inputs(document: Dataset) -> None:
     group = find(document, "125007")[0]
     names = [item.TextValue.split("=")[0] for item in find(group, "111002")]
-    assert names == ["weights_sha256", "operating_threshold", "bundle_hash", "engine_profile", "input_age_years", "input_sex"]
+    assert names == [
+        "weights_sha256",
+        "operating_threshold",
+        "bundle_hash",
+        "engine_profile",
+        "input_age_years",
+        "input_sex",
+        "input_bmi_kg_m2",
+    ]
 
 
 def test_images_that_were_not_assessed_are_named_with_their_code(document: Dataset) -> None:
@@ -281,6 +289,25 @@ def test_severity_and_t_score_are_shown_with_both(flagged: Case, language: str, 
     assert [len(find(tree, code)) for code in ("SEV-R", "SEV-L", "TS-EST-R", "TS-EST-L")] == [1, 0, 1, 1]
     assert all(word in " ".join(report_page_texts(plan)) for word in words)
     assert words[0] in find(tree, "DISCL")[0].TextValue
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(None, []), (0.5, ["SEV-UPPER"]), (0.99, ["SEV-LOWER"])])
+def test_severity_class_is_coded_where_a_threshold_is_bound_to_the_weights(
+    flagged: Case, threshold: float | None, expected: list[str]
+) -> None:
+    one = with_evidence(flagged, "Seen on 100 knees.", shown=True)
+    model = replace(one.report.model, severity_threshold=threshold)
+    knees = tuple(replace(knee, severity_score=knee.severity_score and 62.0) for knee in one.report.knees)
+    tree = read(build(replace(one, report=replace(one.report, model=model, knees=knees)))["sr"])
+    assert [item.ConceptCodeSequence[0].CodeValue for item in find(tree, "SEVCLASS-R")] == expected
+    assert not find(tree, "SEVCLASS-L")
+
+
+def test_body_mass_index_that_was_used_is_told(flagged: Case) -> None:
+    knees = tuple(replace(knee, bmi=22.14) for knee in flagged.report.knees)
+    tree = read(build(replace(flagged, report=replace(flagged.report, knees=knees)))["sr"])
+    assert "input_bmi_kg_m2=22.1" in [item.TextValue for item in find(tree, "111002")]
+    assert "BMI 22.1 kg/m2" in find(tree, "INPUTS")[0].TextValue
 
 
 @pytest.mark.parametrize(
