@@ -177,7 +177,7 @@ CHINESE: Final = Texts(
         age_unknown="年龄不详",
         sex="性别{sex}",
         sex_unknown="性别不详",
-        with_bmi="{inputs}，BMI {value} kg/m2",
+        with_bmi="{inputs}，BMI值{value} kg/m2",
     ),
     limits=(
         "AI评分仅按0至100为图像排序，不是概率，也不是骨密度测量值。",
