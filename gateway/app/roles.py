@@ -20,11 +20,13 @@ from gateway.domain.job import JobKind
 from gateway.errors import (
     BundleError,
     ConfigurationError,
+    DatabaseNotDurableError,
     GatewayError,
     IntendedUseError,
     PortTakenError,
     SchemaMismatchError,
     SpoolMissingError,
+    SpoolNotDurableError,
 )
 from gateway.events import Event, log_event
 from gateway.ops.logging import configure_logging, log_uncaught
@@ -64,6 +66,7 @@ _NOT_STARTABLE: Final = (
     SpoolMissingError,
 )
 """What starting the role again cannot cure."""
+_NOT_DURABLE: Final = (SpoolNotDurableError, DatabaseNotDurableError)
 
 
 class Role(StrEnum):
@@ -93,7 +96,7 @@ def run_role(role: Role, settings: Settings, sweeps: bool = False) -> None:
         log_event(Event.ROLE_DIED, level="error", role=role.value, error_class=type(error).__name__, code=error.code)
         # no patient is known yet at this point: the whole text, with its remedy, may be shown
         print(f"strnet-gateway {role.value}: {error}", file=sys.stderr)  # noqa: T201
-        code = EXIT_CONFIGURATION if isinstance(error, _NOT_STARTABLE) else 1
+        code = EXIT_DISK if isinstance(error, _NOT_DURABLE) else EXIT_CONFIGURATION if isinstance(error, _NOT_STARTABLE) else 1
     except Exception as error:  # noqa: BLE001  a role's edge: multiprocessing would print the text, and it may quote a header
         log_uncaught(error)
         code = 1
@@ -137,7 +140,7 @@ def _run_receiver(settings: Settings, database: Database, stop: threading.Event)
             server.drain(1.0)
             return EXIT_STUCK
     server.drain(settings.serve.grace_seconds * 0.8)
-    return 0
+    return EXIT_DISK if server.failed.is_set() else 0
 
 
 def _sweep(settings: Settings, database: Database) -> None:

@@ -120,6 +120,7 @@ class Supervisor:
             slot.sweeps = slot.role is Role.RECEIVER
             self._take_back(queue, slot.role, pid)
             if self._stop.is_set():
+                self._keep_final(code)
                 continue
             self._record(audit, Event.ROLE_DIED, role=slot.role.value, exit_code=code, pid=pid)
             if code in _FINAL:
@@ -152,7 +153,13 @@ class Supervisor:
                 slot.process.join()
                 self._exit_code = self._exit_code or 1
                 log_event(Event.ROLE_DIED, level="error", role=slot.role.value, reason="grace period over")
+            self._keep_final(slot.process.exitcode)
             self._take_back(queue, slot.role, slot.process.pid)
+
+    def _keep_final(self, code: int | None) -> None:
+        """A disk that failed while a role was draining is not a clean end."""
+        if code in _FINAL:
+            self._exit_code = code
 
     @staticmethod
     def _record(audit: AuditLog, event: Event, **identifiers: Any) -> None:

@@ -73,6 +73,9 @@ def read_received(content: BytesIO, transfer_syntax_uid: str) -> ReceivedHeader:
     try:
         dataset = read_dataset(content, is_implicit_VR=implicit, is_little_endian=True, stop_when=_at_pixel_data)
         identity = _identity(dataset)
+        if BaseTag(min(dataset.keys())).group < _FIRST_DATA_GROUP:
+            # PS3.5 7.1, PS3.7 6.3: commands and file meta are no part of a data set, and would be read as ours in a file
+            raise DefectiveDatasetError(Defect.UNREADABLE)
         _check_depth(dataset, 0)
         _check_pixel_data(content, dataset, implicit=implicit, encapsulated=UID(transfer_syntax_uid).is_compressed)
     except READ_ERRORS as error:
@@ -189,6 +192,7 @@ def _short_element(number: int, vr: bytes, value: str) -> bytes:
     return struct.pack("<HH2sH", _META_GROUP, number, vr, len(encoded)) + encoded
 
 
+_FIRST_DATA_GROUP: Final = 0x0004
 _PREAMBLE: Final = b"\x00" * 128 + b"DICM"
 _VERSION_ELEMENT: Final = struct.pack("<HH2s2xL", _META_GROUP, 0x0001, b"OB", 2) + b"\x00\x01"
 _IMPLEMENTATION_ELEMENTS: Final = _short_element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID) + _short_element(

@@ -121,23 +121,27 @@ class Handlers:
         )
 
     def accepted(self, event: Any) -> None:
-        assoc = event.assoc
-        with self._lock:
-            peer = self._admitted.get(assoc)
         try:
-            association_id = self._receipts.open_association(
+            self._open(event.assoc)
+        except DatabaseUnavailableError as error:
+            # tried again at each C-STORE, which is answered A700 until it is on record who sends
+            log_event(Event.ASSOCIATION_ACCEPTED, level="error", error_class=type(error).__name__)
+
+    def _open(self, assoc: Association) -> str:
+        """Our id of the association, on record. DatabaseUnavailableError when it cannot be recorded."""
+        with self._lock:
+            known, peer = self._associations.get(assoc), self._admitted.get(assoc)
+        if known is None:
+            known = self._receipts.open_association(
                 calling_ae_title=str(assoc.requestor.ae_title).strip(),
                 called_ae_title=str(assoc.requestor.primitive.called_ae_title).strip(),
                 peer_address=str(assoc.requestor.address),
                 way="c_store",
                 admitted_by=_evidence(peer, self._tls_identity(assoc)),
             )
-        except DatabaseUnavailableError as error:
-            # each C-STORE of it will be answered A700
-            log_event(Event.ASSOCIATION_ACCEPTED, level="error", error_class=type(error).__name__)
-            return
-        with self._lock:
-            self._associations[assoc] = association_id
+            with self._lock:
+                self._associations[assoc] = known
+        return known
 
     def ended(self, event: Any, ending: str) -> None:
         with self._lock:
@@ -156,9 +160,9 @@ class Handlers:
 
     def store(self, event: Any) -> Dataset:
         request = event.request
-        with self._lock:
-            association_id = self._associations.get(event.assoc)
+        association_id = None
         try:
+            association_id = self._open(event.assoc)
             answer = self._scp.answer(
                 StoreRequest(
                     affected_sop_class_uid=str(request.AffectedSOPClassUID or ""),
@@ -174,6 +178,8 @@ class Handlers:
         except (SpoolNotDurableError, DatabaseNotDurableError) as error:
             log_event(Event.INSTANCE_REFUSED, level="error", error_class=type(error).__name__)
             self._on_fatal()
+            answer = answer_for(error)
+        except DatabaseUnavailableError as error:
             answer = answer_for(error)
         except Exception as error:  # noqa: BLE001  the DIMSE edge: a bug costs this instance, not the association
             log_event(Event.INSTANCE_REFUSED, level="error", error_class=type(error).__name__)

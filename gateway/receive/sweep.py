@@ -61,6 +61,10 @@ def _adopt(name: str, spool: Spool, receipts: Receipts) -> Adoption:
         header = read_received(content, transfer_syntax_uid)
     except UnreadableInstanceError:
         return Adoption.FOREIGN
+    except OSError:
+        return Adoption.FOREIGN
+    # whoever wrote it may have died before its name was durable, and success may be answered for it from now on
+    spool.make_durable(name)
     view = content.getbuffer()
     received = ReceivedInstance(
         identity=header.identity,

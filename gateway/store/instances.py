@@ -98,10 +98,13 @@ class Instances:
             return session.scalar(found.limit(1)) is not None
 
     def peer_of(self, instance_id: str) -> str | None:
-        """The `[[peers]]` table that admitted the sender; None for a file that was ingested or adopted, and where nobody is listed."""
+        """The `[[peers]]` table that admitted the sender. None: not bound to one. Empty: nobody knows who sent it (an adopted file)."""
         with self._database.reading() as session:
-            found = select(AssociationRow.peer).join(InstanceRow, InstanceRow.first_association_id == AssociationRow.id)
-            return session.scalar(found.where(InstanceRow.id == instance_id))
+            found = select(InstanceRow.first_association_id, AssociationRow.peer).join(
+                AssociationRow, InstanceRow.first_association_id == AssociationRow.id, isouter=True
+            )
+            association_id, peer = session.execute(found.where(InstanceRow.id == instance_id)).one()
+            return "" if association_id is None else peer
 
     def any(self) -> bool:
         """True when the database knows instances."""

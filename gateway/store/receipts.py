@@ -165,6 +165,13 @@ class Receipts:
 
     def adopt(self, received: ReceivedInstance, *, instance_id: str, file: str) -> Adoption:
         """A whole file that a crash left without a row: kept and queued, without a receipt, since no C-STORE was answered."""
+        try:
+            return self._adopt(received, instance_id, file)
+        except IntegrityError:
+            # a receiver beside this one has just taken it in
+            return self._adopt(received, instance_id, file)
+
+    def _adopt(self, received: ReceivedInstance, instance_id: str, file: str) -> Adoption:
         with self._database.transaction() as session:
             seen = look_up(session, received.identity, received.dataset_digest)
             if seen.instance_id is not None and seen.file == file:
@@ -195,6 +202,7 @@ class Receipts:
         if self._is_kept(seen):
             # adopted: a sweep found this very file before its row was there, and the row relies on it now
             adopted = seen.file == file
+            self._name_sender(session, seen.instance_id, association_id)
             self._receipt(session, received, seen.instance_id, Acceptance.STORED if adopted else Acceptance.RECEIVED_AGAIN, association_id)
             self._event(
                 session, Event.INSTANCE_STORED if adopted else Event.INSTANCE_RECEIVED_AGAIN, received, seen.instance_id, association_id
@@ -228,6 +236,16 @@ class Receipts:
         self._restore(session, session.get_one(InstanceRow, seen.instance_id), file)
         self._event(session, event, received, seen.instance_id, association_id)
         return seen.instance_id
+
+    def _name_sender(self, session: Session, instance_id: str | None, association_id: str | None) -> None:
+        """An adopted instance has no sender until it is sent again; what was refused for that is decided anew."""
+        row = session.get(InstanceRow, instance_id) if instance_id and association_id else None
+        if row is None or row.first_association_id is not None:
+            return
+        row.first_association_id = association_id
+        if row.outcome == InstanceOutcome.INELIGIBLE_ROUTE:
+            row.state, row.outcome, row.outcome_reason, row.decided_at = InstanceState.STORED, None, None, None
+            enqueue(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, actor=self._actor)
 
     def _restore(self, session: Session, row: InstanceRow, file: str) -> None:
         """The same bytes again: what was decided of them stands; only what never was decided is queued."""

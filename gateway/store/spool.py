@@ -117,6 +117,22 @@ class Spool:
             joined = self._folders.setdefault(folder, Joined(_fsync_folder_for))
         joined.do(folder)
 
+    def make_durable(self, name: str) -> None:
+        """A file that another process left here, and its name. SpoolNotDurableError when that fails."""
+        path = self.path(name)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise SpoolNotDurableError(error.strerror or "") from error
+        finally:
+            os.close(descriptor)
+
     def is_marked(self) -> bool:
         """True for a folder that was prepared as a spool before, on this very mount."""
         return (self._folder / _MARKER).exists()
