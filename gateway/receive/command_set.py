@@ -15,8 +15,10 @@ _US: Final = struct.Struct("<H")
 _COMMAND_FIELD: Final = (0x0000, 0x0100)
 _DATA_SET_TYPE: Final = (0x0000, 0x0800)
 _NO_DATA_SET: Final = 0x0101
-_SERVED: Final = (0x0001, 0x0030)
-"""C-STORE-RQ and C-ECHO-RQ. For some of the others pynetdicom would start a thread, and we serve none of them."""
+_C_STORE_RQ: Final = 0x0001
+_C_ECHO_RQ: Final = 0x0030
+_SERVED: Final = (_C_STORE_RQ, _C_ECHO_RQ)
+"""For some of the others pynetdicom would start a thread, and we serve none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,11 @@ def read_command(command: bytes) -> CommandHead:
     }
     if _COMMAND_FIELD not in found or _DATA_SET_TYPE not in found or found[_COMMAND_FIELD] not in _SERVED:
         raise PeerLimitError(Cut.COMMAND)
-    return CommandHead(found[_COMMAND_FIELD], found[_DATA_SET_TYPE] != _NO_DATA_SET)
+    head = CommandHead(found[_COMMAND_FIELD], found[_DATA_SET_TYPE] != _NO_DATA_SET)
+    if head.field == _C_ECHO_RQ and head.has_data_set:
+        # PS3.7 9.3.5.1: it has none, so its service would never give the memory back
+        raise PeerLimitError(Cut.COMMAND)
+    return head
 
 
 def _elements(command: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:

@@ -76,11 +76,16 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self.transport.waker.wake()
 
     def message_answered(self) -> None:
-        """The peer may send the next one."""
+        """Its memory is given back, and the peer may send the next one."""
+        self._assembly.drop_answered()
         with self._lock:
             self._unanswered -= 1
         self._idle_timer.restart()
         self.transport.waker.wake()
+
+    def drop_messages(self) -> None:
+        """Gives back the memory of all messages that were handed over; nobody reads them any more."""
+        self._assembly.drop_handed_over()
 
     @property
     def seconds_until_idle(self) -> float | None:

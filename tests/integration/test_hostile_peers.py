@@ -23,6 +23,7 @@ from tests.peers.raw_peer import (
     ABORT,
     ACCEPT,
     COMMAND,
+    DX_CONTEXT,
     ECHO_CONTEXT,
     LAST,
     P_DATA,
@@ -351,6 +352,34 @@ def test_peer_that_leaves_while_its_message_comes_gives_the_memory_back(strict: 
     peer.socket.close()
     wait_until(lambda: strict.server._memory.in_use == 0)
     wait_until(lambda: strict.server._listener.connection_count() == 0)
+
+
+ECHO_WITH_DATA_SET = echo_command().replace(b"\x00\x08\x02\x00\x00\x00\x01\x01", b"\x00\x08\x02\x00\x00\x00\x01\x00")
+STORE_OF_NO_PRIORITY = store_command().replace(b"\x00\x07\x02\x00\x00\x00\x02\x00", b"\x00\x07\x02\x00\x00\x00\x05\x00")
+
+
+@pytest.mark.parametrize(
+    ("command", "context"),
+    [(ECHO_WITH_DATA_SET, ECHO_CONTEXT), (STORE_OF_NO_PRIORITY, DX_CONTEXT)],
+    ids=["C-ECHO with a data set", "priority 5"],
+)
+def test_message_that_no_service_takes_gives_the_memory_back(
+    receivers: Callable[..., Receiver], peers: Callable[..., RawPeer], command: bytes, context: int
+) -> None:
+    receiver = receivers(receiver={**SHORT, "max_message_mb": 1, "memory_mb": 4})
+    for _ in range(3):
+        peer = peers(receiver.port)
+        assert peer.associate() == ACCEPT
+        peer.send(pdu(P_DATA, fragment(COMMAND | LAST, command, context=context)))
+        peer.send(pdu(P_DATA, fragment(LAST, bytes(100_000), context=context)))
+        assert peer.until_closed() == [ABORT]
+    wait_until(lambda: receiver.server._listener.connection_count() == 0)
+    assert receiver.server._memory.in_use == 0
+    sender = peers(receiver.port)
+    assert sender.associate() == ACCEPT
+    for part in store_request(dx(), "1.2.3.1"):
+        sender.send(part)
+    assert sender.status() == 0
 
 
 def test_answer_that_takes_longer_than_the_idle_time_is_sent_and_the_association_lives(

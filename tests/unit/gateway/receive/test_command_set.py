@@ -26,6 +26,11 @@ def test_command_that_is_not_served_is_refused(field: int) -> None:
         read_command(us(0x0100, field) + us(0x0800, 0x0101))
 
 
+def test_echo_request_with_a_data_set_is_refused() -> None:
+    with pytest.raises(PeerLimitError):
+        read_command(us(0x0100, 0x0030) + us(0x0800, 1))
+
+
 @pytest.mark.parametrize(
     "command",
     [
