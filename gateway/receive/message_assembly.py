@@ -102,7 +102,7 @@ class MessageAssembly:
         command = bytes(self._command)
         self._command.clear()
         if read_command(command).has_data_set:
-            self._hand_over(_COMMAND | _LAST, command)
+            self._hand_over(_COMMAND | _LAST, command, is_whole=False)
             self._content = self._dimse.message.data_set = ReceivedDataSet(self._reserve())
             self._size = 0
         else:
@@ -139,13 +139,16 @@ class MessageAssembly:
         self._handed_over.append(self._content)
         self._content = None
         self._on_message()
-        self._hand_over(control, part)
+        self._hand_over(control, part, is_whole=True)
         self._context = None
 
-    def _hand_over(self, control: int, part: bytes) -> None:
+    def _hand_over(self, control: int, part: bytes, *, is_whole: bool) -> None:
         primitive = P_DATA()
         primitive.presentation_data_value_list = [[self._context, bytes([control]) + part]]
         try:
             self._dimse.receive_primitive(primitive)
         except Exception as error:  # pynetdicom's decoders raise whatever Python does
             raise PeerLimitError(Cut.COMMAND) from error
+        if (self._dimse.message is None) != is_whole:
+            # it read another command than we did, or none: the message would never be answered
+            raise PeerLimitError(Cut.COMMAND)

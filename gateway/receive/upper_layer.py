@@ -163,7 +163,9 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
             self.event_queue.put(_CLOSED)
         except PeerLimitError as error:
             self._on_cut(Cut(error.detail))
-            self.event_queue.put(_INVALID_PDU)
+            # pynetdicom may have told it itself, of a message that it could not read: one A-ABORT is enough
+            if _INVALID_PDU not in self.event_queue.queue:
+                self.event_queue.put(_INVALID_PDU)
         self._idle_timer.restart()
         self._is_reading = False
         return True

@@ -14,6 +14,8 @@ import pytest
 from pynetdicom import evt
 from sqlalchemy import select
 
+from gateway.receive import message_assembly
+from gateway.receive.command_set import CommandHead
 from gateway.receive.limits import Cut
 from gateway.receive.storage_scp import StorageScp
 from gateway.store.tables import AuditEventRow, ReceiptRow
@@ -182,6 +184,7 @@ COMPLETE = fragment(COMMAND | LAST, store_command())
             ),
             Cut.COMMAND,
         ),
+        (pdu(P_DATA, fragment(COMMAND | LAST, echo_command() + b"\x00\x00\x00\x08" + bytes(4), context=ECHO_CONTEXT)), Cut.COMMAND),
     ],
     ids=[
         "longer than advertised",
@@ -196,6 +199,7 @@ COMPLETE = fragment(COMMAND | LAST, store_command())
         "endless command",
         "no command",
         "N-EVENT-REPORT",
+        "data set type told twice",
     ],
 )
 def test_association_that_breaks_the_rules_is_aborted_and_others_are_served(
@@ -219,6 +223,19 @@ def test_class_that_nobody_knows_is_answered_0122_and_its_siblings_are_stored(st
     for part in store_request(dx("1.2.3.1"), "1.2.3.1"):
         peer.send(part)
     assert peer.status() == 0
+
+
+@pytest.mark.parametrize("has_data_set", [True, False])
+def test_command_that_the_library_reads_otherwise_ends_the_association(
+    strict: Receiver, peers: Callable[..., RawPeer], monkeypatch: pytest.MonkeyPatch, has_data_set: bool
+) -> None:
+    monkeypatch.setattr(message_assembly, "read_command", lambda _: CommandHead(0x0001, has_data_set))
+    peer = peers(strict.port)
+    assert peer.associate() == ACCEPT
+    said = echo_command() if has_data_set else store_command()
+    peer.send(pdu(P_DATA, fragment(COMMAND | LAST, said, context=ECHO_CONTEXT)))
+    assert ABORT in peer.until_closed()
+    assert audited(strict, "connection:cut") == [Cut.COMMAND]
 
 
 @pytest.mark.parametrize("context", [0, 5, 254])
@@ -380,6 +397,7 @@ def test_message_that_no_service_takes_gives_the_memory_back(
     for part in store_request(dx(), "1.2.3.1"):
         sender.send(part)
     assert sender.status() == 0
+    assert set(audited(receiver, "connection:cut")) == {Cut.COMMAND}
 
 
 def test_answer_that_takes_longer_than_the_idle_time_is_sent_and_the_association_lives(
