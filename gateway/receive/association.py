@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 from pynetdicom import evt
@@ -17,7 +16,7 @@ from pynetdicom.service_class import StorageServiceClass
 
 from gateway.events import Event, log_event
 from gateway.receive.limits import Cut, Limits
-from gateway.receive.memory import MemoryBudget, ReceivedDataSet
+from gateway.receive.memory import MemoryBudget
 from gateway.receive.upper_layer import UpperLayer
 
 _SERVICE_PROVIDER: Final = 0x02
@@ -146,7 +145,6 @@ class ReceiverAssociation(Association):  # type: ignore[misc]
         try:
             self._serve(message, context_id)
         finally:
-            _drop_data_set(message)
             self.dul.message_answered()
         return True
 
@@ -185,15 +183,7 @@ class ReceiverAssociation(Association):  # type: ignore[misc]
             self.kill()
             # pynetdicom tells it on most ways, not on all
             evt.trigger(self, evt.EVT_CONN_CLOSE, {"address": self.requestor.address_info.as_tuple})
-            with suppress(IndexError):
-                while True:
-                    _drop_data_set(self.dimse.msg_queue.queue.popleft()[1])
         finally:
+            self.dul.drop_messages()
             self.dul.transport.end()
             self._on_end()
-
-
-def _drop_data_set(message: Any) -> None:
-    content = getattr(message, "DataSet", None)
-    if isinstance(content, ReceivedDataSet):
-        content.drop()

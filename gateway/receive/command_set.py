@@ -15,8 +15,10 @@ _US: Final = struct.Struct("<H")
 _COMMAND_FIELD: Final = (0x0000, 0x0100)
 _DATA_SET_TYPE: Final = (0x0000, 0x0800)
 _NO_DATA_SET: Final = 0x0101
-_SERVED: Final = (0x0001, 0x0030)
-"""C-STORE-RQ and C-ECHO-RQ. For some of the others pynetdicom would start a thread, and we serve none of them."""
+_C_STORE_RQ: Final = 0x0001
+_C_ECHO_RQ: Final = 0x0030
+_SERVED: Final = (_C_STORE_RQ, _C_ECHO_RQ)
+"""For some of the others pynetdicom would start a thread, and we serve none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,27 @@ class CommandHead:
 
 def read_command(command: bytes) -> CommandHead:
     """PeerLimitError when it is no command set, or none that is served."""
-    found = {
-        tag: _US.unpack(value)[0] for tag, value in _elements(command) if tag in (_COMMAND_FIELD, _DATA_SET_TYPE) and len(value) == _US.size
-    }
-    if _COMMAND_FIELD not in found or _DATA_SET_TYPE not in found or found[_COMMAND_FIELD] not in _SERVED:
+    found: dict[tuple[int, int], bytes] = {}
+    for tag, value in _elements(command):
+        if tag in found:
+            # of two pynetdicom would take the last (PS3.5 7.1: a tag is there once)
+            raise PeerLimitError(Cut.COMMAND)
+        found[tag] = value
+    field, data_set_type = _number(found, _COMMAND_FIELD), _number(found, _DATA_SET_TYPE)
+    if field not in _SERVED:
         raise PeerLimitError(Cut.COMMAND)
-    return CommandHead(found[_COMMAND_FIELD], found[_DATA_SET_TYPE] != _NO_DATA_SET)
+    head = CommandHead(field, data_set_type != _NO_DATA_SET)
+    if head.field == _C_ECHO_RQ and head.has_data_set:
+        # PS3.7 9.3.5.1: it has none, so its service would never give the memory back
+        raise PeerLimitError(Cut.COMMAND)
+    return head
+
+
+def _number(found: dict[tuple[int, int], bytes], tag: tuple[int, int]) -> int:
+    value = found.get(tag, b"")
+    if len(value) != _US.size:
+        raise PeerLimitError(Cut.COMMAND)
+    return int(_US.unpack(value)[0])
 
 
 def _elements(command: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:

@@ -182,6 +182,7 @@ class Listener(AssociationServer):  # type: ignore[misc]
 
     def _open(self, connection: socket.socket, address: Address, give_back: Callable[[], None], is_own: bool) -> None:
         certificate: PeerCertificate | None = None
+        association: ReceiverAssociation | None = None
         try:
             set_options(connection)
             context = None if is_own else self._tls()
@@ -195,6 +196,9 @@ class Listener(AssociationServer):  # type: ignore[misc]
             connection.close()
             give_back()
         except Exception as error:  # noqa: BLE001  the edge of a thread: a bug costs this connection
+            if association is not None:
+                # it has no thread that would do it at its end
+                association.dul.transport.end()
             log_event(Event.CONNECTION_CUT, level="error", error_class=type(error).__name__)
             self._watch.cut(str(address[0]), Cut.INTERNAL)
             connection.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -43,6 +44,8 @@ class MessageAssembly:
         self._content: ReceivedDataSet | None = None
         self._size = 0
         self._began = 0.0
+        self._handed_over: deque[ReceivedDataSet | None] = deque()
+        """One of each message that is not answered yet, in their order; None = it has no data set."""
 
     def receive(self, transport: Transport, length: int, deadline: float) -> None:
         """Takes the `length` bytes of a P-DATA-TF's variable field from the transport. PeerLimitError names what was wrong."""
@@ -61,13 +64,24 @@ class MessageAssembly:
                 deadline += self._make_room(size)
                 self._receive_content(transport, size, deadline)
                 if control & _LAST:
-                    self._finish()
+                    self._finish(_LAST, b"")
 
     def drop(self) -> None:
-        """The association is over."""
+        """The message in the making will not be finished."""
         if self._content is not None:
             self._content.drop()
             self._content = None
+
+    def drop_answered(self) -> None:
+        """The oldest message that was handed over is done with. Called by the association's thread, as is the next."""
+        content = self._handed_over.popleft() if self._handed_over else None
+        if content is not None:
+            content.drop()
+
+    def drop_handed_over(self) -> None:
+        """The association is over: also for what pynetdicom has given to no service."""
+        while self._handed_over:
+            self.drop_answered()
 
     def _belongs(self, context: int) -> None:
         if self._context is None:
@@ -88,13 +102,11 @@ class MessageAssembly:
         command = bytes(self._command)
         self._command.clear()
         if read_command(command).has_data_set:
-            self._hand_over(_COMMAND | _LAST, command)
+            self._hand_over(_COMMAND | _LAST, command, is_whole=False)
             self._content = self._dimse.message.data_set = ReceivedDataSet(self._reserve())
             self._size = 0
         else:
-            self._on_message()
-            self._hand_over(_COMMAND | _LAST, command)
-            self._context = None
+            self._finish(_COMMAND | _LAST, command)
 
     def _make_room(self, size: int) -> float:
         """Memory for so many bytes more; returns the seconds that the peer had to wait for it."""
@@ -122,17 +134,21 @@ class MessageAssembly:
             if content is not None and not content.is_too_long:
                 content.write(part)
 
-    def _finish(self) -> None:
-        # from here on the data set is its service's to drop
+    def _finish(self, control: int, part: bytes) -> None:
+        # before pynetdicom has it: the association's thread may have answered it before that call returns
+        self._handed_over.append(self._content)
         self._content = None
         self._on_message()
-        self._hand_over(_LAST, b"")
+        self._hand_over(control, part, is_whole=True)
         self._context = None
 
-    def _hand_over(self, control: int, part: bytes) -> None:
+    def _hand_over(self, control: int, part: bytes, *, is_whole: bool) -> None:
         primitive = P_DATA()
         primitive.presentation_data_value_list = [[self._context, bytes([control]) + part]]
         try:
             self._dimse.receive_primitive(primitive)
         except Exception as error:  # pynetdicom's decoders raise whatever Python does
             raise PeerLimitError(Cut.COMMAND) from error
+        if (self._dimse.message is None) != is_whole:
+            # it read another command than we did, or none: the message would never be answered
+            raise PeerLimitError(Cut.COMMAND)

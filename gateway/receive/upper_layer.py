@@ -76,11 +76,16 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self.transport.waker.wake()
 
     def message_answered(self) -> None:
-        """The peer may send the next one."""
+        """Its memory is given back, and the peer may send the next one."""
+        self._assembly.drop_answered()
         with self._lock:
             self._unanswered -= 1
         self._idle_timer.restart()
         self.transport.waker.wake()
+
+    def drop_messages(self) -> None:
+        """Gives back the memory of all messages that were handed over; nobody reads them any more."""
+        self._assembly.drop_handed_over()
 
     @property
     def seconds_until_idle(self) -> float | None:
@@ -158,7 +163,9 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
             self.event_queue.put(_CLOSED)
         except PeerLimitError as error:
             self._on_cut(Cut(error.detail))
-            self.event_queue.put(_INVALID_PDU)
+            # pynetdicom may have told it itself, of a message that it could not read: one A-ABORT is enough
+            if _INVALID_PDU not in self.event_queue.queue:
+                self.event_queue.put(_INVALID_PDU)
         self._idle_timer.restart()
         self._is_reading = False
         return True

@@ -14,6 +14,8 @@ import pytest
 from pynetdicom import evt
 from sqlalchemy import select
 
+from gateway.receive import message_assembly
+from gateway.receive.command_set import CommandHead
 from gateway.receive.limits import Cut
 from gateway.receive.storage_scp import StorageScp
 from gateway.store.tables import AuditEventRow, ReceiptRow
@@ -23,6 +25,7 @@ from tests.peers.raw_peer import (
     ABORT,
     ACCEPT,
     COMMAND,
+    DX_CONTEXT,
     ECHO_CONTEXT,
     LAST,
     P_DATA,
@@ -181,6 +184,7 @@ COMPLETE = fragment(COMMAND | LAST, store_command())
             ),
             Cut.COMMAND,
         ),
+        (pdu(P_DATA, fragment(COMMAND | LAST, echo_command() + b"\x00\x00\x00\x08" + bytes(4), context=ECHO_CONTEXT)), Cut.COMMAND),
     ],
     ids=[
         "longer than advertised",
@@ -195,6 +199,7 @@ COMPLETE = fragment(COMMAND | LAST, store_command())
         "endless command",
         "no command",
         "N-EVENT-REPORT",
+        "data set type told twice",
     ],
 )
 def test_association_that_breaks_the_rules_is_aborted_and_others_are_served(
@@ -218,6 +223,19 @@ def test_class_that_nobody_knows_is_answered_0122_and_its_siblings_are_stored(st
     for part in store_request(dx("1.2.3.1"), "1.2.3.1"):
         peer.send(part)
     assert peer.status() == 0
+
+
+@pytest.mark.parametrize("has_data_set", [True, False])
+def test_command_that_the_library_reads_otherwise_ends_the_association(
+    strict: Receiver, peers: Callable[..., RawPeer], monkeypatch: pytest.MonkeyPatch, has_data_set: bool
+) -> None:
+    monkeypatch.setattr(message_assembly, "read_command", lambda _: CommandHead(0x0001, has_data_set))
+    peer = peers(strict.port)
+    assert peer.associate() == ACCEPT
+    said = echo_command() if has_data_set else store_command()
+    peer.send(pdu(P_DATA, fragment(COMMAND | LAST, said, context=ECHO_CONTEXT)))
+    assert ABORT in peer.until_closed()
+    assert audited(strict, "connection:cut") == [Cut.COMMAND]
 
 
 @pytest.mark.parametrize("context", [0, 5, 254])
@@ -351,6 +369,35 @@ def test_peer_that_leaves_while_its_message_comes_gives_the_memory_back(strict: 
     peer.socket.close()
     wait_until(lambda: strict.server._memory.in_use == 0)
     wait_until(lambda: strict.server._listener.connection_count() == 0)
+
+
+ECHO_WITH_DATA_SET = echo_command().replace(b"\x00\x08\x02\x00\x00\x00\x01\x01", b"\x00\x08\x02\x00\x00\x00\x01\x00")
+STORE_OF_NO_PRIORITY = store_command().replace(b"\x00\x07\x02\x00\x00\x00\x02\x00", b"\x00\x07\x02\x00\x00\x00\x05\x00")
+
+
+@pytest.mark.parametrize(
+    ("command", "context"),
+    [(ECHO_WITH_DATA_SET, ECHO_CONTEXT), (STORE_OF_NO_PRIORITY, DX_CONTEXT)],
+    ids=["C-ECHO with a data set", "priority 5"],
+)
+def test_message_that_no_service_takes_gives_the_memory_back(
+    receivers: Callable[..., Receiver], peers: Callable[..., RawPeer], command: bytes, context: int
+) -> None:
+    receiver = receivers(receiver={**SHORT, "max_message_mb": 1, "memory_mb": 4})
+    for _ in range(3):
+        peer = peers(receiver.port)
+        assert peer.associate() == ACCEPT
+        peer.send(pdu(P_DATA, fragment(COMMAND | LAST, command, context=context)))
+        peer.send(pdu(P_DATA, fragment(LAST, bytes(100_000), context=context)))
+        assert peer.until_closed() == [ABORT]
+    wait_until(lambda: receiver.server._listener.connection_count() == 0)
+    assert receiver.server._memory.in_use == 0
+    sender = peers(receiver.port)
+    assert sender.associate() == ACCEPT
+    for part in store_request(dx(), "1.2.3.1"):
+        sender.send(part)
+    assert sender.status() == 0
+    assert set(audited(receiver, "connection:cut")) == {Cut.COMMAND}
 
 
 def test_answer_that_takes_longer_than_the_idle_time_is_sent_and_the_association_lives(

@@ -15,6 +15,7 @@ import pytest
 from pynetdicom import evt
 
 from gateway.config import parse_settings
+from gateway.receive import listener as listener_module
 from gateway.receive.handshake import PeerCertificate, peer_certificate
 from gateway.receive.limits import Cut, Limits
 from gateway.receive.listener import Listener
@@ -208,6 +209,31 @@ def test_caller_is_dropped_when_descriptors_run_out(listen: Callable[..., Listen
         assert listening.told.reasons == reasons
         if reasons:
             assert caller.recv(1) == b""
+    assert is_served(listening.port)
+
+
+def test_connection_whose_threads_cannot_start_gives_its_descriptors_back(
+    listen: Callable[..., Listening], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening, made = listen(), []
+    real = listener_module.Transport
+
+    def transport(*arguments: Any) -> Any:
+        made.append(real(*arguments))
+        return made[-1]
+
+    def start(_association: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(listener_module, "Transport", transport)
+    monkeypatch.setattr(listener_module.ReceiverAssociation, "start", start)
+    with RawPeer(listening.port) as peer:
+        assert peer.until_closed() == []
+        assert listening.told.news.acquire(timeout=SECONDS)
+    assert listening.told.reasons == [Cut.INTERNAL]
+    (one,) = made
+    assert not one.waker._open
+    monkeypatch.undo()
     assert is_served(listening.port)
 
 

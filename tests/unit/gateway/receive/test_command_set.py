@@ -26,6 +26,25 @@ def test_command_that_is_not_served_is_refused(field: int) -> None:
         read_command(us(0x0100, field) + us(0x0800, 0x0101))
 
 
+def test_echo_request_with_a_data_set_is_refused() -> None:
+    with pytest.raises(PeerLimitError):
+        read_command(us(0x0100, 0x0030) + us(0x0800, 1))
+
+
+@pytest.mark.parametrize("repeated", [us(0x0800, 0x0001), struct.pack("<HHL", 0, 0x0800, 0), us(0x0100, 1)])
+def test_command_that_says_a_thing_twice_is_refused(repeated: bytes) -> None:
+    with pytest.raises(PeerLimitError):
+        read_command(us(0x0100, 0x0030) + us(0x0800, 0x0101) + repeated)
+
+
+@pytest.mark.parametrize("element", [0x0100, 0x0800])
+@pytest.mark.parametrize("value", [b"", b"\x01", bytes(4)])
+def test_number_of_another_length_is_refused(element: int, value: bytes) -> None:
+    numbers = {0x0100: us(0x0100, 1), 0x0800: us(0x0800, 1)} | {element: struct.pack("<HHL", 0, element, len(value)) + value}
+    with pytest.raises(PeerLimitError):
+        read_command(b"".join(numbers.values()))
+
+
 @pytest.mark.parametrize(
     "command",
     [
