@@ -58,9 +58,9 @@ class Spool:
             for kind in _KINDS:
                 for shard in SHARDS:
                     (self._folder / kind / shard).mkdir(parents=True, exist_ok=True, mode=0o700)
-                _fsync_folder(self._folder / kind)
+                self._fsync_folder(self._folder / kind)
             (self._folder / _MARKER).touch(mode=0o600)
-            _fsync_folder(self._folder)
+            self._fsync_folder(self._folder)
         except OSError as error:
             raise SpoolError(error.strerror or "") from error
 
@@ -78,8 +78,7 @@ class Spool:
         SpoolError: nothing was kept (disk full, no permission). SpoolNotDurableError: an fsync failed, now or earlier; none is
         tried again, because the kernel may have dropped the pages that it could not write.
         """
-        if self.broken:
-            raise SpoolNotDurableError("an earlier fsync failed")
+        self._check()
         name = f"{kind}/{identifier[:2]}/{identifier}{_SUFFIXES[kind]}"
         final = self._folder / name
         partial = final.with_suffix(".part")
@@ -89,9 +88,6 @@ class Spool:
             self._on_step(Step.AFTER_RENAME)
             self._join_fsync(final.parent)
             self._on_step(Step.AFTER_FOLDER_FSYNC)
-        except SpoolNotDurableError:
-            self.broken = True
-            raise
         except OSError as error:
             for leftover in (partial, final):
                 with suppress(OSError):
@@ -106,7 +102,7 @@ class Spool:
             if os.fstat(descriptor).st_size != expected:
                 raise OSError(5, "short write")
             self._on_step(Step.AFTER_BYTES)
-            _fsync(descriptor)
+            self._fsync(descriptor)
             self._on_step(Step.AFTER_FSYNC)
         finally:
             os.close(descriptor)
@@ -114,8 +110,35 @@ class Spool:
     def _join_fsync(self, folder: Path) -> None:
         """One fsync for all that have renamed into the folder by the time it starts."""
         with self._lock:
-            joined = self._folders.setdefault(folder, Joined(_fsync_folder_for))
+            joined = self._folders.setdefault(folder, Joined(self._fsync_folder_for))
         joined.do(folder)
+        # another one may have failed meanwhile
+        self._check()
+
+    def _fsync_folder_for(self, turns: Sequence[Turn[Path]]) -> None:
+        self._fsync_folder(turns[0].work)
+        for turn in turns:
+            turn.succeed(None)
+
+    def _fsync_folder(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _fsync(self, descriptor: int) -> None:
+        """The kernel tells a failure once: an fsync after it would succeed without the pages that were dropped."""
+        self._check()
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            self.broken = True
+            raise SpoolNotDurableError(error.strerror or "") from error
+
+    def _check(self) -> None:
+        if self.broken:
+            raise SpoolNotDurableError("an earlier fsync failed")
 
     def is_marked(self) -> bool:
         """True for a folder that was prepared as a spool before, on this very mount."""
@@ -204,24 +227,3 @@ def _remove_if_abandoned(partial: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-
-def _fsync_folder_for(turns: Sequence[Turn[Path]]) -> None:
-    _fsync_folder(turns[0].work)
-    for turn in turns:
-        turn.succeed(None)
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        _fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _fsync(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        raise SpoolNotDurableError(error.strerror or "") from error
