@@ -83,8 +83,7 @@ class Spool:
         final = self._folder / name
         partial = final.with_suffix(".part")
         try:
-            self._write_partial(partial, parts)
-            os.rename(partial, final)  # noqa: PTH104  the plain system call: the order of calls is the promise
+            self._write_and_rename(partial, final, parts)
             self._on_step(Step.AFTER_RENAME)
             self._join_fsync(final.parent)
             self._on_step(Step.AFTER_FOLDER_FSYNC)
@@ -95,7 +94,7 @@ class Spool:
             raise SpoolError(error.strerror or "") from error
         return name
 
-    def _write_partial(self, partial: Path, parts: Iterable[bytes | memoryview]) -> None:
+    def _write_and_rename(self, partial: Path, final: Path, parts: Iterable[bytes | memoryview]) -> None:
         descriptor = _create_locked(partial)
         try:
             expected = self._writer.write(descriptor, parts)
@@ -104,6 +103,8 @@ class Spool:
             self._on_step(Step.AFTER_BYTES)
             self._fsync(descriptor)
             self._on_step(Step.AFTER_FSYNC)
+            # before the descriptor is closed, which ends the lock: a sweep would take the file for abandoned
+            os.rename(partial, final)  # noqa: PTH104  the plain system call: the order of calls is the promise
         finally:
             os.close(descriptor)
 
@@ -221,7 +222,7 @@ def _remove_if_abandoned(partial: Path) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        partial.unlink(missing_ok=True)
+        partial.unlink()
     except OSError:
         return False
     finally:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import threading
@@ -201,3 +202,34 @@ def test_write_whose_own_fsyncs_went_well_is_failed_when_another_one_failed_mean
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(SpoolNotDurableError):
         spool.write("instance", ID, (b"ab",))
+
+
+def test_sweep_of_another_process_never_removes_a_living_writers_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Spool(tmp_path / "spool")
+    swept: list[int] = []
+    real = os.rename
+
+    def rename(source: Path, target: Path) -> None:
+        swept.append(other.remove_abandoned())
+        real(source, target)
+
+    spool = Spool(tmp_path / "spool", on_step=lambda _step: swept.append(other.remove_abandoned()))
+    spool.prepare()
+    monkeypatch.setattr(os, "rename", rename)
+    name = spool.write("instance", ID, (b"ab",))
+    assert spool.path(name).read_bytes() == b"ab"
+    assert swept == [0] * 5
+
+
+def test_sweep_does_not_count_a_file_that_was_renamed_before_its_turn(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    partial = spool.path(f"instance/ab/{ID}.part")
+    partial.touch()
+    real = fcntl.flock
+
+    def flock(descriptor: int, how: int) -> None:
+        partial.rename(partial.with_suffix(".dcm"))
+        real(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert spool.remove_abandoned() == 0
+    assert partial.with_suffix(".dcm").exists()
