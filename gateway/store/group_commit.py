@@ -45,6 +45,8 @@ class GroupCommit:
         try:
             self._check()
             with self._database.transaction() as session:
+                # the connection and the lock first: whoever is refused these is refused them for all
+                session.connection()
                 for current in turns:
                     results.append(current.work(session))
                     # an error must name the turn that made it

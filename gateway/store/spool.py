@@ -58,9 +58,9 @@ class Spool:
             for kind in _KINDS:
                 for shard in SHARDS:
                     (self._folder / kind / shard).mkdir(parents=True, exist_ok=True, mode=0o700)
-                _fsync_folder(self._folder / kind)
+                self._fsync_folder(self._folder / kind)
             (self._folder / _MARKER).touch(mode=0o600)
-            _fsync_folder(self._folder)
+            self._fsync_folder(self._folder)
         except OSError as error:
             raise SpoolError(error.strerror or "") from error
 
@@ -78,20 +78,15 @@ class Spool:
         SpoolError: nothing was kept (disk full, no permission). SpoolNotDurableError: an fsync failed, now or earlier; none is
         tried again, because the kernel may have dropped the pages that it could not write.
         """
-        if self.broken:
-            raise SpoolNotDurableError("an earlier fsync failed")
+        self._check()
         name = f"{kind}/{identifier[:2]}/{identifier}{_SUFFIXES[kind]}"
         final = self._folder / name
         partial = final.with_suffix(".part")
         try:
-            self._write_partial(partial, parts)
-            os.rename(partial, final)  # noqa: PTH104  the plain system call: the order of calls is the promise
+            self._write_and_rename(partial, final, parts)
             self._on_step(Step.AFTER_RENAME)
             self._join_fsync(final.parent)
             self._on_step(Step.AFTER_FOLDER_FSYNC)
-        except SpoolNotDurableError:
-            self.broken = True
-            raise
         except OSError as error:
             for leftover in (partial, final):
                 with suppress(OSError):
@@ -99,23 +94,52 @@ class Spool:
             raise SpoolError(error.strerror or "") from error
         return name
 
-    def _write_partial(self, partial: Path, parts: Iterable[bytes | memoryview]) -> None:
+    def _write_and_rename(self, partial: Path, final: Path, parts: Iterable[bytes | memoryview]) -> None:
         descriptor = _create_locked(partial)
         try:
             expected = self._writer.write(descriptor, parts)
             if os.fstat(descriptor).st_size != expected:
                 raise OSError(5, "short write")
             self._on_step(Step.AFTER_BYTES)
-            _fsync(descriptor)
+            self._fsync(descriptor)
             self._on_step(Step.AFTER_FSYNC)
+            # before the descriptor is closed, which ends the lock: a sweep would take the file for abandoned
+            os.rename(partial, final)  # noqa: PTH104  the plain system call: the order of calls is the promise
         finally:
             os.close(descriptor)
 
     def _join_fsync(self, folder: Path) -> None:
         """One fsync for all that have renamed into the folder by the time it starts."""
         with self._lock:
-            joined = self._folders.setdefault(folder, Joined(_fsync_folder_for))
+            joined = self._folders.setdefault(folder, Joined(self._fsync_folder_for))
         joined.do(folder)
+        # another one may have failed meanwhile
+        self._check()
+
+    def _fsync_folder_for(self, turns: Sequence[Turn[Path]]) -> None:
+        self._fsync_folder(turns[0].work)
+        for turn in turns:
+            turn.succeed(None)
+
+    def _fsync_folder(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _fsync(self, descriptor: int) -> None:
+        """The kernel tells a failure once: an fsync after it would succeed without the pages that were dropped."""
+        self._check()
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            self.broken = True
+            raise SpoolNotDurableError(error.strerror or "") from error
+
+    def _check(self) -> None:
+        if self.broken:
+            raise SpoolNotDurableError("an earlier fsync failed")
 
     def make_durable(self, name: str) -> None:
         """A file that another process left here, and its name. SpoolNotDurableError when that fails."""
@@ -214,30 +238,9 @@ def _remove_if_abandoned(partial: Path) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        partial.unlink(missing_ok=True)
+        partial.unlink()
     except OSError:
         return False
     finally:
         os.close(descriptor)
     return True
-
-
-def _fsync_folder_for(turns: Sequence[Turn[Path]]) -> None:
-    _fsync_folder(turns[0].work)
-    for turn in turns:
-        turn.succeed(None)
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        _fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _fsync(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        raise SpoolNotDurableError(error.strerror or "") from error

@@ -151,10 +151,14 @@ class Attempts:
             with self._lock:
                 if not self._stranded:
                     return
-                claim = self._stranded[0]
-            self.give_back(claim)
-            with self._lock:
-                self._stranded.remove(claim)
+                # taken out at once: another lane may be here at the same time
+                claim = self._stranded.pop(0)
+            try:
+                self.give_back(claim)
+            except BaseException:
+                with self._lock:
+                    self._stranded.append(claim)
+                raise
 
     def _strand(self, claim: Claim, error: GatewayError) -> None:
         log_event(Event.JOB_RETRY, level="error", job_id=claim.job_id, job_kind=claim.kind, error_class=type(error).__name__)

@@ -124,6 +124,21 @@ def test_failed_commit_fails_all_that_were_in_it(database: Database) -> None:
     group.run(statement)
 
 
+def test_transaction_that_cannot_begin_fails_all_at_once(database: Database) -> None:
+    group = GroupCommit(database)
+    begins: list[None] = []
+
+    def locked(_connection: object) -> None:
+        begins.append(None)
+        if len(begins) > 1:
+            raise OperationalError("BEGIN", {}, sqlite3.OperationalError("database is locked"))
+
+    event.listen(database.engine, "begin", locked)
+    futures = together(group, [lambda: group.run(statement)] * 5, hold=statement)
+    assert all(isinstance(future.exception(), DatabaseUnavailableError) for future in futures)
+    assert len(begins) == 2
+
+
 def test_lost_connection_fails_all_at_once(database: Database) -> None:
     group = GroupCommit(database)
     attempts: list[None] = []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import threading
@@ -149,3 +150,86 @@ def test_folder_fsyncs_of_several_writers_are_joined(spool: Spool, monkeypatch: 
         go_on.set()
     assert all(spool.path(name.result()).read_bytes() == b"x" for name in names)
     assert len(folders) == 2
+
+
+def test_who_waits_for_a_folder_fsync_that_fails_is_failed_without_a_second_one(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    folders: list[int] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+            folders.append(descriptor)
+            if len(folders) == 1:
+                begun.set()
+                assert go_on.wait(20)
+                raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    ids = [spool.new_id() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        writes = [pool.submit(spool.write, "instance", ids[0], (b"x",))]
+        assert begun.wait(20)
+        writes += [pool.submit(spool.write, "instance", identifier, (b"x",)) for identifier in ids[1:]]
+        joined = next(iter(spool._folders.values()))
+        while len(joined._waiting) < 3:
+            pass
+        go_on.set()
+    assert [type(write.exception()) for write in writes] == [SpoolNotDurableError] * 4
+    assert len(folders) == 1
+    assert spool.broken
+
+
+def test_write_whose_own_fsyncs_went_well_is_failed_when_another_one_failed_meanwhile(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failed = os.fsync, []
+
+    def fsync(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").is_dir() and not failed:
+            # another folder's, in the midst of this one
+            failed.append(descriptor)
+            monkeypatch.setattr(os, "fsync", fail)
+            with pytest.raises(SpoolNotDurableError):
+                spool.write("instance", "cd" * 16, (b"ab",))
+            monkeypatch.setattr(os, "fsync", fsync)
+        real(descriptor)
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(SpoolNotDurableError):
+        spool.write("instance", ID, (b"ab",))
+
+
+def test_sweep_of_another_process_never_removes_a_living_writers_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Spool(tmp_path / "spool")
+    swept: list[int] = []
+    real = os.rename
+
+    def rename(source: Path, target: Path) -> None:
+        swept.append(other.remove_abandoned())
+        real(source, target)
+
+    spool = Spool(tmp_path / "spool", on_step=lambda _step: swept.append(other.remove_abandoned()))
+    spool.prepare()
+    monkeypatch.setattr(os, "rename", rename)
+    name = spool.write("instance", ID, (b"ab",))
+    assert spool.path(name).read_bytes() == b"ab"
+    assert swept == [0] * 5
+
+
+def test_sweep_does_not_count_a_file_that_was_renamed_before_its_turn(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    partial = spool.path(f"instance/ab/{ID}.part")
+    partial.touch()
+    real = fcntl.flock
+
+    def flock(descriptor: int, how: int) -> None:
+        partial.rename(partial.with_suffix(".dcm"))
+        real(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert spool.remove_abandoned() == 0
+    assert partial.with_suffix(".dcm").exists()
