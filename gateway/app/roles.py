@@ -217,7 +217,7 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
 
         def broken() -> bool:
-            return analyzer.broken or spool.broken
+            return analyzer.broken or spool.broken or database.broken
 
         analyses = Pipeline(
             attempts=attempts,
@@ -231,7 +231,7 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
         run_lanes(stop, analyses.run, reports.run)
         timers.shutdown(wait=False)
     # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
-    return 1 if analyzer.broken or spool.broken else 0
+    return 1 if broken() else 0
 
 
 def _run_sender(settings: Settings, database: Database, stop: threading.Event) -> int:
@@ -251,9 +251,10 @@ def _run_sender(settings: Settings, database: Database, stop: threading.Event) -
     timers = start_timers(queue, claimed, settings.worker.lease_seconds)
     _started(AuditLog(database, owner_name(Role.SENDER)), Role.SENDER)
     with job_bell(database, queue, poll_seconds=settings.worker.poll_seconds) as bell:
-        WorkerLoop(attempts=_attempts(settings, queue, claimed, Role.SENDER, handlers), handlers=handlers, bell=bell).run(stop)
+        attempts = _attempts(settings, queue, claimed, Role.SENDER, handlers)
+        WorkerLoop(attempts=attempts, handlers=handlers, bell=bell, broken=lambda: database.broken).run(stop)
     timers.shutdown(wait=False)
-    return 0
+    return 1 if database.broken else 0
 
 
 def _queue(settings: Settings, database: Database) -> JobQueue:

@@ -23,6 +23,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
+        self.broken = False
+        """True once an fsync has failed: from then on this process writes nothing more, whoever met the failure."""
 
     @property
     def engine(self) -> Engine:
@@ -35,9 +37,21 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A write transaction, committed at the end of the block and durable then. DatabaseUnavailableError when it is not,
-        DatabaseNotDurableError when that is because an fsync failed."""
-        with _translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        DatabaseNotDurableError when that is because an fsync failed, now or earlier."""
+        self._check()
+        try:
+            with _translated(), Session(self._engine, expire_on_commit=False) as session, session.begin():
+                yield session
+                self._check()
+        except DatabaseNotDurableError:
+            self.broken = True
+            raise
+        # another one's may have failed during this commit
+        self._check()
+
+    def _check(self) -> None:
+        if self.broken:
+            raise DatabaseNotDurableError("an earlier fsync failed")
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -22,7 +22,6 @@ class GroupCommit:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._joined: Joined[Statements] = Joined(self._commit)
-        self._broken = False
 
     def run(self, statements: Callable[[Session], Result]) -> Result:
         """Runs the statements and commits them, alone or with others'; durable when it returns.
@@ -43,7 +42,6 @@ class GroupCommit:
         current: Turn[Statements] | None = None
         results: list[object] = []
         try:
-            self._check()
             with self._database.transaction() as session:
                 # the connection and the lock first: whoever is refused these is refused them for all
                 session.connection()
@@ -53,8 +51,6 @@ class GroupCommit:
                     session.flush()
                 current = None
         except Exception as error:  # noqa: BLE001  it is handed to the thread whose statements they were
-            if isinstance(error, DatabaseNotDurableError):
-                self._broken = True
             if current is not None and not _concerns_all(error):
                 current.fail(error)
                 return current
@@ -64,10 +60,6 @@ class GroupCommit:
         for turn, result in zip(turns, results, strict=True):
             turn.succeed(result)
         return None
-
-    def _check(self) -> None:
-        if self._broken:
-            raise DatabaseNotDurableError("an earlier fsync failed")
 
 
 def _concerns_all(error: Exception) -> bool:

@@ -172,3 +172,29 @@ def test_result_of_each_call_is_its_own(database: Database) -> None:
     group = GroupCommit(database)
     futures = together(group, [lambda number=number: group.run(lambda _session: number) for number in range(6)], hold=statement)
     assert [future.result() for future in futures] == list(range(6))
+
+
+def test_failed_fsync_of_any_transaction_ends_all_writing_to_the_database_and_no_reading(database: Database) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+    assert not database.broken
+    with pytest.raises(DatabaseNotDurableError), database.transaction():
+        raise OperationalError("COMMIT", {}, error)
+    assert database.broken
+    with pytest.raises(DatabaseNotDurableError), database.transaction() as session:
+        statement(session)
+    with pytest.raises(DatabaseNotDurableError):
+        GroupCommit(database).run(statement)
+    with database.reading() as session:
+        statement(session)
+
+
+def test_transaction_under_way_is_not_committed_after_an_fsync_failed_in_another(database: Database) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+    commits = commits_of(database)
+    with pytest.raises(DatabaseNotDurableError), database.transaction() as session:
+        statement(session)
+        with pytest.raises(DatabaseNotDurableError), database.transaction():
+            raise OperationalError("COMMIT", {}, error)
+    assert commits == []
