@@ -218,11 +218,11 @@ def test_data_set_over_the_limit_is_refused_and_its_siblings_are_stored(receiver
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
 def test_spool_that_fails_is_answered_a700_and_leaves_nothing(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    def write(_self: Spool, _partial: Path, _parts: Any) -> None:
+    def write(_self: Spool, _partial: Path, _final: Path, _parts: Any) -> None:
         raise OSError(code, os.strerror(code))
 
     with association(receiver.port, [(DX, EXPLICIT)]) as assoc:
-        monkeypatch.setattr(Spool, "_write_partial", write)
+        monkeypatch.setattr(Spool, "_write_and_rename", write)
         status, comment = send_bytes(assoc, dx(), sop_class_uid=DX, sop_instance_uid="1.2.3.1")
         monkeypatch.undo()
         assert (status, len(comment) <= 64) == (0xA700, True)
