@@ -532,9 +532,12 @@ def test_failed_engine_is_coded_and_tried_again(bench: Callable[..., Bench]) -> 
 def test_what_a_peer_sends_goes_by_the_routes_of_that_peer(bench: Callable[..., Bench], database: Database, spool: Spool) -> None:
     routes = [{"name": "sent", "policy": "all", "destinations": ["pacs"]}, {"name": "kept"}]
     here = bench(routes=routes, peers=[{"name": "room1", "ae_title": "XRAY1", "routes": ["kept"]}])
-    association = Receipts(database, "test", spool).open_association(
+    receipts = Receipts(database, "test", spool)
+    association = receipts.open_association(
         calling_ae_title="XRAY1", called_ae_title="STRNET", peer_address="192.0.2.1", way="c_store", admitted_by=AdmittedBy(peer="room1")
     )
-    first, second = here.receive(1, study=1, association=association), here.receive(2, study=2)
+    ingest = receipts.open_association(calling_ae_title="INGEST", called_ae_title="STRNET", peer_address="local", way="ingest")
+    uids = [here.receive(number, study=number, association=sender) for number, sender in enumerate((association, ingest, None), 1)]
     here.work()
-    assert [here.story(uid).instances[0].route for uid in (first, second)] == ["kept", "sent"]
+    # a file that was ingested is bound to no peer; one that nobody is known to have sent goes by no route
+    assert [here.story(uid).instances[0].route for uid in uids] == ["kept", "sent", None]
