@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from gateway.app.metering import metrics_served
 from gateway.app.preflight import prepare, without_interrupt
-from gateway.app.roles import EXIT_CONFIGURATION, EXIT_DISK, Role, run_role
+from gateway.app.role import EXIT_CONFIGURATION, EXIT_DISK, Role
+from gateway.app.roles import run_role
 from gateway.app.shared_port import reserve
 from gateway.config import Settings
 from gateway.domain.identifiers import owner_name

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.app.roles import Role
+from gateway.app.role import Role
 from gateway.app.supervisor import Supervisor
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 from gateway.config import load_settings

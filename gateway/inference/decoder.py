@@ -119,11 +119,9 @@ class Decoder:
         except (EOFError, OSError) as error:
             self._replace("died")
             raise DecodeMemoryError("the decoder died") from error
-        except BaseException as error:
+        except Exception as error:  # an answer that cannot be understood, in whatever way
             self._replace("unclear")
-            if isinstance(error, Exception):
-                raise DecodeAnswerError(type(error).__name__) from error
-            raise
+            raise DecodeAnswerError(type(error).__name__) from error
         if header.get("error") in _COSTS_THE_CHILD:
             self._replace(header["error"])
         else:

@@ -6,8 +6,7 @@ import select
 import socket
 import ssl
 import time
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from gateway.errors import PeerLimitError
 from gateway.receive.limits import Cut
@@ -18,20 +17,6 @@ _KEEPALIVE_INTERVAL_SECONDS: Final = 10
 _KEEPALIVE_PROBES: Final = 3
 _UNACKNOWLEDGED_MILLISECONDS: Final = 60_000
 """TCP_USER_TIMEOUT: what we sent must be acknowledged by the peer's kernel within this."""
-
-
-@dataclass(frozen=True, slots=True)
-class PeerCertificate:
-    """What the peer proved in the handshake. der: the certificate. names: as ssl.SSLSocket.getpeercert() gives them."""
-
-    der: bytes
-    names: dict[str, Any]
-
-
-def peer_certificate(association: Any) -> PeerCertificate | None:
-    """The certificate of an association's peer; None on a plain connection or when none was asked for."""
-    certificate = getattr(association.dul.socket, "certificate", None)
-    return certificate if isinstance(certificate, PeerCertificate) else None
 
 
 def set_options(connection: socket.socket) -> None:
@@ -45,7 +30,7 @@ def set_options(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MILLISECONDS)
 
 
-def secure(connection: socket.socket, context: ssl.SSLContext, seconds: float) -> tuple[ssl.SSLSocket, PeerCertificate | None]:
+def secure(connection: socket.socket, context: ssl.SSLContext, seconds: float) -> ssl.SSLSocket:
     """The server's side of a TLS handshake over a non-blocking socket.
 
     PeerLimitError when it fails or is not done in time; the connection is then the caller's to close.
@@ -58,12 +43,10 @@ def secure(connection: socket.socket, context: ssl.SSLContext, seconds: float) -
         raise PeerLimitError(Cut.TLS_HANDSHAKE) from error
     try:
         _shake_hands(secured, deadline)
-        der = secured.getpeercert(binary_form=True)
-        names = secured.getpeercert()
     except (OSError, ValueError, PeerLimitError) as error:
         secured.close()
         raise PeerLimitError(Cut.TLS_HANDSHAKE) from error
-    return secured, PeerCertificate(der, dict(names or {})) if der else None
+    return secured
 
 
 def _shake_hands(connection: ssl.SSLSocket, deadline: float) -> None:

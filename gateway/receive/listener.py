@@ -19,7 +19,7 @@ from pynetdicom.transport import AddressInformation, AssociationServer
 from gateway.errors import PeerLimitError
 from gateway.events import Event, log_event
 from gateway.receive.association import ReceiverAssociation
-from gateway.receive.handshake import PeerCertificate, secure, set_options
+from gateway.receive.handshake import secure, set_options
 from gateway.receive.limits import Connections, Cut, Limits
 from gateway.receive.memory import MemoryBudget
 from gateway.receive.peer_watch import PeerWatch
@@ -181,14 +181,13 @@ class Listener(AssociationServer):  # type: ignore[misc]
             self._watch.refused(str(address[0]), Cut.CONNECTION_LIMIT)
 
     def _open(self, connection: socket.socket, address: Address, give_back: Callable[[], None], is_own: bool) -> None:
-        certificate: PeerCertificate | None = None
         association: ReceiverAssociation | None = None
         try:
             set_options(connection)
             context = None if is_own else self._tls()
             if context is not None:
-                connection, certificate = secure(connection, context, self._limits.pdu_seconds)
-            association = self._association(connection, address, certificate, give_back, is_own)
+                connection = secure(connection, context, self._limits.pdu_seconds)
+            association = self._association(connection, address, give_back, is_own)
             evt.trigger(association, evt.EVT_CONN_OPEN, {"address": address})
             association.start()
         except PeerLimitError as error:
@@ -216,7 +215,6 @@ class Listener(AssociationServer):  # type: ignore[misc]
         self,
         connection: socket.socket,
         address: Address,
-        certificate: PeerCertificate | None,
         give_back: Callable[[], None],
         is_own: bool,
     ) -> ReceiverAssociation:
@@ -230,7 +228,7 @@ class Listener(AssociationServer):  # type: ignore[misc]
         )
         association.name = "AcceptorThread"  # by this name pynetdicom finds it
         association._server = self  # noqa: SLF001
-        association.set_socket(Transport(association, connection, self._limits, certificate))
+        association.set_socket(Transport(association, connection, self._limits))
         ours, peer = association.acceptor, association.requestor
         ours.maximum_length = self.ae.maximum_pdu_size
         ours.ae_title = self.ae_title

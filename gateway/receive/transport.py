@@ -13,7 +13,6 @@ from typing import Any, Final
 from pynetdicom.transport import AssociationSocket
 
 from gateway.errors import PeerLimitError
-from gateway.receive.handshake import PeerCertificate
 from gateway.receive.limits import Cut, Limits
 from gateway.receive.waking import Waker, milliseconds
 
@@ -27,9 +26,8 @@ _FAREWELL: Final = 4 * 1024 * 1024
 class Transport(AssociationSocket):  # type: ignore[misc]
     """pynetdicom's socket wrapper over a non-blocking socket with a receive buffer. Only the upper layer's thread reads and writes."""
 
-    def __init__(self, association: Any, connection: socket.socket, limits: Limits, certificate: PeerCertificate | None) -> None:
+    def __init__(self, association: Any, connection: socket.socket, limits: Limits) -> None:
         super().__init__(association, client_socket=connection)
-        self.certificate = certificate
         self.waker = Waker()
         self._limits = limits
         self._buffer = memoryview(bytearray(_SMALL))

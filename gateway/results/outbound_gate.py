@@ -13,18 +13,7 @@ from pydicom.errors import InvalidDicomError
 from gateway.dicom.uids import is_legal
 from gateway.errors import OutboundGateError
 from gateway.results.built_result import BuiltResult
-
-_PRESENT: Final = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-)
-"""Type 2: there, if only empty."""
+from gateway.results.inheritance import TYPE_2
 
 _FILLED: Final = (
     "StudyInstanceUID",
@@ -82,7 +71,7 @@ def _header_problems(built: BuiltResult, dataset: Dataset) -> Iterator[str]:
     meta = dataset.file_meta
     if (meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID) != (built.sop_class_uid, built.sop_instance_uid):
         yield "file meta information names another instance"
-    yield from (f"{keyword} is missing" for keyword in _PRESENT if keyword not in dataset)
+    yield from (f"{keyword} is missing" for keyword in TYPE_2 if keyword not in dataset)
     yield from (f"{keyword} is empty" for keyword in _FILLED if not dataset.get(keyword))
 
 

@@ -146,16 +146,10 @@ class Spool:
         path = self.path(name)
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
-            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise SpoolNotDurableError(error.strerror or "") from error
+            self._fsync(descriptor)
         finally:
             os.close(descriptor)
+        self._fsync_folder(path.parent)
 
     def is_marked(self) -> bool:
         """True for a folder that was prepared as a spool before, on this very mount."""

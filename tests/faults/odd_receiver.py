@@ -11,8 +11,10 @@ import os
 import signal
 from pathlib import Path
 
-from gateway.app import roles
+from gateway.app import receiver_role
 from gateway.app.preflight import prepare
+from gateway.app.role import Role
+from gateway.app.roles import run_role
 from gateway.config import load_settings
 from gateway.ops.logging import configure_logging
 from gateway.store.receipts import Receipts
@@ -34,12 +36,12 @@ def main() -> None:
     for _ in range(chosen.open_files):
         os.open(os.devnull, os.O_RDONLY)
     # these two offer a hook for tests that stop the world
-    roles.Spool = functools.partial(Spool, on_step=die)  # type: ignore[assignment, misc]
-    roles.Receipts = functools.partial(Receipts, on_step=die)  # type: ignore[assignment, misc]
+    receiver_role.Spool = functools.partial(Spool, on_step=die)  # type: ignore[assignment, misc]
+    receiver_role.Receipts = functools.partial(Receipts, on_step=die)  # type: ignore[assignment, misc]
     settings = load_settings(chosen.config)
     configure_logging(settings.logging.level, "receiver")
     prepare(settings, actor="faults")
-    roles.run_role(roles.Role.RECEIVER, settings)
+    run_role(Role.RECEIVER, settings)
 
 
 if __name__ == "__main__":

@@ -8,21 +8,20 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pynetdicom import evt
 
-from gateway.config import parse_settings
+from gateway.config import TlsSettings, parse_settings
 from gateway.receive import listener as listener_module
-from gateway.receive.handshake import PeerCertificate, peer_certificate
 from gateway.receive.limits import Cut, Limits
 from gateway.receive.listener import Listener
 from gateway.receive.memory import MemoryBudget
 from gateway.receive.self_check import SelfCheck
 from gateway.receive.server import _application_entity
-from tests.peers import certificates
+from gateway.receive.tls import TlsIdentity, identity_of, new_context
+from tests.peers.authority import Authority, Pair
 from tests.peers.raw_peer import (
     ACCEPT,
     COMMAND,
@@ -64,7 +63,7 @@ class Listening:
     listener: Listener
     told: Told
     stored: list[bytes]
-    certificates: list[PeerCertificate | None]
+    identities: list[TlsIdentity | None]
 
     @property
     def port(self) -> int:
@@ -89,7 +88,10 @@ def listen() -> Iterator[Callable[..., Listening]]:
         found = Limits.of(settings.receiver)
         listener = _application_entity(settings, found).make_server(
             ("127.0.0.1", port),
-            evt_handlers=[(evt.EVT_C_STORE, store), (evt.EVT_REQUESTED, lambda event: seen.append(peer_certificate(event.assoc)))],
+            evt_handlers=[
+                (evt.EVT_C_STORE, store),
+                (evt.EVT_REQUESTED, lambda event: seen.append(identity_of(event.assoc.dul.socket.socket))),
+            ],
             server_class=Listener,
             limits=found,
             memory=MemoryBudget(found.memory, found.message),
@@ -106,16 +108,41 @@ def listen() -> Iterator[Callable[..., Listening]]:
         listener.shutdown()
 
 
+@dataclass(frozen=True)
+class Site:
+    """Two authorities that know nothing of each other: the hospital's, which signed the gateway and xray1, and a stranger's."""
+
+    ours: Authority
+    gateway: Pair
+    xray1: Pair
+    theirs: Authority
+    stranger: Pair
+
+    @staticmethod
+    def server(own: Pair, trusts: Authority) -> ssl.SSLContext:
+        return new_context(TlsSettings(certificate=own.certificate, key=own.key, authorities=trusts.file))
+
+    @staticmethod
+    def client(own: Pair | None, trusts: Authority) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.load_verify_locations(trusts.file)
+        if own is not None:
+            context.load_cert_chain(own.certificate, own.key)
+        return context
+
+
 @pytest.fixture(scope="module")
-def identities(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     folder = tmp_path_factory.mktemp("certificates")
-    return {name: certificates.make(folder, name) for name in ("gateway", "xray1", "stranger")}
+    ours, theirs = Authority(folder / "ours", "Hospital CA"), Authority(folder / "theirs", "Stranger CA")
+    return Site(ours, ours.issue("gateway"), ours.issue("xray1"), theirs, theirs.issue("stranger"))
 
 
 @pytest.fixture
-def secured(listen: Callable[..., Listening], identities: dict[str, tuple[Path, Path]]) -> Listening:
-    """Trusts xray1 alone."""
-    context = certificates.server_context(identities["gateway"], trusts=identities["xray1"][0])
+def secured(listen: Callable[..., Listening], site: Site) -> Listening:
+    """Trusts the hospital's authority alone."""
+    context = site.server(site.gateway, site.ours)
     return listen(tls=lambda: context)
 
 
@@ -129,34 +156,30 @@ def is_served(port: int, *, source: str = "127.0.0.1", tls: ssl.SSLContext | Non
         return answered and peer.until_closed() == [RELEASE_RP]
 
 
-def test_data_set_comes_whole_over_tls_and_the_handler_learns_whose_certificate_it_was(
-    secured: Listening, identities: dict[str, tuple[Path, Path]]
-) -> None:
+def test_data_set_comes_whole_over_tls_and_the_handler_learns_whose_certificate_it_was(secured: Listening, site: Site) -> None:
     content = bytes(range(256)) * 3000
-    context = certificates.client_context(identities["xray1"], trusts=identities["gateway"][0])
+    context = site.client(site.xray1, site.ours)
     with RawPeer(secured.port, tls=context) as peer:
         assert peer.associate() == ACCEPT
         for part in store_request(content, "1.2.3.1"):
             peer.send(part)
         assert peer.status() == 0
     assert secured.stored == [content]
-    (certificate,) = secured.certificates
-    assert certificate is not None
-    assert certificate.der == ssl.PEM_cert_to_DER_cert(identities["xray1"][0].read_text())
-    assert certificate.names["subject"] == ((("commonName", "xray1"),),)
+    (identity,) = secured.identities
+    assert identity is not None
+    assert identity.certificate is not None
+    assert identity.certificate.sha256 == site.xray1.sha256
 
 
 def test_plain_connection_has_no_certificate(listen: Callable[..., Listening]) -> None:
     listening = listen()
     assert is_served(listening.port)
-    assert listening.certificates == [None]
+    assert listening.identities == [None]
 
 
-@pytest.mark.parametrize(("own", "reason"), [(None, "no_certificate"), ("stranger", "certificate_untrusted")])
-def test_peer_without_a_trusted_certificate_gets_no_association(
-    secured: Listening, identities: dict[str, tuple[Path, Path]], own: str | None, reason: str
-) -> None:
-    context = certificates.client_context(identities[own] if own else None, trusts=identities["gateway"][0])
+@pytest.mark.parametrize(("has_one", "reason"), [(False, "no_certificate"), (True, "certificate_untrusted")])
+def test_peer_without_a_trusted_certificate_gets_no_association(secured: Listening, site: Site, has_one: bool, reason: str) -> None:
+    context = site.client(site.stranger if has_one else None, site.ours)
     with RawPeer(secured.port, tls=context) as peer:
         # in TLS 1.3 the client learns of it after its own end of the handshake
         assert peer.associate() is None
@@ -165,10 +188,8 @@ def test_peer_without_a_trusted_certificate_gets_no_association(
 
 
 @pytest.mark.parametrize("said", [b"", STALLED, b"\x16\x03\x01\x02"])
-def test_silent_or_plain_peer_of_a_tls_port_is_closed_and_blocks_nobody(
-    secured: Listening, identities: dict[str, tuple[Path, Path]], said: bytes
-) -> None:
-    context = certificates.client_context(identities["xray1"], trusts=identities["gateway"][0])
+def test_silent_or_plain_peer_of_a_tls_port_is_closed_and_blocks_nobody(secured: Listening, site: Site, said: bytes) -> None:
+    context = site.client(site.xray1, site.ours)
     with RawPeer(secured.port) as silent:
         silent.send(said)
         assert is_served(secured.port, tls=context)
@@ -179,11 +200,12 @@ def test_silent_or_plain_peer_of_a_tls_port_is_closed_and_blocks_nobody(
     assert secured.listener.connection_count() == 0
 
 
-def test_context_is_asked_for_once_per_connection(listen: Callable[..., Listening], identities: dict[str, tuple[Path, Path]]) -> None:
-    contexts = [certificates.server_context(identities[name]) for name in ("gateway", "xray1")]
+def test_context_is_asked_for_once_per_connection(listen: Callable[..., Listening], site: Site) -> None:
+    authorities = [(site.gateway, site.ours), (site.stranger, site.theirs)]
+    contexts = [site.server(own, authority) for own, authority in authorities]
     listening = listen(tls=lambda: contexts.pop(0))
-    for name in ("gateway", "xray1"):
-        assert is_served(listening.port, tls=certificates.client_context(None, trusts=identities[name][0]))
+    for own, authority in authorities:
+        assert is_served(listening.port, tls=site.client(own, authority))
     assert contexts == []
 
 
@@ -243,7 +265,7 @@ def test_own_call_is_answered_while_no_place_is_left_and_reaches_no_handler(list
         assert peer.associate() == ACCEPT
         assert check(listening).call()
         assert listening.listener.connection_count() == 1
-    assert len(listening.certificates) == 1
+    assert len(listening.identities) == 1
     assert listening.told.reasons == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from gateway.app.roles import EXIT_DISK
+from gateway.app.role import EXIT_DISK
 from gateway.store.database import Database
 from gateway.store.tables import InstanceRow, ReceiptRow
 from tests.integration.test_receiver import DX, EXPLICIT, dx

@@ -5,12 +5,13 @@ import fcntl
 import hashlib
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import SpoolError, SpoolFileCorruptError, SpoolFileLostError, SpoolNotDurableError
+from gateway.store.joining import Turn
 from gateway.store.spool import Spool
 from gateway.store.steps import Step
 
@@ -126,58 +127,59 @@ def test_ids_taken_one_after_another_share_a_folder_and_are_all_different(spool:
     assert all(len({identifier[:2] for identifier in ids[start : start + 64]}) == 1 for start in range(0, len(ids), 64))
 
 
+class HeldFolderFsync:
+    """The first fsync of a folder waits until so many writers have joined the next one, and then fails if it is to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fails: bool = False) -> None:
+        self.folders: list[int] = []
+        self._begun, self._go_on, self._joined = threading.Event(), threading.Event(), threading.Semaphore(0)
+        self._fails = fails
+        real_fsync, real_wait = os.fsync, Turn.wait
+
+        def fsync(descriptor: int) -> None:
+            if Path(f"/proc/self/fd/{descriptor}").is_dir():
+                self.folders.append(descriptor)
+                self._hold()
+            real_fsync(descriptor)
+
+        def wait(turn: Turn[Path]) -> None:
+            self._joined.release()
+            real_wait(turn)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(Turn, "wait", wait)
+
+    def _hold(self) -> None:
+        if len(self.folders) == 1:
+            self._begun.set()
+            assert self._go_on.wait(20)
+            if self._fails:
+                raise OSError(errno.EIO, "Input/output error")
+
+    def write(self, spool: Spool, count: int) -> list[Future[str]]:
+        """One write that holds the folder, and the others behind it; all have ended."""
+        ids = [spool.new_id() for _ in range(count)]
+        with ThreadPoolExecutor(count) as pool:
+            writes = [pool.submit(spool.write, "instance", ids[0], (b"x",))]
+            assert self._begun.wait(20)
+            writes += [pool.submit(spool.write, "instance", identifier, (b"x",)) for identifier in ids[1:]]
+            assert all(self._joined.acquire(timeout=20) for _ in ids[1:])
+            self._go_on.set()
+        return writes
+
+
 def test_folder_fsyncs_of_several_writers_are_joined(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-    folders: list[int] = []
-    real = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        if Path(f"/proc/self/fd/{descriptor}").is_dir():
-            folders.append(descriptor)
-            begun.set()
-            assert go_on.wait(20)
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    ids = [spool.new_id() for _ in range(9)]
-    with ThreadPoolExecutor(9) as pool:
-        names = [pool.submit(spool.write, "instance", ids[0], (b"x",))]
-        assert begun.wait(20)
-        names += [pool.submit(spool.write, "instance", identifier, (b"x",)) for identifier in ids[1:]]
-        joined = next(iter(spool._folders.values()))
-        while len(joined._waiting) < 8:
-            pass
-        go_on.set()
+    held = HeldFolderFsync(monkeypatch)
+    names = held.write(spool, 9)
     assert all(spool.path(name.result()).read_bytes() == b"x" for name in names)
-    assert len(folders) == 2
+    assert len(held.folders) == 2
 
 
 def test_who_waits_for_a_folder_fsync_that_fails_is_failed_without_a_second_one(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-    folders: list[int] = []
-    real = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        if Path(f"/proc/self/fd/{descriptor}").is_dir():
-            folders.append(descriptor)
-            if len(folders) == 1:
-                begun.set()
-                assert go_on.wait(20)
-                raise OSError(errno.EIO, "Input/output error")
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    ids = [spool.new_id() for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        writes = [pool.submit(spool.write, "instance", ids[0], (b"x",))]
-        assert begun.wait(20)
-        writes += [pool.submit(spool.write, "instance", identifier, (b"x",)) for identifier in ids[1:]]
-        joined = next(iter(spool._folders.values()))
-        while len(joined._waiting) < 3:
-            pass
-        go_on.set()
+    held = HeldFolderFsync(monkeypatch, fails=True)
+    writes = held.write(spool, 4)
     assert [type(write.exception()) for write in writes] == [SpoolNotDurableError] * 4
-    assert len(folders) == 1
+    assert len(held.folders) == 1
     assert spool.broken
 
 

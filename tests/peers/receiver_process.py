@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 from typing import Self
 
-from gateway.app.roles import Role, run_role
+from gateway.app.role import Role
+from gateway.app.roles import run_role
 from gateway.config import load_settings
 from gateway.store import schema
 from gateway.store.database import Database

@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.app.roles import Role, run_role
+from gateway.app.role import Role
+from gateway.app.roles import run_role
 from gateway.config import load_settings
 from gateway.inference.analyzer import Analyzer, Answer, Question
 

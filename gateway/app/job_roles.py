@@ -1,0 +1,130 @@
+"""The roles that run jobs: worker (the model) and sender (network out)."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Final
+
+from gateway.app.role import Role, record_start
+from gateway.config import Settings
+from gateway.domain.identifiers import new_id, owner_name
+from gateway.domain.job import JobKind
+from gateway.store.audit_log import AuditLog
+from gateway.store.claimed_jobs import ClaimedJobs
+from gateway.store.database import Database
+from gateway.store.deliveries import Deliveries
+from gateway.store.instances import Instances
+from gateway.store.job_bell import job_bell
+from gateway.store.job_queue import JobQueue
+from gateway.store.results import Results
+from gateway.store.spool import Spool
+from gateway.workers.attempt import Attempts, GivesUp
+from gateway.workers.retry import Backoff, RetryPolicy
+from gateway.workers.worker import JobHandler, WorkerLoop
+
+_NO_LIMIT: Final = sys.maxsize
+
+
+def run_worker(settings: Settings, database: Database, stop: threading.Event) -> int:
+    from gateway.inference.analyzer import Analyzer, open_bundle
+    from gateway.inference.decoder import Decoder
+    from gateway.ops.schedule import start_timers
+    from gateway.routing.router import Router
+    from gateway.workers.analyze_instance import AnalyzeInstance
+    from gateway.workers.lanes import run_lanes
+    from gateway.workers.pipeline import Pipeline
+    from gateway.workers.report_study import ReportStudy
+
+    bundle = open_bundle(settings.model.bundle)
+    queue = _queue(settings, database)
+    with Decoder(settings.worker, bundle.model.preprocessing) as decoder, ExitStack() as closing:
+        analyzer = Analyzer(bundle, settings.model)
+        spool, instances = Spool(settings.spool.folder), Instances(database)
+        analyze = AnalyzeInstance(
+            instances=instances,
+            spool=spool,
+            keep_map=lambda content: spool.write("saliency", new_id(), (content,)),
+            router=Router(settings, accept_for_processing=bundle.model.preprocessing.accept_for_processing),
+            decoder=decoder,
+            analyzer=analyzer,
+            quality=settings.quality,
+            bundle_hash=bundle.identity.bundle_hash,
+            shaping_hash=settings.shaping_hash,
+        )
+        # a decoder of their own, started with the first report: images that are hard to decode do not hold reports up
+        report_decoder = Decoder(settings.worker, bundle.model.preprocessing)
+        closing.callback(report_decoder.close)
+        report = ReportStudy(
+            instances=instances,
+            results=Results(database),
+            queue=queue,
+            spool=spool,
+            decoder=report_decoder,
+            model=bundle.identity,
+            settings=settings,
+        )
+        claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
+        timers = start_timers(queue, claimed, settings.worker.lease_seconds)
+        record_start(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
+        attempts = _attempts(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
+        bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
+
+        def broken() -> bool:
+            return analyzer.broken or spool.broken or database.broken
+
+        analyses = Pipeline(
+            attempts=attempts,
+            kind=JobKind.ANALYZE_INSTANCE,
+            handler=analyze,
+            bell=bell,
+            batch=min(settings.worker.batch_size, analyzer.batch),
+            broken=broken,
+        )
+        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell, broken=broken)
+        run_lanes(stop, analyses.run, reports.run)
+        timers.shutdown(wait=False)
+    # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
+    return 1 if broken() else 0
+
+
+def run_sender(settings: Settings, database: Database, stop: threading.Event) -> int:
+    from gateway.delivery.storage_scu import StorageScu
+    from gateway.ops.schedule import start_timers
+    from gateway.workers.deliver_result import DeliverResult
+
+    queue = _queue(settings, database)
+    deliver = DeliverResult(
+        deliveries=Deliveries(database),
+        spool=Spool(settings.spool.folder),
+        scu=StorageScu(settings.delivery),
+        settings=settings,
+    )
+    handlers: dict[JobKind, JobHandler] = {JobKind.DELIVER_RESULT: deliver}
+    claimed = ClaimedJobs(queue, owner_name(Role.SENDER))
+    timers = start_timers(queue, claimed, settings.worker.lease_seconds)
+    record_start(AuditLog(database, owner_name(Role.SENDER)), Role.SENDER)
+    with job_bell(database, queue, poll_seconds=settings.worker.poll_seconds) as bell:
+        attempts = _attempts(settings, queue, claimed, Role.SENDER, handlers)
+        WorkerLoop(attempts=attempts, handlers=handlers, bell=bell, broken=lambda: database.broken).run(stop)
+    timers.shutdown(wait=False)
+    return 1 if database.broken else 0
+
+
+def _queue(settings: Settings, database: Database) -> JobQueue:
+    return JobQueue(database, lease_seconds=settings.worker.lease_seconds, max_lease_expiries=settings.worker.max_lease_expiries)
+
+
+def _attempts(settings: Settings, queue: JobQueue, claimed: ClaimedJobs, role: Role, handlers: Mapping[JobKind, GivesUp]) -> Attempts:
+    return Attempts(queue=queue, claimed=claimed, handlers=handlers, policy=_policy(settings, role))
+
+
+def _policy(settings: Settings, role: Role) -> RetryPolicy:
+    """A delivery is tried for days, whatever the number of attempts; deliver_result knows when it has been too long."""
+    patient = settings.delivery if role is Role.SENDER else settings.worker
+    return RetryPolicy(
+        max_attempts=_NO_LIMIT if role is Role.SENDER else settings.worker.max_attempts,
+        backoff=Backoff(first_seconds=patient.retry_first_seconds, max_seconds=patient.retry_max_seconds),
+    )
