@@ -21,6 +21,8 @@ class Event(StrEnum):
     ROLE_STOPPED = "role:stopped"
     ROLE_DIED = "role:died"
     ROLE_POSTPONED = "role:postponed"
+    ALARM_RAISED = "alarm:raised"
+    ALARM_CLEARED = "alarm:cleared"
     METRICS_SERVED = "metrics:served"
     METRICS_NOT_SERVED = "metrics:not_served"
     CONFIG_LOADED = "config:loaded"
@@ -129,6 +131,7 @@ IDENTIFIERS: Final = frozenset(
         "sop_instance_uid",
         "state",
         "study_instance_uid",
+        "subject",
         "transfer_syntax_uid",
         "weights_sha256",
     }

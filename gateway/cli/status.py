@@ -29,6 +29,8 @@ def status(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -
         print_table("Queue", ("what", "counts"), [(n, _counts(c)) for n, c in _sections(found.jobs, found.results, found.deliveries)])
         if found.oldest_waiting_seconds is not None:
             print(f"oldest open job: {found.oldest_waiting_seconds} s")
+        for alarm in found.alarms:
+            print(f"ALARM {alarm.code} {alarm.subject}{f' ({alarm.reason})' if alarm.reason else ''}, since {alarm.raised_at:%F %T} UTC")
         stuck = sum(count for name, count in found.jobs.items() if name.split()[1] in ("dead", "held"))
         if stuck:
             print(f"{stuck} job(s) need a person: strnet-gateway jobs list")

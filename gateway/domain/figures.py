@@ -10,10 +10,14 @@ Counts = tuple[tuple[tuple[str, ...], int], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """receipts: (DIMSE status, reason, how many). instances by state; jobs by kind and state; deliveries by destination and state."""
+    """receipts: (DIMSE status, reason, how many). instances by state; jobs by kind and state; deliveries by destination and state.
+
+    alarms: those that stand, by code and subject, 1 each.
+    """
 
     receipts: tuple[tuple[int, str, int], ...]
     instances: Counts
     jobs: Counts
     deliveries: Counts
     oldest_open_job_seconds: float
+    alarms: Counts

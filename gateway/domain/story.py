@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.domain.alarm import Alarm
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptStory:
@@ -190,10 +192,11 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How the gateway stands. jobs and deliveries: count by kind or destination, and state."""
+    """How the gateway stands. jobs and deliveries: count by kind or destination, and state. alarms: those that stand, oldest first."""
 
     ledgers: tuple[Ledger, ...]
     jobs: dict[str, int]
     deliveries: dict[str, int]
     results: dict[str, int]
     oldest_waiting_seconds: float | None
+    alarms: tuple[Alarm, ...]

@@ -94,6 +94,7 @@ def _of_store(figures: Figures) -> Iterable[Metric]:
     yield _counted("instances", "Kept data sets.", ("state",), figures.instances)
     yield _counted("jobs", "Pieces of work.", ("kind", "state"), figures.jobs)
     yield _counted("deliveries", "Results to destinations.", ("destination", "state"), figures.deliveries)
+    yield _counted("alarm", "1 for each alarm that stands.", ("code", "subject"), figures.alarms)
     yield _gauge("oldest_open_job_seconds", "Age of the oldest job that waits or runs; 0 when none does.", figures.oldest_open_job_seconds)
 
 

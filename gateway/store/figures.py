@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from gateway.domain.figures import Counts, Figures
 from gateway.domain.job import OPEN
 from gateway.store.database import Database
-from gateway.store.tables import DeliveryRow, InstanceRow, JobRow, ReceiptRow
+from gateway.store.tables import AlarmRow, DeliveryRow, InstanceRow, JobRow, ReceiptRow
 
 
 def read_figures(database: Database) -> Figures:
@@ -27,6 +27,7 @@ def read_figures(database: Database) -> Figures:
             jobs=_counts(session, JobRow.kind, JobRow.state),
             deliveries=_counts(session, DeliveryRow.destination, DeliveryRow.state),
             oldest_open_job_seconds=0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds(),
+            alarms=_counts(session, AlarmRow.code, AlarmRow.subject),
         )
 
 

@@ -23,6 +23,7 @@ from gateway.domain.story import (
     TimelineEntry,
 )
 from gateway.errors import NotFoundError
+from gateway.store.alarms import standing_alarms
 from gateway.store.database import Database
 from gateway.store.evidence import receipt_story, receipts_query
 from gateway.store.job_stories import job_story, timeline_entry
@@ -44,6 +45,7 @@ class Queries:
                 deliveries=_counts(session, DeliveryRow.destination, DeliveryRow.state),
                 results=_counts(session, ResultRow.kind, ResultRow.release),
                 oldest_waiting_seconds=None if oldest is None else round((datetime.now(UTC) - oldest).total_seconds(), 1),
+                alarms=standing_alarms(session),
             )
 
     def explain(self, key: str) -> Explanation:

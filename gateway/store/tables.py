@@ -318,6 +318,18 @@ class BundleVersionRow(Base):
     first_used_at: Mapped[datetime]
 
 
+class AlarmRow(Base):
+    """One alarm that stands; its end removes the row, the audit keeps both."""
+
+    __tablename__ = "alarm"
+
+    code: Mapped[str] = mapped_column(_Code, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(160), primary_key=True)
+    reason: Mapped[str] = mapped_column(_Code)
+    raised_by: Mapped[str] = mapped_column(String(160))
+    raised_at: Mapped[datetime]
+
+
 class AuditEventRow(Base):
     """Append-only: triggers of the first migration refuse UPDATE and DELETE."""
 

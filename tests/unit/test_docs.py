@@ -20,6 +20,7 @@ from gateway.dicom.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
 )
+from gateway.domain.alarm import AlarmCode
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.outcome import KneeDecision, Policy, Release
 from gateway.receive import dimse_status
@@ -81,6 +82,11 @@ def test_target_exists_and_is_named_in_the_readme(target: str) -> None:
 @pytest.mark.parametrize("code", [*KneeDecision, *Release, *DeliveryState])
 def test_code_is_documented(code: str) -> None:
     assert f"| `{code}` |" in read("docs/outcomes.md")
+
+
+@pytest.mark.parametrize("code", list(AlarmCode))
+def test_alarm_is_documented(code: AlarmCode) -> None:
+    assert f"| `{code}` |" in read("docs/alarms.md")
 
 
 @pytest.mark.parametrize("policy", list(Policy))
