@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class GatewayError(Exception):
     """The gateway could not do what was asked. See the audit store for the event that names it."""
@@ -22,6 +24,15 @@ class GatewayError(Exception):
 
 class ConfigurationError(GatewayError):
     """The configuration is not usable. Correct what is named here."""
+
+    def __init__(self, detail: str = "", *, keys: Sequence[str] = ()) -> None:
+        """keys: the wrong ones, as `section.key`, where they are known."""
+        super().__init__(detail)
+        self.keys = tuple(keys)
+
+
+class FixedSettingError(ConfigurationError):
+    """These settings cannot change while the gateway runs. Restart it, or set them back."""
 
 
 class DatabaseUnavailableError(GatewayError):

@@ -26,6 +26,8 @@ class Event(StrEnum):
     METRICS_SERVED = "metrics:served"
     METRICS_NOT_SERVED = "metrics:not_served"
     CONFIG_LOADED = "config:loaded"
+    CONFIG_RELOADED = "config:reloaded"
+    CONFIG_REJECTED = "config:rejected"
     BUNDLE_LOADED = "bundle:loaded"
     BUNDLE_CREATED = "bundle:created"
     ASSOCIATION_ACCEPTED = "association:accepted"
@@ -110,6 +112,7 @@ IDENTIFIERS: Final = frozenset(
         "duration_ms",
         "error_class",
         "exit_code",
+        "former_config_hash",
         "instance_id",
         "job_id",
         "job_kind",

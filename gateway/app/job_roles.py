@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Final
 
-from gateway.app.role import Role, record_start
+from gateway.app.role import DRAIN_SHARE, Role, record_start
+from gateway.app.role_line import RoleLine
 from gateway.config import Settings
 from gateway.domain.identifiers import new_id, owner_name
 from gateway.domain.job import JobKind
@@ -22,19 +23,19 @@ from gateway.store.job_queue import JobQueue
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Attempts, GivesUp
+from gateway.workers.lanes import Lane, run_lanes
 from gateway.workers.retry import Backoff, RetryPolicy
 from gateway.workers.worker import JobHandler, WorkerLoop
 
 _NO_LIMIT: Final = sys.maxsize
 
 
-def run_worker(settings: Settings, database: Database, stop: threading.Event) -> int:
+def run_worker(settings: Settings, database: Database, stop: threading.Event, line: RoleLine) -> int:
     from gateway.inference.analyzer import Analyzer, open_bundle
     from gateway.inference.decoder import Decoder
     from gateway.ops.schedule import start_timers
     from gateway.routing.router import Router
     from gateway.workers.analyze_instance import AnalyzeInstance
-    from gateway.workers.lanes import run_lanes
     from gateway.workers.pipeline import Pipeline
     from gateway.workers.report_study import ReportStudy
 
@@ -68,9 +69,10 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event) ->
         )
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
         timers = start_timers(queue, claimed, settings.worker.lease_seconds)
-        record_start(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
         attempts = _attempts(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
+
+        record_start(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, line, bundle_hash=bundle.identity.bundle_hash)
 
         def broken() -> bool:
             return analyzer.broken or spool.broken or database.broken
@@ -84,13 +86,13 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event) ->
             broken=broken,
         )
         reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell, broken=broken)
-        run_lanes(stop, analyses.run, reports.run)
+        _run(settings, stop, attempts, analyses.run, reports.run)
         timers.shutdown(wait=False)
     # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
     return 1 if broken() else 0
 
 
-def run_sender(settings: Settings, database: Database, stop: threading.Event) -> int:
+def run_sender(settings: Settings, database: Database, stop: threading.Event, line: RoleLine) -> int:
     from gateway.delivery.storage_scu import StorageScu
     from gateway.ops.schedule import start_timers
     from gateway.workers.deliver_result import DeliverResult
@@ -105,12 +107,18 @@ def run_sender(settings: Settings, database: Database, stop: threading.Event) ->
     handlers: dict[JobKind, JobHandler] = {JobKind.DELIVER_RESULT: deliver}
     claimed = ClaimedJobs(queue, owner_name(Role.SENDER))
     timers = start_timers(queue, claimed, settings.worker.lease_seconds)
-    record_start(AuditLog(database, owner_name(Role.SENDER)), Role.SENDER)
     with job_bell(database, queue, poll_seconds=settings.worker.poll_seconds) as bell:
         attempts = _attempts(settings, queue, claimed, Role.SENDER, handlers)
-        WorkerLoop(attempts=attempts, handlers=handlers, bell=bell, broken=lambda: database.broken).run(stop)
+        record_start(AuditLog(database, owner_name(Role.SENDER)), Role.SENDER, line)
+        _run(settings, stop, attempts, WorkerLoop(attempts=attempts, handlers=handlers, bell=bell, broken=lambda: database.broken).run)
     timers.shutdown(wait=False)
     return 1 if database.broken else 0
+
+
+def _run(settings: Settings, stop: threading.Event, attempts: Attempts, *lanes: Lane) -> None:
+    """The lanes until they end; a job that a stalled peer or decoder holds longer than the grace period goes back to the queue."""
+    if not run_lanes(stop, *lanes, grace_seconds=settings.serve.grace_seconds * DRAIN_SHARE):
+        attempts.give_back_in_hand()
 
 
 def _queue(settings: Settings, database: Database) -> JobQueue:

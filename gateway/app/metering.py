@@ -1,14 +1,16 @@
-"""The metrics' end point beside the supervisor, where the settings ask for one."""
+"""The HTTP end point beside the supervisor, where the settings ask for one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from gateway.app.readiness import Readiness
 from gateway.config import Settings
 from gateway.events import Event, log_event
-from gateway.ops.metrics import Metrics, Sources
+from gateway.ops.endpoint import Endpoint
+from gateway.ops.metrics import Sources, StoreCollector
 from gateway.receive.tls import seconds_left
 from gateway.store.database import Database
 from gateway.store.figures import read_figures
@@ -16,28 +18,36 @@ from gateway.store.spool import Spool
 
 
 @contextmanager
-def metrics_served(settings: Settings, database: Database) -> Iterator[int | None]:
-    """The port, None where there is none. A taken port is logged and costs the figures, never the intake."""
-    metrics = _started(settings, database)
+def served(settings: Settings, database: Database, readiness: Readiness, deaths: Callable[[], Mapping[str, int]]) -> Iterator[int | None]:
+    """The port, None where there is none. A taken port is logged and costs figures and probes, never the intake."""
+    endpoint = _started(settings, database, readiness, deaths)
     try:
-        yield metrics.port if metrics else None
+        yield endpoint.port if endpoint else None
     finally:
-        if metrics:
-            metrics.close()
+        if endpoint:
+            endpoint.close()
 
 
-def _started(settings: Settings, database: Database) -> Metrics | None:
+def _started(settings: Settings, database: Database, readiness: Readiness, deaths: Callable[[], Mapping[str, int]]) -> Endpoint | None:
     if not settings.metrics.port:
         return None
     sources = Sources(
         figures=lambda: read_figures(database),
         free_bytes=Spool(settings.spool.folder).free_bytes,
         certificate_seconds=lambda: seconds_left(settings.tls, datetime.now(UTC)),
+        hindrances=readiness.hindrances,
+        deaths=deaths,
     )
     try:
-        metrics = Metrics(sources, host=settings.metrics.host, port=settings.metrics.port)
+        endpoint = Endpoint(
+            StoreCollector(sources),
+            is_alive=readiness.is_alive,
+            hindrances=readiness.hindrances,
+            host=settings.metrics.host,
+            port=settings.metrics.port,
+        )
     except OSError as error:
         log_event(Event.METRICS_NOT_SERVED, level="error", port=settings.metrics.port, error_class=type(error).__name__)
         return None
-    log_event(Event.METRICS_SERVED, port=metrics.port)
-    return metrics
+    log_event(Event.METRICS_SERVED, port=endpoint.port)
+    return endpoint

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Final
 
-from gateway.app.role import EXIT_DISK, EXIT_STUCK, Role, record_start
+from gateway.app.role import DRAIN_SHARE, EXIT_DISK, EXIT_STUCK, Role, record_start
+from gateway.app.role_line import RoleLine
 from gateway.config import Settings
 from gateway.domain.identifiers import owner_name
 from gateway.errors import PortTakenError
@@ -18,29 +20,36 @@ from gateway.store.inventory import Inventory
 from gateway.store.receipts import Receipts
 from gateway.store.spool import Spool
 
+_LOOK_SECONDS: Final = 1.0
+_PORT_SECONDS: Final = 0.1
 
-def run_receiver(settings: Settings, database: Database, stop: threading.Event) -> int:
+
+def run_receiver(settings: Settings, database: Database, stop: threading.Event, line: RoleLine) -> int:
     actor = owner_name(Role.RECEIVER)
     spool, audit = Spool(settings.spool.folder), AuditLog(database, actor)
     receipts = Receipts(database, actor, spool)
     server = ReceiverServer(settings, receipts=receipts, audit=audit, spool=spool, reuse_port=settings.receiver.processes > 1)
-    port = _listen(server, settings, stop)
+    port = _listen(server, settings, stop, line)
     if port is None:
         return 0
-    record_start(audit, Role.RECEIVER, port=port)
+    record_start(audit, Role.RECEIVER, line, port=port)
 
     def broken() -> bool:
         return server.failed.is_set() or database.broken
 
+    look_at = 0.0
     while not stop.wait(0.2):
         server.take_up_certificates()
+        if time.monotonic() >= look_at:
+            line.hindered(server.hindrances())
+            look_at = time.monotonic() + _LOOK_SECONDS
         if broken():
             server.drain(1.0)
             return EXIT_DISK
         if server.stuck.is_set():
             server.drain(1.0)
             return EXIT_STUCK
-    server.drain(settings.serve.grace_seconds * 0.8)
+    server.drain(settings.serve.grace_seconds * DRAIN_SHARE, hand_over=line.handing_over.is_set())
     return EXIT_DISK if broken() else 0
 
 
@@ -57,15 +66,21 @@ def sweep_spool(settings: Settings, database: Database) -> None:
     )
 
 
-def _listen(server: ReceiverServer, settings: Settings, stop: threading.Event) -> int | None:
-    """The port, None when stopped before. A taken one is waited for: the receiver of a killed supervisor drains before it lets go."""
+def _listen(server: ReceiverServer, settings: Settings, stop: threading.Event, line: RoleLine) -> int | None:
+    """The port, None when stopped before. A taken one is waited for: the receiver before this one may still have to let go."""
     deadline = time.monotonic() + settings.serve.grace_seconds
+    told = False
     while not stop.is_set():
         try:
             return server.start()
         except OSError as error:
-            log_event(Event.ROLE_POSTPONED, level="warning", role=Role.RECEIVER.value, port=settings.receiver.port, reason="port in use")
+            if not told:
+                log_event(
+                    Event.ROLE_POSTPONED, level="warning", role=Role.RECEIVER.value, port=settings.receiver.port, reason="port in use"
+                )
+                line.standby()
+                told = True
             if time.monotonic() > deadline:
                 raise PortTakenError(f"{settings.receiver.host}:{settings.receiver.port}, {error.strerror}") from error
-            stop.wait(0.5)
+            stop.wait(_PORT_SECONDS)
     return None

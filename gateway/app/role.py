@@ -6,8 +6,12 @@ import os
 from enum import StrEnum
 from typing import Any, Final
 
+from gateway.app.role_line import RoleLine
 from gateway.events import Event, log_event
 from gateway.store.audit_log import AuditLog
+
+DRAIN_SHARE: Final = 0.8
+"""Of the grace period: what is not finished then is cut off or given back, so that the process ends by itself and not by a kill."""
 
 EXIT_DISK: Final = 74
 """sysexits EX_IOERR: an fsync failed; starting again would promise what the disk does not keep."""
@@ -23,6 +27,7 @@ class Role(StrEnum):
     SENDER = "sender"
 
 
-def record_start(audit: AuditLog, role: Role, **identifiers: Any) -> None:
+def record_start(audit: AuditLog, role: Role, line: RoleLine, **identifiers: Any) -> None:
+    """The role is ready. The log has how long that took, from the start of its process."""
     audit.record(Event.ROLE_STARTED, role=role.value, **identifiers)
-    log_event(Event.ROLE_STARTED, role=role.value, pid=os.getpid(), **identifiers)
+    log_event(Event.ROLE_STARTED, role=role.value, pid=os.getpid(), duration_ms=line.ready(), **identifiers)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Final
 
 from gateway.app.role import EXIT_CONFIGURATION, EXIT_DISK, Role
+from gateway.app.role_line import RoleLine
 from gateway.config import Settings
 from gateway.dicom.part10 import set_tolerant_reading
 from gateway.errors import (
@@ -40,24 +41,28 @@ _NOT_STARTABLE: Final = (
 _NOT_DURABLE: Final = (SpoolNotDurableError, DatabaseNotDurableError)
 
 
-def run_role(role: Role, settings: Settings, sweeps: bool = False) -> None:
-    """A role's process: runs until SIGTERM or until its parent is gone, then drains. Exits with a code for the supervisor.
+def run_role(
+    role: Role, settings: Settings, sweeps: bool = False, supervisor: Connection | None = None, started_at: float | None = None
+) -> None:
+    """A role's process: runs until SIGTERM or until its supervisor is gone, then drains. Exits with a code for the supervisor.
 
     sweeps: put the spool in order first. Of several receivers one does; the others need not wait for it.
+    supervisor, started_at: see `RoleLine`.
     """
     configure_logging(settings.logging.level, role.value)
     set_tolerant_reading()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _watch_parent(stop)
+    line = RoleLine(supervisor, started_at)
+    line.listen(stop)
     database = Database(settings.database.url)
     try:
         if sweeps:
             from gateway.app.receiver_role import sweep_spool
 
             sweep_spool(settings, database)
-        code = _runner(role)(settings, database, stop)
+        code = _runner(role)(settings, database, stop, line)
         log_event(Event.ROLE_STOPPED, role=role.value, exit_code=code)
     except GatewayError as error:
         log_event(Event.ROLE_DIED, level="error", role=role.value, error_class=type(error).__name__, code=error.code)
@@ -74,20 +79,7 @@ def run_role(role: Role, settings: Settings, sweeps: bool = False) -> None:
     os._exit(code)
 
 
-def _watch_parent(stop: threading.Event) -> None:
-    """A role must not outlive its supervisor, however that died."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def wait() -> None:
-        parent.join()
-        stop.set()
-
-    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
-
-
-def _runner(role: Role) -> Callable[[Settings, Database, threading.Event], int]:
+def _runner(role: Role) -> Callable[[Settings, Database, threading.Event, RoleLine], int]:
     """Imported where it is needed: a receiver loads no model, a worker no DICOM network."""
     if role is Role.RECEIVER:
         from gateway.app.receiver_role import run_receiver

@@ -1,161 +1,237 @@
-"""Starts the roles, starts a dead one again with backoff, and drains them on SIGTERM."""
+"""Starts the roles, starts a dead one again with backoff, takes up a changed configuration on SIGHUP, and drains on SIGTERM."""
 
 from __future__ import annotations
 
-import multiprocessing
 import multiprocessing.connection
 import signal
+import socket
+import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
-from gateway.app.metering import metrics_served
-from gateway.app.preflight import prepare, without_interrupt
+from gateway.app.changes import touched_roles
+from gateway.app.metering import served
+from gateway.app.preflight import prepare
+from gateway.app.readiness import Readiness
+from gateway.app.reload import HangUps, accepted
 from gateway.app.role import EXIT_CONFIGURATION, EXIT_DISK, Role
-from gateway.app.roles import run_role
+from gateway.app.role_process import RoleProcess
+from gateway.app.roll import Roll
 from gateway.app.shared_port import reserve
+from gateway.app.slot import Slot, slots_for
 from gateway.config import Settings
+from gateway.domain.alarm import AlarmCode
 from gateway.domain.identifiers import owner_name
-from gateway.errors import GatewayError
-from gateway.events import Event, log_event
+from gateway.domain.readiness import Cause, Hindrance
+from gateway.errors import ConfigurationError, GatewayError
+from gateway.events import Event, Level, log_event
+from gateway.ops.logging import configure_logging
 from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
 from gateway.store.job_queue import JobQueue
-from gateway.workers.retry import Backoff
 
-_STABLE_SECONDS: Final = 60.0
 _FINAL: Final = (EXIT_DISK, EXIT_CONFIGURATION)
 """Exit codes after which starting the role again would not help."""
-
-
-@dataclass(slots=True)
-class _Slot:
-    """One role's process and its history."""
-
-    role: Role
-    sweeps: bool = False
-    """The next process puts the spool in order: the first receiver, and every one whose predecessor has died."""
-    process: BaseProcess | None = None
-    started_at: float = 0.0
-    deaths: int = 0
-    start_at: float = field(default=0.0)
+_ROUND_SECONDS: Final = 0.2
 
 
 class Supervisor:
     """Runs the given roles as spawned processes until SIGTERM or SIGINT."""
 
-    def __init__(self, settings: Settings, roles: Sequence[Role]) -> None:
-        self._settings = settings
-        self._slots = _slots(settings, roles)
+    def __init__(self, settings: Settings, roles: Sequence[Role], read: Callable[[], Settings]) -> None:
+        """read: the configuration as it lies there now."""
+        self._loaded = settings
+        self._roles = roles
+        self._read = read
+        self._port_taken: int | None = None
+        self._slots = slots_for(settings, roles)
         self._stop = threading.Event()
-        self._context = multiprocessing.get_context("spawn")
-        self._backoff = Backoff(first_seconds=settings.serve.restart_first_seconds, max_seconds=settings.serve.restart_max_seconds)
         self._exit_code = 0
+        self._deaths: Counter[str] = Counter()
+        self._refused = False
+        self._asked_by = ""
 
     def run(self) -> int:
         """The exit code: 0 after a clean drain."""
-        actor = owner_name("supervisor")
+        hang_ups = HangUps()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _signal, _frame: self._stop.set())
-        prepare(self._settings, actor=actor)
+        prepare(self._loaded, actor=owner_name("supervisor"))
+        hang_ups.listen()
         with self._port():
-            return self._supervise(actor)
+            return self._supervise(hang_ups)
 
     @contextmanager
     def _port(self) -> Iterator[None]:
         """Several receivers share a port that is taken here, so that none of them waits for another's."""
-        receiver = self._settings.receiver
-        if receiver.processes == 1 or not any(slot.role is Role.RECEIVER for slot in self._slots):
+        receiver = self._loaded.receiver
+        if receiver.processes == 1 or Role.RECEIVER not in self._roles:
             yield
             return
-        with reserve(receiver.host, receiver.port, seconds=self._settings.serve.grace_seconds, stop=self._stop) as reserved:
-            port = reserved.getsockname()[1]
-            self._settings = self._settings.model_copy(update={"receiver": receiver.model_copy(update={"port": port})})
+        with reserve(receiver.host, receiver.port, seconds=self._loaded.serve.grace_seconds, stop=self._stop) as reserved:
+            self._port_taken = reserved.getsockname()[1]
             yield
 
-    def _supervise(self, actor: str) -> int:
-        database = Database(self._settings.database.url)
-        audit = AuditLog(database, actor)
-        queue = JobQueue(
-            database, lease_seconds=self._settings.worker.lease_seconds, max_lease_expiries=self._settings.worker.max_lease_expiries
-        )
+    def _effective(self) -> Settings:
+        """The configuration with the port that was taken."""
+        if self._port_taken is None:
+            return self._loaded
+        return self._loaded.model_copy(update={"receiver": self._loaded.receiver.model_copy(update={"port": self._port_taken})})
+
+    def _supervise(self, hang_ups: HangUps) -> int:
+        database = Database(self._loaded.database.url)
+        self._audit = AuditLog(database, owner_name("supervisor"))
+        self._database = database
+        self._roll = Roll(self._effective())
+        self._readiness = Readiness(database, [slot.name for slot in self._slots])
         try:
-            self._record(audit, Event.GATEWAY_STARTED, config_hash=self._settings.config_hash)
-            with metrics_served(self._settings, database):
+            self._record(self._audit, Event.GATEWAY_STARTED, config_hash=self._loaded.config_hash)
+            self._readiness.start()
+            with served(self._loaded, database, self._readiness, lambda: self._deaths):
                 while not self._stop.is_set():
-                    self._start_due()
-                    self._wait()
-                    self._reap(queue, audit)
-            self._drain(queue)
-            self._record(audit, Event.GATEWAY_STOPPED, exit_code=self._exit_code)
+                    self._round(hang_ups)
+                self._readiness.say((Hindrance(cause=Cause.DRAINING),), frozenset(), self._loaded.config_hash)
+                self._drain()
+            self._record(self._audit, Event.GATEWAY_STOPPED, exit_code=self._exit_code)
+            self._readiness.close()
         finally:
             database.close()
         return self._exit_code
 
-    def _start_due(self) -> None:
+    def _round(self, hang_ups: HangUps) -> None:
+        actor = hang_ups.take()
+        if actor is not None:
+            self._reload(actor)
+        self._roll.step(self._slots)
         for slot in self._slots:
-            if slot.process is None and time.monotonic() >= slot.start_at:
-                slot.process = self._context.Process(target=run_role, args=(slot.role, self._settings, slot.sweeps), name=slot.role.value)
-                with without_interrupt():
-                    slot.process.start()
-                slot.started_at = time.monotonic()
+            slot.start_if_due(self._roll.settings)
+        self._wait()
+        self._look_after()
+        self._say()
 
     def _wait(self) -> None:
-        sentinels = [slot.process.sentinel for slot in self._slots if slot.process is not None]
-        if sentinels:
-            multiprocessing.connection.wait(sentinels, timeout=0.2)
+        waitables = [one for slot in self._slots for process in slot.processes for one in process.waitables]
+        if waitables:
+            multiprocessing.connection.wait(waitables, timeout=_ROUND_SECONDS)  # type: ignore[arg-type]
         else:
-            self._stop.wait(0.2)
+            self._stop.wait(_ROUND_SECONDS)
 
-    def _reap(self, queue: JobQueue, audit: AuditLog) -> None:
+    def _look_after(self) -> None:
         for slot in self._slots:
-            if slot.process is None or slot.process.exitcode is None:
-                continue
-            code, pid = slot.process.exitcode, slot.process.pid
-            slot.process.join()
-            slot.process = None
-            slot.sweeps = slot.role is Role.RECEIVER
-            self._take_back(queue, slot.role, pid)
-            if self._stop.is_set():
-                self._keep_final(code)
-                continue
-            self._record(audit, Event.ROLE_DIED, role=slot.role.value, exit_code=code, pid=pid)
-            if code in _FINAL:
-                self._exit_code = code
-                self._stop.set()
-                continue
-            slot.deaths = 1 if time.monotonic() - slot.started_at > _STABLE_SECONDS else slot.deaths + 1
-            slot.start_at = time.monotonic() + self._backoff.delay(slot.deaths, 0.0)
+            for process in tuple(slot.processes):
+                process.hear()
+                if process.kill_when_late():
+                    log_event(Event.ROLE_DIED, level="error", role=slot.role.value, reason="grace period over")
+                if process.exit_code is not None:
+                    self._ended(slot, process, process.exit_code)
+            if slot.process is not None and slot.process.was_ready:
+                slot.crash_loop.lives(time.monotonic(), self._roll.settings.serve)
 
-    def _take_back(self, queue: JobQueue, role: Role, pid: int | None) -> None:
+    def _ended(self, slot: Slot, process: RoleProcess, code: int) -> None:
+        unasked = slot.ended(process)
+        self._take_back(process)
+        if self._stop.is_set() or not unasked:
+            self._keep_final(code)
+            if code in _FINAL:
+                self._stop.set()
+            return
+        self._record(self._audit, Event.ROLE_DIED, role=slot.role.value, exit_code=code, pid=process.pid)
+        self._deaths[slot.name] += 1
+        if code == EXIT_CONFIGURATION and not process.was_ready and self._go_back(slot):
+            return
+        if code in _FINAL:
+            self._exit_code = code
+            self._stop.set()
+            return
+        slot.died(process, self._roll.settings)
+
+    def _take_back(self, process: RoleProcess) -> None:
         """A dead process's jobs go back at once, without waiting for their leases."""
+        worker = self._loaded.worker
+        queue = JobQueue(self._database, lease_seconds=worker.lease_seconds, max_lease_expiries=worker.max_lease_expiries)
         try:
-            queue.expire_leases(owner=owner_name(role.value, pid))
+            queue.expire_leases(owner=process.owner)
         except GatewayError as error:
             log_event(Event.JOB_LEASE_EXPIRED, level="error", error_class=type(error).__name__)
 
-    def _drain(self, queue: JobQueue) -> None:
+    def _say(self) -> None:
+        hindrances = [one for slot in self._slots for one in slot.hindrances()]
+        looping = [slot.subject for slot in self._slots if slot.crash_loop.standing]
+        hindrances += [Hindrance(cause=Cause.CRASH_LOOP, subject=subject) for subject in looping]
+        alarms = {(AlarmCode.CRASH_LOOP, subject) for subject in looping}
+        if self._refused:
+            alarms.add((AlarmCode.CONFIGURATION_REFUSED, socket.gethostname()))
+        self._readiness.say(hindrances, frozenset(alarms), self._loaded.config_hash)
+
+    def _reload(self, actor: str) -> None:
+        before = self._loaded
+        try:
+            after = accepted(self._read, before, self._roles, actor=actor)
+        except GatewayError as error:
+            self._reject(error, actor)
+            return
+        roles = sorted(touched_roles(before, after) & set(self._roles))
+        reason = ",".join(roles) or ("supervisor" if after != before else "unchanged")
+        self._loaded, self._refused, self._asked_by = after, False, actor
+        self._record(
+            AuditLog(self._database, actor),
+            Event.CONFIG_RELOADED,
+            former_config_hash=before.config_hash,
+            config_hash=after.config_hash,
+            reason=reason,
+        )
+        configure_logging(after.logging.level, "supervisor")
+        if after != before:
+            self._before = before
+            self._roll.begin(self._effective(), self._slots)
+
+    def _reject(self, error: GatewayError, actor: str) -> None:
+        """The whole text, with its remedy, may be shown: no patient is in a configuration. The audit takes codes and keys."""
+        print(f"strnet-gateway: configuration kept as it was: {error}", file=sys.stderr)  # noqa: T201
+        self._refused = True
+        keys = ",".join(error.keys) if isinstance(error, ConfigurationError) else ""
+        self._record(
+            AuditLog(self._database, actor),
+            Event.CONFIG_REJECTED,
+            level="error",
+            config_hash=self._loaded.config_hash,
+            error_class=type(error).__name__,
+            reason=keys or None,
+        )
+
+    def _go_back(self, slot: Slot) -> bool:
+        """True when a role refused settings that were on trial: those before are in force again."""
+        if self._roll.go_back(self._slots) is None:
+            return False
+        self._loaded, self._refused = self._before, True
+        self._record(
+            AuditLog(self._database, self._asked_by),
+            Event.CONFIG_REJECTED,
+            level="error",
+            config_hash=self._loaded.config_hash,
+            role=slot.role.value,
+            exit_code=EXIT_CONFIGURATION,
+        )
+        return True
+
+    def _drain(self) -> None:
         """SIGTERM to all; what has not ended within the grace period is killed: its jobs come back by their leases."""
-        running = [slot for slot in self._slots if slot.process is not None]
-        for slot in running:
-            if slot.process is not None:
-                slot.process.terminate()
-        deadline = time.monotonic() + self._settings.serve.grace_seconds
-        for slot in running:
-            if slot.process is None:
-                continue
-            slot.process.join(max(0.0, deadline - time.monotonic()))
-            if slot.process.exitcode is None:
-                slot.process.kill()
-                slot.process.join()
+        running = [(slot, process) for slot in self._slots for process in slot.processes]
+        for _, process in running:
+            process.end()
+        deadline = time.monotonic() + self._loaded.serve.grace_seconds
+        for slot, process in running:
+            process.wait(deadline - time.monotonic())
+            if process.kill_when_late():
                 self._exit_code = self._exit_code or 1
                 log_event(Event.ROLE_DIED, level="error", role=slot.role.value, reason="grace period over")
-            self._keep_final(slot.process.exitcode)
-            self._take_back(queue, slot.role, slot.process.pid)
+            self._keep_final(process.exit_code)
+            self._take_back(process)
+            process.close()
 
     def _keep_final(self, code: int | None) -> None:
         """A disk that failed while a role was draining is not a clean end."""
@@ -163,14 +239,9 @@ class Supervisor:
             self._exit_code = code
 
     @staticmethod
-    def _record(audit: AuditLog, event: Event, **identifiers: Any) -> None:
-        log_event(event, **identifiers)
+    def _record(audit: AuditLog, event: Event, *, level: Level = "info", **identifiers: Any) -> None:
+        log_event(event, level=level, **identifiers)
         try:
             audit.record(event, **identifiers)
         except GatewayError as error:
             log_event(event, level="error", error_class=type(error).__name__)
-
-
-def _slots(settings: Settings, roles: Sequence[Role]) -> list[_Slot]:
-    receivers = [_Slot(Role.RECEIVER, sweeps=number == 0) for number in range(settings.receiver.processes)]
-    return [slot for role in roles for slot in (receivers if role is Role.RECEIVER else [_Slot(role)])]

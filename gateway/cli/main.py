@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.cli.hang_ups import end_by_hang_up  # first, see there
+
+# isort: split
 import sys
 from typing import Annotated
 
@@ -33,10 +36,14 @@ app.add_typer(db.app, name="db")
 
 
 @app.callback()
-def _options(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+def _options(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False
+) -> None:
     if version:
         print(f"strnet-gateway {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand != "serve":
+        end_by_hang_up()
 
 
 def main() -> None:

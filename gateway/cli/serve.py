@@ -18,7 +18,7 @@ def serve(
     config: ConfigOption = DEFAULT_CONFIG,
     role: Annotated[list[Role] | None, typer.Option("--role", help="Run only this role; may be given several times.")] = None,
 ) -> None:
-    """Run the gateway: receiver, worker and sender as supervised processes. SIGTERM drains."""
+    """Run the gateway: receiver, worker and sender as supervised processes. SIGTERM drains, SIGHUP takes up a changed configuration."""
     settings = load_settings(config)
     configure_logging(settings.logging.level, "supervisor")
-    sys.exit(Supervisor(settings, role or list(Role)).run())
+    sys.exit(Supervisor(settings, role or list(Role), lambda: load_settings(config)).run())

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import typer
@@ -10,21 +13,39 @@ import typer
 from gateway.cli.audit import secured_by
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table
 from gateway.config import load_settings
+from gateway.domain.readiness import Hindrance, hindrances_of_all, seen_now
 from gateway.domain.story import Explanation, JobStory, ReceiptStory
 from gateway.store.queries import Queries
+from gateway.store.supervisors import Supervisors
 
 
 def status(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -> None:
-    """How the gateway stands: the three ledgers, jobs, results, deliveries. Exit code 1 when a ledger does not close."""
+    """How the gateway stands: readiness, the three ledgers, jobs, results, deliveries.
+
+    Exit code 1 when it is not ready or a ledger does not close.
+    """
     with open_database(load_settings(config)) as database:
-        found = Queries(database).status()
+        found, supervisors = Queries(database).status(), Supervisors(database).all()
+    now = datetime.now(UTC)
+    hindrances = hindrances_of_all(supervisors, now)
     if json:
-        print_json(found)
+        print_json(
+            {
+                "ready": not hindrances,
+                "hindrances": hindrances,
+                "supervisors": supervisors,
+                **{field.name: getattr(found, field.name) for field in fields(found)},
+            }
+        )
     else:
         rows = [
             (ledger.name, ledger.total, "yes" if ledger.closed else f"NO: {ledger.unexplained}", _counts(ledger.counts))
             for ledger in found.ledgers
         ]
+        running = [(one.host, ", ".join(one.roles), _said(seen_now(one, now)), one.config_hash[:12]) for one in supervisors]
+        print_table("Ready: " + ("NO" if hindrances else "yes"), ("host", "roles", "what stands against it", "configuration"), running)
+        if not supervisors:
+            print("no supervisor runs: strnet-gateway serve")
         print_table("Ledgers", ("ledger", "entries", "closed", "of which"), rows)
         print_table("Queue", ("what", "counts"), [(n, _counts(c)) for n, c in _sections(found.jobs, found.results, found.deliveries)])
         if found.oldest_waiting_seconds is not None:
@@ -37,7 +58,11 @@ def status(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -
         conflicts = sum(ledger.counts.get("conflict", 0) for ledger in found.ledgers)
         if conflicts:
             print(f"{conflicts} instance(s) in conflict need a person: strnet-gateway conflicts list")
-    sys.exit(0 if all(ledger.closed for ledger in found.ledgers) else 1)
+    sys.exit(0 if not hindrances and all(ledger.closed for ledger in found.ledgers) else 1)
+
+
+def _said(hindrances: Sequence[Hindrance]) -> str:
+    return ", ".join(str(one) for one in hindrances) or "nothing"
 
 
 def _sections(jobs: dict[str, int], results: dict[str, int], deliveries: dict[str, int]) -> list[tuple[str, dict[str, int]]]:

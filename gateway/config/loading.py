@@ -37,12 +37,10 @@ def parse_settings(document: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'config'}: "
-            + ("unknown key" if problem["type"] == "extra_forbidden" else problem["msg"])
-            for problem in error.errors()
-        )
-        raise ConfigurationError(problems) from error
+        keys = [".".join(str(part) for part in problem["loc"]) or "config" for problem in error.errors()]
+        said = ["unknown key" if problem["type"] == "extra_forbidden" else problem["msg"] for problem in error.errors()]
+        problems = "; ".join(f"{key}: {text}" for key, text in zip(keys, said, strict=True))
+        raise ConfigurationError(problems, keys=keys) from error
 
 
 def _database_url_from_environment() -> str | None:

@@ -155,6 +155,8 @@ class ServeSettings(Section):
     grace_seconds: float = Field(default=30, gt=0)
     restart_first_seconds: float = Field(default=0.5, gt=0)
     restart_max_seconds: float = Field(default=30, gt=0)
+    crash_loop_deaths: int = Field(default=5, ge=2)
+    crash_loop_seconds: float = Field(default=120, gt=0)
 
 
 class LoggingSettings(Section):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway.domain.figures import Figures
+from gateway.domain.readiness import Hindrance
 from gateway.errors import GatewayError
 
 _FRESH_SECONDS: Final = 5.0
@@ -23,11 +22,16 @@ _FRESH_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where the figures come from. certificate_seconds: until our certificate's end, None without TLS."""
+    """Where the figures come from. certificate_seconds: until our certificate's end, None without TLS.
+
+    hindrances: what stands against the work of this supervisor's roles. deaths: of each role since the supervisor's start.
+    """
 
     figures: Callable[[], Figures]
     free_bytes: Callable[[], int]
     certificate_seconds: Callable[[], float | None]
+    hindrances: Callable[[], Sequence[Hindrance]] = tuple
+    deaths: Callable[[], Mapping[str, int]] = dict
 
 
 class StoreCollector(Collector):
@@ -44,6 +48,7 @@ class StoreCollector(Collector):
         yield _gauge("store_up", "1 while the audit store can be read.", 0 if figures is None else 1)
         if figures is not None:
             yield from _of_store(figures)
+        yield from self._of_supervisor()
         yield from self._of_host()
 
     def _fresh(self) -> Figures | None:
@@ -56,6 +61,15 @@ class StoreCollector(Collector):
                 self._read_at = time.monotonic()
             return self._figures
 
+    def _of_supervisor(self) -> Iterable[Metric]:
+        found = self._sources.hindrances()
+        yield _gauge("ready", "1 while nothing stands against the work of this supervisor's roles.", 0 if found else 1)
+        yield _counted("not_ready", "1 for each thing that does.", ("cause", "subject"), [((one.cause, one.subject), 1) for one in found])
+        deaths = CounterMetricFamily("strnet_gateway_role_deaths", "Processes that ended without being asked.", labels=("role",))
+        for role, count in self._sources.deaths().items():
+            deaths.add_metric((role,), count)
+        yield deaths
+
     def _of_host(self) -> Iterable[Metric]:
         try:
             yield _gauge("spool_free_bytes", "Free space where the spool is.", self._sources.free_bytes())
@@ -64,26 +78,6 @@ class StoreCollector(Collector):
         left = self._sources.certificate_seconds()
         if left is not None:
             yield _gauge("certificate_expiry_seconds", "Until the end of the file tls.certificate; negative once it has expired.", left)
-
-
-class Metrics:
-    """The HTTP end point; closed with the supervisor."""
-
-    def __init__(self, sources: Sources, *, host: str, port: int) -> None:
-        """OSError when the address cannot be listened on."""
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(StoreCollector(sources))
-        self._server: WSGIServer
-        self._server, self._thread = start_http_server(port, addr=host, registry=registry)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_port)
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
 
 
 def _of_store(figures: Figures) -> Iterable[Metric]:

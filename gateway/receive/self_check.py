@@ -46,6 +46,8 @@ class SelfCheck:
         self._on_stuck = on_stuck
         self._request = _association_request(ae_title)
         self._release = A_RELEASE_RQ(A_RELEASE()).encode()
+        self.failures = 0
+        """Calls in a row that were not answered."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="self-check", daemon=True)
 
@@ -86,10 +88,9 @@ class SelfCheck:
         return True
 
     def _run(self) -> None:
-        failures = 0
         while not self._stop.wait(self._seconds):
-            failures = 0 if self.call() else failures + 1
-            if failures >= _FAILURES and not self._stop.is_set():
+            self.failures = 0 if self.call() else self.failures + 1
+            if self.failures >= _FAILURES and not self._stop.is_set():
                 self._on_stuck()
                 return
 

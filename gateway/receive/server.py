@@ -15,6 +15,7 @@ from gateway.dicom.uids import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
 )
+from gateway.domain.readiness import Cause
 from gateway.errors import GatewayError
 from gateway.events import Event, log_event
 from gateway.receive.association import ReceiverAssociation
@@ -105,11 +106,24 @@ class ReceiverServer:
         """Looks for changed files of `[tls]` without waiting for the next connection, so that bad ones are told at once."""
         self._tls.current()
 
-    def drain(self, seconds: float) -> bool:
-        """Rejects new associations (transient), waits for the open ones, closes. False when some had to be cut off."""
-        self._draining.set()
+    def hindrances(self) -> tuple[Cause, ...]:
+        """What stands against its work although it listens."""
+        unanswered = self._self_check is not None and self._self_check.failures > 0
+        found = {Cause.RECEIVER_NOT_ANSWERING: unanswered, Cause.SPOOL_REFUSES: not self._disk.accepts()}
+        return tuple(cause for cause, stands in found.items() if stands)
+
+    def drain(self, seconds: float, *, hand_over: bool = False) -> bool:
+        """Rejects new associations (transient), waits for the open ones, closes. False when some had to be cut off.
+
+        hand_over: stops listening at once instead of rejecting, for a successor waits for the port.
+        """
         if self._self_check is not None:
             self._self_check.stop()
+        if hand_over and self._listener is not None:
+            self._listener.shutdown()
+            self._listener = None
+        else:
+            self._draining.set()
         deadline = time.monotonic() + seconds
         while self._open_associations() and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -38,9 +38,11 @@ class ClaimedJobs:
         with self._lock:
             self._claims.pop((claim.job_id, claim.fence), None)
 
+    def in_hand(self) -> tuple[Claim, ...]:
+        with self._lock:
+            return tuple(self._claims.values())
+
     def renew(self) -> None:
         """The heartbeat. What another worker has by now is dropped; the fence rejects whatever this one still makes of it."""
-        with self._lock:
-            claims = tuple(self._claims.values())
-        for lost in self._queue.renew(claims):
+        for lost in self._queue.renew(self.in_hand()):
             self.drop(lost)

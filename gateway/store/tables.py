@@ -61,7 +61,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: JSON(), list[str]: JSON()}  # noqa: RUF012  SQLAlchemy's own
+    type_annotation_map = {datetime: UtcDateTime(), dict[str, Any]: JSON(), list[str]: JSON(), list[list[str]]: JSON()}  # noqa: RUF012  SQLAlchemy's own
 
 
 class AssociationRow(Base):
@@ -303,6 +303,21 @@ class ConfigVersionRow(Base):
     config_hash: Mapped[str] = mapped_column(_Digest, primary_key=True)
     content: Mapped[dict[str, Any]]
     first_used_at: Mapped[datetime]
+
+
+class SupervisorRow(Base):
+    """Changed again and again, unlike what happened: that is in the audit."""
+
+    __tablename__ = "supervisor"
+
+    name: Mapped[str] = mapped_column(String(160), primary_key=True)
+    host: Mapped[str] = mapped_column(String(160))
+    roles: Mapped[list[str]]
+    config_hash: Mapped[str] = mapped_column(_Digest)
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    hindrances: Mapped[list[list[str]]]
+    """[cause, subject] each; empty = ready."""
 
 
 class BundleVersionRow(Base):

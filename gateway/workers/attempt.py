@@ -145,6 +145,17 @@ class Attempts:
             self.queue.give_back(claim)
         self.claimed.drop(claim)
 
+    def give_back_in_hand(self) -> None:
+        """The process must end and its threads do not. Whatever they still make of these jobs is rejected by the queue."""
+        for claim in self.claimed.in_hand():
+            try:
+                self.give_back(claim)
+            except DatabaseUnavailableError as error:
+                # its lease will run out
+                log_event(Event.JOB_GIVEN_BACK, level="error", job_id=claim.job_id, error_class=type(error).__name__)
+            else:
+                log_event(Event.JOB_GIVEN_BACK, level="warning", job_id=claim.job_id, job_kind=claim.kind)
+
     def give_back_stranded(self) -> None:
         """Jobs whose end could not be recorded come back as soon as the database does. Raises DatabaseUnavailableError."""
         while True:

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.app.metering import metrics_served
+from gateway.app.metering import served
+from gateway.app.readiness import Readiness
 from gateway.config import Settings, TlsSettings, parse_settings
 from gateway.domain.figures import Figures
 from gateway.errors import DatabaseUnavailableError
-from gateway.ops.metrics import Metrics, Sources, StoreCollector
+from gateway.ops.endpoint import Endpoint
+from gateway.ops.metrics import Sources, StoreCollector
 from gateway.receive.tls import seconds_left
 from gateway.store.database import Database
 from gateway.store.figures import read_figures
@@ -45,7 +47,7 @@ def here(database: Database, spool: Spool) -> Bench:
 
 @pytest.fixture
 def serve(database: Database, spool: Spool, tmp_path: Path) -> Iterator[Callable[..., int]]:
-    started: list[Metrics] = []
+    started: list[Endpoint] = []
 
     def start(tls: TlsSettings | None = None) -> int:
         sources = Sources(
@@ -53,12 +55,12 @@ def serve(database: Database, spool: Spool, tmp_path: Path) -> Iterator[Callable
             free_bytes=spool.free_bytes,
             certificate_seconds=lambda: seconds_left(tls or TlsSettings(), datetime.now(UTC)),
         )
-        started.append(Metrics(sources, host="127.0.0.1", port=0))
+        started.append(Endpoint(StoreCollector(sources), is_alive=lambda: True, hindrances=list, host="127.0.0.1", port=0))
         return started[-1].port
 
     yield start
-    for metrics in started:
-        metrics.close()
+    for endpoint in started:
+        endpoint.close()
 
 
 def test_figures_are_those_of_the_store(here: Bench, serve: Callable[..., int]) -> None:
@@ -127,7 +129,7 @@ def test_store_that_cannot_be_read_is_a_figure_and_no_error() -> None:
         for family in StoreCollector(Sources(figures=down, free_bytes=gone, certificate_seconds=lambda: None)).collect()
         for sample in family.samples
     }
-    assert found == {"strnet_gateway_store_up": 0, "strnet_gateway_spool_free_bytes": 0}
+    assert found == {"strnet_gateway_store_up": 0, "strnet_gateway_ready": 1, "strnet_gateway_spool_free_bytes": 0}
 
 
 def test_scrapes_at_once_read_the_store_once(database: Database) -> None:
@@ -148,7 +150,7 @@ def settings(port: int) -> Settings:
 
 
 def test_taken_port_costs_the_figures_and_nothing_else(database: Database, serve: Callable[..., int]) -> None:
-    with metrics_served(settings(serve()), database) as port:
-        assert port is None
-    with metrics_served(settings(0), database) as port:
-        assert port is None
+    readiness = Readiness(database, [])
+    for asked in (serve(), 0):
+        with served(settings(asked), database, readiness, dict) as port:
+            assert port is None

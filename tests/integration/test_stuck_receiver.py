@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from gateway.app.receiver_role import run_receiver
 from gateway.app.role import EXIT_DISK, EXIT_STUCK
+from gateway.app.role_line import RoleLine
 from gateway.app.supervisor import _FINAL
 from gateway.config import Settings, parse_settings
 from gateway.receive.self_check import SelfCheck
@@ -38,7 +39,7 @@ def test_stuck_receiver_ends_with_an_alarm_and_is_started_anew(
     database: Database, spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SelfCheck, "call", lambda _self: False)
-    code = run_receiver(settings_of(tmp_path, self_check_seconds=0.01), database, threading.Event())
+    code = run_receiver(settings_of(tmp_path, self_check_seconds=0.01), database, threading.Event(), RoleLine())
     assert code == EXIT_STUCK
     assert code not in _FINAL
     with database.reading() as session:
@@ -53,4 +54,4 @@ def test_receiver_whose_database_cannot_sync_ends_as_after_a_failed_disk(
         database.broken = True
 
     monkeypatch.setattr(ReceiverServer, "take_up_certificates", another_thread_meets_a_failed_fsync)
-    assert run_receiver(settings_of(tmp_path), database, threading.Event()) == EXIT_DISK
+    assert run_receiver(settings_of(tmp_path), database, threading.Event(), RoleLine()) == EXIT_DISK

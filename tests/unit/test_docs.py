@@ -23,6 +23,7 @@ from gateway.dicom.uids import (
 from gateway.domain.alarm import AlarmCode
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.outcome import KneeDecision, Policy, Release
+from gateway.domain.readiness import Cause
 from gateway.receive import dimse_status
 from gateway.receive.dimse_status import Answer, answer_for
 from gateway.results import codes
@@ -87,6 +88,11 @@ def test_code_is_documented(code: str) -> None:
 @pytest.mark.parametrize("code", list(AlarmCode))
 def test_alarm_is_documented(code: AlarmCode) -> None:
     assert f"| `{code}` |" in read("docs/alarms.md")
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_cause_of_not_being_ready_is_documented(cause: Cause) -> None:
+    assert f"| `{cause}` |" in read("docs/operations.md")
 
 
 @pytest.mark.parametrize("policy", list(Policy))

@@ -313,5 +313,5 @@ def test_lanes_live_and_end_together() -> None:
         ended_too.set()
 
     with pytest.raises(ZeroDivisionError):
-        run_lanes(stop, first, failing)
+        run_lanes(stop, first, failing, grace_seconds=30)
     assert ended_too.is_set()
