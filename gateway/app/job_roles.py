@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from gateway.app.role import Role, record_start
+from gateway.app.timers import sender_timers, worker_timers
 from gateway.config import Settings
 from gateway.domain.identifiers import new_id, owner_name
 from gateway.domain.job import JobKind
@@ -31,7 +32,6 @@ _NO_LIMIT: Final = sys.maxsize
 def run_worker(settings: Settings, database: Database, stop: threading.Event) -> int:
     from gateway.inference.analyzer import Analyzer, open_bundle
     from gateway.inference.decoder import Decoder
-    from gateway.ops.schedule import start_timers
     from gateway.routing.router import Router
     from gateway.workers.analyze_instance import AnalyzeInstance
     from gateway.workers.lanes import run_lanes
@@ -67,7 +67,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event) ->
             settings=settings,
         )
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
-        timers = start_timers(queue, claimed, settings.worker.lease_seconds)
+        closing.enter_context(worker_timers(settings, database, queue, claimed))
         record_start(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
         attempts = _attempts(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
@@ -85,14 +85,12 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event) ->
         )
         reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell, broken=broken)
         run_lanes(stop, analyses.run, reports.run)
-        timers.shutdown(wait=False)
     # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
     return 1 if broken() else 0
 
 
 def run_sender(settings: Settings, database: Database, stop: threading.Event) -> int:
     from gateway.delivery.storage_scu import StorageScu
-    from gateway.ops.schedule import start_timers
     from gateway.workers.deliver_result import DeliverResult
 
     queue = _queue(settings, database)
@@ -104,12 +102,10 @@ def run_sender(settings: Settings, database: Database, stop: threading.Event) ->
     )
     handlers: dict[JobKind, JobHandler] = {JobKind.DELIVER_RESULT: deliver}
     claimed = ClaimedJobs(queue, owner_name(Role.SENDER))
-    timers = start_timers(queue, claimed, settings.worker.lease_seconds)
     record_start(AuditLog(database, owner_name(Role.SENDER)), Role.SENDER)
-    with job_bell(database, queue, poll_seconds=settings.worker.poll_seconds) as bell:
+    with sender_timers(settings, database, queue, claimed), job_bell(database, queue, poll_seconds=settings.worker.poll_seconds) as bell:
         attempts = _attempts(settings, queue, claimed, Role.SENDER, handlers)
         WorkerLoop(attempts=attempts, handlers=handlers, bell=bell, broken=lambda: database.broken).run(stop)
-    timers.shutdown(wait=False)
     return 1 if database.broken else 0
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 
 from gateway.app.role import EXIT_DISK, EXIT_STUCK, Role, record_start
+from gateway.app.timers import receiver_timers
 from gateway.config import Settings
 from gateway.domain.identifiers import owner_name
 from gateway.errors import PortTakenError
@@ -32,14 +33,15 @@ def run_receiver(settings: Settings, database: Database, stop: threading.Event) 
     def broken() -> bool:
         return server.failed.is_set() or database.broken
 
-    while not stop.wait(0.2):
-        server.take_up_certificates()
-        if broken():
-            server.drain(1.0)
-            return EXIT_DISK
-        if server.stuck.is_set():
-            server.drain(1.0)
-            return EXIT_STUCK
+    with receiver_timers(settings, database):
+        while not stop.wait(0.2):
+            server.take_up_certificates()
+            if broken():
+                server.drain(1.0)
+                return EXIT_DISK
+            if server.stuck.is_set():
+                server.drain(1.0)
+                return EXIT_STUCK
     server.drain(settings.serve.grace_seconds * 0.8)
     return EXIT_DISK if broken() else 0
 
