@@ -32,6 +32,10 @@ class DatabaseUnavailableError(GatewayError):
     code = "failed_database"
 
 
+class TransactionVictimError(DatabaseUnavailableError):
+    """The database gave a transaction up for another's sake, again and again. Look for what else writes to it, or locks its tables."""
+
+
 class DatabaseNotDurableError(DatabaseUnavailableError):
     """An fsync of the audit store failed: the kernel may have dropped the data. The receiver stops; check the disk first."""
 

@@ -12,9 +12,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from gateway.errors import ConfigurationError, DatabaseNotDurableError, DatabaseUnavailableError
+from gateway.errors import ConfigurationError, DatabaseNotDurableError, DatabaseUnavailableError, TransactionVictimError
 
 _READING = "strnet_reading"
+_GIVEN_UP = ("40P01", "40001")
+"""SQLSTATE of deadlock_detected and serialization_failure: the transaction is undone, and the same one may succeed."""
 _FSYNC_FAILED = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC")
 
 
@@ -71,6 +73,8 @@ def _translated() -> Iterator[None]:
     except (OperationalError, InterfaceError) as error:
         if getattr(error.orig, "sqlite_errorname", "") in _FSYNC_FAILED:
             raise DatabaseNotDurableError(type(error.orig).__name__) from error
+        if getattr(error.orig, "sqlstate", "") in _GIVEN_UP:
+            raise TransactionVictimError(type(error.orig).__name__) from error
         raise DatabaseUnavailableError(type(error.orig).__name__) from error
     except DBAPIError as error:
         if error.connection_invalidated:
