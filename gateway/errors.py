@@ -76,6 +76,11 @@ class SpoolMissingError(GatewayError):
     """The database knows instances, but `spool.folder` is not the spool that holds them. Mount it, or correct the setting."""
 
 
+class FileSystemError(ConfigurationError):
+    """What is acknowledged might not outlive a power cut there. Use a local disk (ext4, xfs, btrfs, zfs); or, if this mount is known to
+    honour fsync, rename and file locks, name its type as `vouched_file_system` in that section."""
+
+
 class JobActionError(GatewayError):
     """This cannot be done with the job as it stands. `strnet-gateway jobs explain` shows its state and what can be done."""
 

@@ -6,14 +6,16 @@ import multiprocessing
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from gateway.config import Settings, check_may_serve, destinations_above
-from gateway.errors import BundleError, IntendedUseError, SpoolMissingError
+from gateway.errors import BundleError, FileSystemError, IntendedUseError, SpoolMissingError
 from gateway.events import Event, log_event
 from gateway.inference.analyzer import Bundle, create_demonstration_bundle, open_bundle
 from gateway.routing.router import Router
 from gateway.store import schema
-from gateway.store.database import Database
+from gateway.store.database import Database, database_file
+from gateway.store.file_systems import mount_under
 from gateway.store.instances import Instances
 from gateway.store.spool import Spool
 from gateway.store.versions import record_bundle, record_config
@@ -23,6 +25,7 @@ def prepare(settings: Settings, *, actor: str) -> None:
     """Checks configuration, routes, spool, schema and bundle, and records the versions in use. GatewayError refuses."""
     check_may_serve(settings)
     Router(settings)
+    check_file_systems(settings)
     database = Database(settings.database.url)
     try:
         schema.ensure(database)
@@ -64,6 +67,25 @@ def prepare_spool(settings: Settings, database: Database) -> Spool:
         raise SpoolMissingError(str(settings.spool.folder))
     spool.prepare()
     return spool
+
+
+def check_file_systems(settings: Settings) -> None:
+    """FileSystemError when the spool, or the file of a SQLite database, lies where nothing is known to be kept."""
+    _check_file_system("spool", settings.spool.folder, settings.spool.vouched_file_system, is_development=settings.serve.development)
+    file = database_file(settings.database.url)
+    if file is not None:
+        _check_file_system("database", file, settings.database.vouched_file_system, is_development=settings.serve.development)
+
+
+def _check_file_system(section: str, path: Path, vouched: str, *, is_development: bool) -> None:
+    mount = mount_under(path)
+    if mount.keeps_its_word:
+        return
+    if mount.file_system == vouched or is_development:
+        code = "vouched" if mount.file_system == vouched else "development"
+        log_event(Event.SPOOL_NOT_PROVEN, level="warning", path_kind=section, reason=mount.file_system, code=code)
+        return
+    raise FileSystemError(f"{section}: {mount.described}")
 
 
 def _bundle(settings: Settings) -> Bundle:

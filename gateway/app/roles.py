@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,7 @@ from gateway.errors import (
 )
 from gateway.events import Event, log_event
 from gateway.ops.logging import configure_logging, log_uncaught
+from gateway.store.associations import Associations
 from gateway.store.audit_log import AuditLog
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
@@ -38,6 +40,7 @@ from gateway.store.instances import Instances
 from gateway.store.inventory import Inventory
 from gateway.store.job_bell import job_bell
 from gateway.store.job_queue import JobQueue
+from gateway.store.process_file import ProcessFile, ProcessFiles
 from gateway.store.receipts import Receipts
 from gateway.store.results import Results
 from gateway.store.spool import Spool
@@ -46,6 +49,7 @@ from gateway.workers.retry import Backoff, RetryPolicy
 from gateway.workers.worker import JobHandler, WorkerLoop
 
 if TYPE_CHECKING:
+    from gateway.receive.counts import CountTable
     from gateway.receive.server import ReceiverServer
 
 EXIT_DISK: Final = 74
@@ -75,10 +79,18 @@ class Role(StrEnum):
     SENDER = "sender"
 
 
-def run_role(role: Role, settings: Settings, sweeps: bool = False) -> None:
+@dataclass(frozen=True, slots=True)
+class SharedCounts:
+    """What a receiver process shares with those beside it on its port, and which of them it is."""
+
+    table: CountTable
+    row: int
+
+
+def run_role(role: Role, settings: Settings, sweeps: bool = False, counts: SharedCounts | None = None) -> None:
     """A role's process: runs until SIGTERM or until its parent is gone, then drains. Exits with a code for the supervisor.
 
-    sweeps: put the spool in order first. Of several receivers one does; the others need not wait for it.
+    sweeps: put the spool in order first. Of several receivers one does; the others need not wait for it. counts: for receivers.
     """
     configure_logging(settings.logging.level, role.value)
     set_tolerant_reading()
@@ -90,7 +102,7 @@ def run_role(role: Role, settings: Settings, sweeps: bool = False) -> None:
     try:
         if sweeps:
             _sweep(settings, database)
-        code = _RUNNERS[role](settings, database, stop)
+        code = _run_receiver(settings, database, stop, counts) if role is Role.RECEIVER else _RUNNERS[role](settings, database, stop)
         log_event(Event.ROLE_STOPPED, role=role.value, exit_code=code)
     except GatewayError as error:
         log_event(Event.ROLE_DIED, level="error", role=role.value, error_class=type(error).__name__, code=error.code)
@@ -120,17 +132,30 @@ def _watch_parent(stop: threading.Event) -> None:
     threading.Thread(target=wait, name="parent-watch", daemon=True).start()
 
 
-def _run_receiver(settings: Settings, database: Database, stop: threading.Event) -> int:
+def _run_receiver(settings: Settings, database: Database, stop: threading.Event, shared: SharedCounts | None) -> int:
+    from gateway.receive.counts import Counts
     from gateway.receive.server import ReceiverServer
 
     actor = owner_name(Role.RECEIVER)
     spool, audit = Spool(settings.spool.folder), AuditLog(database, actor)
-    receipts = Receipts(database, actor, spool)
-    server = ReceiverServer(settings, receipts=receipts, audit=audit, spool=spool, reuse_port=settings.receiver.processes > 1)
-    port = _listen(server, settings, stop)
-    if port is None:
-        return 0
-    _started(audit, Role.RECEIVER, port=port)
+    with closing(ProcessFile(spool.processes)) as process:
+        receipts = Receipts(database, actor, spool, process=process)
+        server = ReceiverServer(
+            settings,
+            receipts=receipts,
+            audit=audit,
+            spool=spool,
+            counts=Counts(shared.table, shared.row) if shared is not None else None,
+            reuse_port=settings.receiver.processes > 1,
+        )
+        port = _listen(server, settings, stop)
+        if port is None:
+            return 0
+        _started(audit, Role.RECEIVER, port=port)
+        return _serve(server, stop, settings.serve.grace_seconds)
+
+
+def _serve(server: ReceiverServer, stop: threading.Event, grace_seconds: float) -> int:
     while not stop.wait(0.2):
         server.take_up_certificates()
         if server.failed.is_set():
@@ -139,22 +164,24 @@ def _run_receiver(settings: Settings, database: Database, stop: threading.Event)
         if server.stuck.is_set():
             server.drain(1.0)
             return EXIT_STUCK
-    server.drain(settings.serve.grace_seconds * 0.8)
+    server.drain(grace_seconds * 0.8)
     return EXIT_DISK if server.failed.is_set() else 0
 
 
 def _sweep(settings: Settings, database: Database) -> None:
-    from gateway.receive.sweep import sweep
+    from gateway.receive.sweep import settle, sweep
 
     actor, spool = owner_name(Role.RECEIVER), Spool(settings.spool.folder)
     before = time.monotonic()
+    settled = settle(ProcessFiles(spool.processes), Associations(database, actor))
     swept = sweep(spool, Inventory(database, actor), Receipts(database, actor, spool))
     log_event(
         Event.SPOOL_SWEPT,
-        level="warning" if swept.lost or swept.strange else "info",
+        level="warning" if swept.lost or swept.strange or settled.unreadable else "info",
         count=swept.partial + swept.adopted + swept.lost,
         duration_ms=round((time.monotonic() - before) * 1000),
-        reason=f"partial {swept.partial}, adopted {swept.adopted}, lost {swept.lost}, strange {swept.strange}",
+        reason=f"partial {swept.partial}, adopted {swept.adopted}, lost {swept.lost}, strange {swept.strange}, "
+        f"ended {settled.ended}, taken up {settled.taken_up}, unreadable {settled.unreadable}",
     )
 
 
@@ -280,7 +307,6 @@ def _started(audit: AuditLog, role: Role, **identifiers: Any) -> None:
 
 
 _RUNNERS: Final[dict[Role, Callable[[Settings, Database, threading.Event], int]]] = {
-    Role.RECEIVER: _run_receiver,
     Role.WORKER: _run_worker,
     Role.SENDER: _run_sender,
 }

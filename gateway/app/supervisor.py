@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from gateway.app.metering import metrics_served
 from gateway.app.preflight import prepare, without_interrupt
-from gateway.app.roles import EXIT_CONFIGURATION, EXIT_DISK, Role, run_role
+from gateway.app.roles import EXIT_CONFIGURATION, EXIT_DISK, Role, SharedCounts, run_role
 from gateway.app.shared_port import reserve
 from gateway.config import Settings
 from gateway.domain.identifiers import owner_name
 from gateway.errors import GatewayError
 from gateway.events import Event, log_event
+from gateway.receive.counts import CountTable
 from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
 from gateway.store.job_queue import JobQueue
@@ -36,6 +37,8 @@ class _Slot:
     """One role's process and its history."""
 
     role: Role
+    number: int = 0
+    """Of several receivers."""
     sweeps: bool = False
     """The next process puts the spool in order: the first receiver, and every one whose predecessor has died."""
     process: BaseProcess | None = None
@@ -54,6 +57,7 @@ class Supervisor:
         self._context = multiprocessing.get_context("spawn")
         self._backoff = Backoff(first_seconds=settings.serve.restart_first_seconds, max_seconds=settings.serve.restart_max_seconds)
         self._exit_code = 0
+        self._counts = CountTable(settings.receiver.processes, len(settings.peers))
 
     def run(self) -> int:
         """The exit code: 0 after a clean drain."""
@@ -98,10 +102,14 @@ class Supervisor:
     def _start_due(self) -> None:
         for slot in self._slots:
             if slot.process is None and time.monotonic() >= slot.start_at:
-                slot.process = self._context.Process(target=run_role, args=(slot.role, self._settings, slot.sweeps), name=slot.role.value)
+                slot.process = self._context.Process(target=run_role, args=self._arguments(slot), name=slot.role.value)
                 with without_interrupt():
                     slot.process.start()
                 slot.started_at = time.monotonic()
+
+    def _arguments(self, slot: _Slot) -> tuple[object, ...]:
+        counts = SharedCounts(self._counts, slot.number) if slot.role is Role.RECEIVER else None
+        return slot.role, self._settings, slot.sweeps, counts
 
     def _wait(self) -> None:
         sentinels = [slot.process.sentinel for slot in self._slots if slot.process is not None]
@@ -118,6 +126,8 @@ class Supervisor:
             slot.process.join()
             slot.process = None
             slot.sweeps = slot.role is Role.RECEIVER
+            if slot.role is Role.RECEIVER:
+                self._counts.clear(slot.number)
             self._take_back(queue, slot.role, pid)
             if self._stop.is_set():
                 self._keep_final(code)
@@ -171,5 +181,5 @@ class Supervisor:
 
 
 def _slots(settings: Settings, roles: Sequence[Role]) -> list[_Slot]:
-    receivers = [_Slot(Role.RECEIVER, sweeps=number == 0) for number in range(settings.receiver.processes)]
+    receivers = [_Slot(Role.RECEIVER, number=number, sweeps=number == 0) for number in range(settings.receiver.processes)]
     return [slot for role in roles for slot in (receivers if role is Role.RECEIVER else [_Slot(role)])]

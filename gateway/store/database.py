@@ -91,10 +91,17 @@ def _engine(url: str) -> Engine:
     raise ConfigurationError(f"database.url: {dialect} is not supported; use sqlite:/// or postgresql+psycopg://")
 
 
+def database_file(url: str) -> Path | None:
+    """The file of a SQLite database; None of any other, and of one in memory."""
+    found = make_url(url)
+    in_file = found.get_backend_name() == "sqlite" and found.database not in (None, "", ":memory:")
+    return Path(str(found.database)) if in_file else None
+
+
 def _sqlite(url: str) -> Engine:
-    file = make_url(url).database
-    if file:
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    file = database_file(url)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 10, "check_same_thread": False})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)

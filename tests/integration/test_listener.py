@@ -16,6 +16,7 @@ from pynetdicom import evt
 
 from gateway.config import parse_settings
 from gateway.receive import listener as listener_module
+from gateway.receive.counts import Counts, CountTable
 from gateway.receive.handshake import PeerCertificate, peer_certificate
 from gateway.receive.limits import Cut, Limits
 from gateway.receive.listener import Listener
@@ -93,6 +94,7 @@ def listen() -> Iterator[Callable[..., Listening]]:
             server_class=Listener,
             limits=found,
             memory=MemoryBudget(found.memory, found.message),
+            counts=Counts(CountTable()),
             watch=told,
             tls=tls,
             reuse_port=reuse_port,
