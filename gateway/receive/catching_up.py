@@ -43,4 +43,6 @@ class CatchingUp:
                 self._on_fatal()
                 return
             except DatabaseUnavailableError:
+                pass
+            if self._receipts.noted.is_set():
                 self._stopping.wait(_AGAIN_SECONDS)

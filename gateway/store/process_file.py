@@ -58,8 +58,8 @@ class ProcessFile:
         with self._lock:
             try:
                 return self._add(notes, durable=durable)
-            except OSError:
-                # a failure was answered, and the log tells of it: this is no reason for another one
+            except (OSError, ValueError):
+                # no room, or a text that is none: a failure was answered, and the log tells of it; this is no reason for another one
                 return False
 
     def _add(self, notes: Iterable[Note], *, durable: bool) -> bool:
