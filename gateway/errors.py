@@ -43,6 +43,10 @@ class DatabaseUnavailableError(GatewayError):
     code = "failed_database"
 
 
+class TransactionVictimError(DatabaseUnavailableError):
+    """The database gave a transaction up for another's sake, again and again. Look for what else writes to it, or locks its tables."""
+
+
 class DatabaseNotDurableError(DatabaseUnavailableError):
     """An fsync of the audit store failed: the kernel may have dropped the data. The receiver stops; check the disk first."""
 
@@ -87,7 +91,12 @@ class SpoolNotSharedError(GatewayError):
     """`spool.folder` is not the spool that this database belongs to. Mount the shared spool there, or correct the setting."""
 
 
-class NetworkFileSystemError(GatewayError):
+class FileSystemError(ConfigurationError):
+    """What is acknowledged might not outlive a power cut there. Use a local disk (ext4, xfs, btrfs, zfs); or, if this mount is known to
+    honour fsync, rename and file locks, name its type as `vouched_file_system` in that section."""
+
+
+class NetworkFileSystemError(ConfigurationError):
     """SQLite cannot be trusted on a network file system. Put `database.url` on a local disk, or use PostgreSQL for several hosts."""
 
 

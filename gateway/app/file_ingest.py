@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from gateway.app.preflight import prepare_spool
+from gateway.app.preflight import check_file_systems, prepare_spool
 from gateway.config import Settings
 from gateway.dicom.foreign_files import WORDS, FileRefusedError, ForeignFile, read_foreign_file
 from gateway.dicom.part10 import set_tolerant_reading
+from gateway.domain.answered import OpenedAssociation
 from gateway.domain.identifiers import owner_name
 from gateway.receive.dimse_status import SUCCESS
 from gateway.receive.disk_guard import DiskGuard
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
+from gateway.store.process_file import ProcessFile
 from gateway.store.receipts import Receipts
 
 _MEBIBYTE: Final = 1024 * 1024
@@ -42,21 +44,22 @@ class FileAnswer:
 def ingest_files(settings: Settings, database: Database, files: Sequence[Path]) -> Generator[FileAnswer]:
     """One answer per file, in their order. Each file's own is durable before the next is read."""
     set_tolerant_reading()
+    check_file_systems(settings)
     spool = prepare_spool(settings, database)
-    actor = owner_name("ingest")
-    receipts, guard = Receipts(database, actor, spool), DiskGuard(spool, settings.spool, AuditLog(database, actor))
+    actor, process = owner_name("ingest"), ProcessFile(spool.processes)
+    receipts, guard = Receipts(database, actor, spool, process=process), DiskGuard(spool, settings.spool, AuditLog(database, actor))
     # a file's Implementation Class UID is that of who wrote the file, and our spool's files bear ours: it says nothing of the data set
     scp = StorageScp(receipts, spool)
-    association_id = receipts.open_association(
-        calling_ae_title="INGEST", called_ae_title=settings.receiver.ae_title, peer_address="local", way="ingest"
-    )
+    opened = OpenedAssociation(calling_ae_title="INGEST", called_ae_title=settings.receiver.ae_title, peer_address="local", way="ingest")
     ending = "aborted"
     try:
+        receipts.open_association(opened)
         for file in files:
-            yield _ingest(settings, scp, guard, file, association_id)
+            yield _ingest(settings, scp, guard, file, opened.id)
         ending = "released"
     finally:
-        receipts.end_association(association_id, ending)
+        receipts.end_association(opened.id, ending)
+        process.close()
 
 
 def _ingest(settings: Settings, scp: StorageScp, guard: DiskGuard, file: Path, association_id: str) -> FileAnswer:

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.config import Settings, check_may_serve, destinations_above
-from gateway.errors import BundleError, IntendedUseError, NetworkFileSystemError
+from gateway.errors import BundleError, FileSystemError, IntendedUseError, NetworkFileSystemError
 from gateway.events import Event, log_event
 from gateway.inference.analyzer import Bundle, create_demonstration_bundle, open_bundle
 from gateway.routing.router import Router
 from gateway.store import schema
-from gateway.store.database import Database
-from gateway.store.network_mounts import NETWORK, file_system_of
+from gateway.store.database import Database, database_file
+from gateway.store.file_systems import mount_under
 from gateway.store.spool import Spool
 from gateway.store.spool_binding import bind
 from gateway.store.versions import record_bundle, record_config
@@ -25,7 +25,7 @@ def prepare(settings: Settings, *, actor: str) -> None:
     """Checks configuration, routes, spool, schema and bundle, and records the versions in use. GatewayError refuses."""
     check_may_serve(settings)
     Router(settings)
-    check_database_file_system(settings.database.url)
+    check_file_systems(settings)
     database = Database(settings.database.url)
     try:
         schema.ensure(database)
@@ -64,12 +64,28 @@ def prepare_spool(settings: Settings, database: Database) -> Spool:
     return spool
 
 
-def check_database_file_system(url: str) -> None:
-    """NetworkFileSystemError for SQLite on a mount that other hosts can reach: its locks hold on one machine only."""
-    prefix = "sqlite:///"
-    kind = file_system_of(Path(url.removeprefix(prefix)).parent) if url.startswith(prefix) else ""
-    if kind in NETWORK:
-        raise NetworkFileSystemError(kind)
+def check_file_systems(settings: Settings) -> None:
+    """FileSystemError when the spool, or the file of a SQLite database, lies where nothing is known to be kept; NetworkFileSystemError for
+    SQLite on a mount that other hosts can reach, vouched for or not: its locks hold on one machine only."""
+    _check_file_system("spool", settings.spool.folder, settings.spool.vouched_file_system, is_development=settings.serve.development)
+    file = database_file(settings.database.url)
+    if file is None:
+        return
+    mount = mount_under(file)
+    if mount.is_on_the_network:
+        raise NetworkFileSystemError(mount.described)
+    _check_file_system("database", file, settings.database.vouched_file_system, is_development=settings.serve.development)
+
+
+def _check_file_system(section: str, path: Path, vouched: str, *, is_development: bool) -> None:
+    mount = mount_under(path)
+    if mount.keeps_its_word:
+        return
+    if mount.file_system == vouched or is_development:
+        code = "vouched" if mount.file_system == vouched else "development"
+        log_event(Event.SPOOL_NOT_PROVEN, level="warning", path_kind=section, reason=mount.file_system, code=code)
+        return
+    raise FileSystemError(f"{section}: {mount.described}")
 
 
 def _bundle(settings: Settings) -> Bundle:

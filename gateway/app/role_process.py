@@ -10,6 +10,7 @@ from gateway.app.preflight import without_interrupt
 from gateway.app.role import Role
 from gateway.app.role_line import HAND_OVER, Phase, Told
 from gateway.app.roles import run_role
+from gateway.app.shared_counts import SharedCounts
 from gateway.config import Settings
 from gateway.domain.identifiers import owner_name
 
@@ -17,10 +18,11 @@ _CONTEXT: Final = multiprocessing.get_context("spawn")
 
 
 class RoleProcess:
-    """Started at once. sweeps: see `run_role`."""
+    """Started at once. sweeps, counts: see `run_role`."""
 
-    def __init__(self, role: Role, settings: Settings, *, sweeps: bool = False) -> None:
+    def __init__(self, role: Role, settings: Settings, *, sweeps: bool = False, counts: SharedCounts | None = None) -> None:
         self.role = role
+        self.counts = counts
         self.settings = settings
         self.started_at = time.monotonic()
         self.told = Told()
@@ -29,7 +31,7 @@ class RoleProcess:
         """When the grace period of its end is over."""
         self._connection, theirs = _CONTEXT.Pipe()
         self._hears = True
-        self._process = _CONTEXT.Process(target=run_role, args=(role, settings, sweeps, theirs, self.started_at), name=role.value)
+        self._process = _CONTEXT.Process(target=run_role, args=(role, settings, sweeps, theirs, self.started_at, counts), name=role.value)
         with without_interrupt():
             self._process.start()
         theirs.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import Final
 
 from gateway.app.role import EXIT_CONFIGURATION, EXIT_DISK, Role
 from gateway.app.role_line import RoleLine
+from gateway.app.shared_counts import SharedCounts
 from gateway.config import Settings
 from gateway.dicom.part10 import set_tolerant_reading
 from gateway.errors import (
@@ -42,12 +44,17 @@ _NOT_DURABLE: Final = (SpoolNotDurableError, DatabaseNotDurableError)
 
 
 def run_role(
-    role: Role, settings: Settings, sweeps: bool = False, supervisor: Connection | None = None, started_at: float | None = None
+    role: Role,
+    settings: Settings,
+    sweeps: bool = False,
+    supervisor: Connection | None = None,
+    started_at: float | None = None,
+    counts: SharedCounts | None = None,
 ) -> None:
     """A role's process: runs until SIGTERM or until its supervisor is gone, then drains. Exits with a code for the supervisor.
 
     sweeps: put the spool in order first. Of several receivers one does; the others need not wait for it.
-    supervisor, started_at: see `RoleLine`.
+    supervisor, started_at: see `RoleLine`. counts: of a receiver that shares its port or its turn with others.
     """
     configure_logging(settings.logging.level, role.value)
     set_tolerant_reading()
@@ -62,7 +69,7 @@ def run_role(
             from gateway.app.receiver_role import sweep_spool
 
             sweep_spool(settings, database)
-        code = _runner(role)(settings, database, stop, line)
+        code = _runner(role, counts)(settings, database, stop, line)
         log_event(Event.ROLE_STOPPED, role=role.value, exit_code=code)
     except GatewayError as error:
         log_event(Event.ROLE_DIED, level="error", role=role.value, error_class=type(error).__name__, code=error.code)
@@ -79,12 +86,12 @@ def run_role(
     os._exit(code)
 
 
-def _runner(role: Role) -> Callable[[Settings, Database, threading.Event, RoleLine], int]:
+def _runner(role: Role, counts: SharedCounts | None) -> Callable[[Settings, Database, threading.Event, RoleLine], int]:
     """Imported where it is needed: a receiver loads no model, a worker no DICOM network."""
     if role is Role.RECEIVER:
         from gateway.app.receiver_role import run_receiver
 
-        return run_receiver
+        return functools.partial(run_receiver, counts=counts)
     from gateway.app.job_roles import run_sender, run_worker
 
     return run_worker if role is Role.WORKER else run_sender

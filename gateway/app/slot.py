@@ -13,6 +13,7 @@ from gateway.app.crash_loop import CrashLoop
 from gateway.app.role import Role
 from gateway.app.role_line import Phase
 from gateway.app.role_process import RoleProcess
+from gateway.app.shared_counts import CountRows
 from gateway.config import Settings
 from gateway.domain.readiness import Cause, Hindrance
 from gateway.workers.retry import Backoff
@@ -32,6 +33,8 @@ class Slot:
     """A receiver that gets ready while `process` still listens."""
     leaving: list[RoleProcess] = field(default_factory=list)
     """Asked to end, and draining."""
+    rows: CountRows | None = None
+    """Of a receiver: where its processes count."""
     crash_loop: CrashLoop = field(default_factory=CrashLoop)
     deaths: int = 0
     start_at: float = 0.0
@@ -87,6 +90,8 @@ class Slot:
     def ended(self, process: RoleProcess) -> bool:
         """Takes out a process that has ended. True when nobody had asked it to."""
         process.close()
+        if self.rows is not None and process.counts is not None:
+            self.rows.give_back(process.counts)
         if process in self.leaving:
             self.leaving.remove(process)
             return False
@@ -119,7 +124,8 @@ class Slot:
             yield from (Hindrance(cause=cause, subject=self.name) for cause in self.process.told.causes)
 
     def _started(self, settings: Settings) -> RoleProcess:
-        process = RoleProcess(self.role, settings, sweeps=self.sweeps)
+        counts = self.rows.take(settings.peers) if self.rows is not None else None
+        process = RoleProcess(self.role, settings, sweeps=self.sweeps, counts=counts)
         self.sweeps = False
         return process
 
@@ -129,6 +135,7 @@ class Slot:
 
 def slots_for(settings: Settings, roles: Sequence[Role]) -> list[Slot]:
     """In the order in which a changed configuration is taken up: the worker first, which may refuse it, the receivers last."""
-    receivers = [Slot(Role.RECEIVER, number, sweeps=number == 1) for number in range(1, settings.receiver.processes + 1)]
+    rows = CountRows(settings.receiver.processes)
+    receivers = [Slot(Role.RECEIVER, number, sweeps=number == 1, rows=rows) for number in range(1, settings.receiver.processes + 1)]
     others = [Slot(role) for role in (Role.WORKER, Role.SENDER) if role in roles]
     return [*others, *(receivers if Role.RECEIVER in roles else [])]

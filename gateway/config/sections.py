@@ -19,10 +19,12 @@ Language = Literal["en", "zh"]
 
 class DatabaseSettings(Section):
     url: str = Field(default="sqlite:///var/strnet-gateway.db", repr=False)
+    vouched_file_system: str = ""
 
 
 class SpoolSettings(Section):
     folder: Path = Path("var/spool")
+    vouched_file_system: str = ""
     reserve_mb: int = Field(default=1024, ge=0)
     resume_margin_mb: int = Field(default=256, ge=0)
 
@@ -48,6 +50,8 @@ class ReceiverSettings(Section):
     def _limits_fit_each_other(self) -> ReceiverSettings:
         if self.memory_mb < 2 * self.max_message_mb:
             raise ValueError("receiver.memory_mb must be at least twice receiver.max_message_mb")
+        if 2 * self.memory_mb < 3 * self.max_message_mb * self.processes:
+            raise ValueError("receiver.memory_mb must be at least 1.5 times receiver.max_message_mb for each of receiver.processes")
         if self.max_connections < self.max_associations:
             raise ValueError("receiver.max_connections must not be below receiver.max_associations")
         return self

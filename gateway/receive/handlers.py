@@ -12,16 +12,18 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 
 from gateway.config import PeerSettings
-from gateway.dicom.uids import is_legal
+from gateway.domain.answered import AdmittedBy, OpenedAssociation
 from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, SpoolNotDurableError
 from gateway.events import Event, log_event
 from gateway.receive.admission import Admission, Caller, admit
+from gateway.receive.association_places import LIMIT, AssociationPlaces
 from gateway.receive.dimse_status import INTERNAL, SUCCESS, Answer, answer_for
+from gateway.receive.open_associations import OpenAssociations
 from gateway.receive.own_results import Sender
 from gateway.receive.security_alerts import SecurityAlerts
-from gateway.receive.storage_scp import StorageScp, StoreRequest
+from gateway.receive.storage_scp import StorageScp, StoreRequest, refusal
 from gateway.receive.tls import TlsIdentity
-from gateway.store.receipts import AdmittedBy, Receipts
+from gateway.store.receipts import Receipts, uid_or_illegal
 
 _REJECT_PERMANENT_CALLING: Final = (0x01, 0x01, 0x03)
 _REJECT_PERMANENT_CALLED: Final = (0x01, 0x01, 0x07)
@@ -40,6 +42,7 @@ class Handlers:
         receipts: Receipts,
         alerts: SecurityAlerts,
         peers: tuple[PeerSettings, ...],
+        places: AssociationPlaces,
         called_ae_title: str | None,
         tls_identity: Callable[[Association], TlsIdentity | None],
         may_accept: Callable[[], bool],
@@ -49,13 +52,12 @@ class Handlers:
         self._receipts = receipts
         self._alerts = alerts
         self._peers = peers
+        self._places = places
         self._called_ae_title = called_ae_title
         self._tls_identity = tls_identity
         self._may_accept = may_accept
         self._on_fatal = on_fatal
-        self._associations: dict[Association, str] = {}
-        self._admitted: dict[Association, str] = {}
-        self._lock = threading.Lock()
+        self._open_associations = OpenAssociations(receipts)
 
     def bindings(self) -> list[tuple[Any, ...]]:
         return [
@@ -80,8 +82,8 @@ class Handlers:
             self._reject(assoc, _REJECT_PERMANENT_CALLING, admission.refusal)
         elif self._called_ae_title not in (None, str(assoc.requestor.primitive.called_ae_title).strip()):
             self._reject(assoc, _REJECT_PERMANENT_CALLED, "called_ae_title")
-        elif admission.peer is not None and not self._has_room(assoc, admission.peer):
-            self._reject(assoc, _REJECT_TRANSIENT_LIMIT, "peer_association_limit")
+        elif (no_place := self._places.take(assoc, admission.peer)) is not None:
+            self._reject(assoc, _REJECT_TRANSIENT_LIMIT, no_place)
 
     def _admission(self, assoc: Association) -> Admission:
         tls = self._tls_identity(assoc)
@@ -92,23 +94,14 @@ class Handlers:
         )
         return admit(self._peers, caller)
 
-    def _has_room(self, assoc: Association, peer: PeerSettings) -> bool:
-        """Takes a place of the peer's associations; it is given back when the connection closes."""
-        with self._lock:
-            taken = sum(1 for name in self._admitted.values() if name == peer.name)
-            if peer.max_associations and taken >= peer.max_associations:
-                return False
-            self._admitted[assoc] = peer.name
-            return True
-
     def _reject(self, assoc: Association, rejection: tuple[int, int, int], reason: str) -> None:
         self._record_rejection(assoc, reason)
         assoc.acse.send_reject(*rejection)
         assoc.kill()
 
     def rejected(self, event: Any) -> None:
-        """pynetdicom rejected it, for the number of associations."""
-        self._record_rejection(event.assoc, "association_limit")
+        """pynetdicom rejected it: its count of our own associations is a moment behind ours when one has just ended."""
+        self._record_rejection(event.assoc, LIMIT)
 
     def _record_rejection(self, assoc: Association, reason: str) -> None:
         tls = self._tls_identity(assoc)
@@ -122,79 +115,77 @@ class Handlers:
 
     def accepted(self, event: Any) -> None:
         try:
-            self._open(event.assoc)
+            self._identify(event.assoc)
+            self._open_associations.record(event.assoc)
         except DatabaseUnavailableError as error:
             # tried again at each C-STORE, which is answered A700 until it is on record who sends
             log_event(Event.ASSOCIATION_ACCEPTED, level="error", error_class=type(error).__name__)
 
-    def _open(self, assoc: Association) -> str:
-        """Our id of the association, on record. DatabaseUnavailableError when it cannot be recorded."""
-        with self._lock:
-            known, peer = self._associations.get(assoc), self._admitted.get(assoc)
-        if known is None:
-            known = self._receipts.open_association(
-                calling_ae_title=str(assoc.requestor.ae_title).strip(),
-                called_ae_title=str(assoc.requestor.primitive.called_ae_title).strip(),
-                peer_address=str(assoc.requestor.address),
-                way="c_store",
-                admitted_by=_evidence(peer, self._tls_identity(assoc)),
-            )
-            with self._lock:
-                self._associations[assoc] = known
-        return known
+    def _identify(self, assoc: Association) -> str:
+        return self._open_associations.identify(assoc, lambda: self._describe(assoc))
+
+    def _describe(self, assoc: Association) -> OpenedAssociation:
+        return OpenedAssociation(
+            calling_ae_title=str(assoc.requestor.ae_title).strip(),
+            called_ae_title=str(assoc.requestor.primitive.called_ae_title).strip(),
+            peer_address=str(assoc.requestor.address),
+            way="c_store",
+            admitted_by=_evidence(self._places.peer_of(assoc), self._tls_identity(assoc)),
+        )
 
     def ended(self, event: Any, ending: str) -> None:
-        with self._lock:
-            association_id = self._associations.pop(event.assoc, None)
-            self._admitted.pop(event.assoc, None)
-        if association_id is None:
+        self._places.give_back(event.assoc)
+        if ending == "closed" and threading.current_thread() is not event.assoc:
+            # the upper layer's thread sees the connection close while the association's own may not have told of its release yet
             return
-        try:
-            self._receipts.end_association(association_id, ending)
-        except DatabaseUnavailableError as error:
-            log_event(Event.ASSOCIATION_ABORTED, level="error", association_id=association_id, error_class=type(error).__name__)
+        self._open_associations.end(event.assoc, ending)
 
     def echo(self, event: Any) -> int:
         log_event(Event.ECHO_ANSWERED, calling_ae_title=str(event.assoc.requestor.ae_title).strip())
         return SUCCESS
 
     def store(self, event: Any) -> Dataset:
-        request = event.request
-        association_id = None
+        request = _store_request(event, self._identify(event.assoc))
         try:
-            association_id = self._open(event.assoc)
-            answer = self._scp.answer(
-                StoreRequest(
-                    affected_sop_class_uid=str(request.AffectedSOPClassUID or ""),
-                    affected_sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
-                    negotiated_sop_class_uid=str(event.context.abstract_syntax),
-                    transfer_syntax_uid=str(event.context.transfer_syntax),
-                    content=request.DataSet or BytesIO(),
-                    association_id=association_id,
-                    sender=_sender(event.assoc),
-                    is_too_long=getattr(request.DataSet, "is_too_long", False),
-                )
-            )
+            self._open_associations.record(event.assoc)
+            answer = self._scp.answer(request)
         except (SpoolNotDurableError, DatabaseNotDurableError) as error:
             log_event(Event.INSTANCE_REFUSED, level="error", error_class=type(error).__name__)
-            self._on_fatal()
             answer = answer_for(error)
+            self._receipts.note(refusal(request, answer), after=error)
+            self._on_fatal()
         except DatabaseUnavailableError as error:
             answer = answer_for(error)
+            self._receipts.note(refusal(request, answer), after=error)
         except Exception as error:  # noqa: BLE001  the DIMSE edge: a bug costs this instance, not the association
             log_event(Event.INSTANCE_REFUSED, level="error", error_class=type(error).__name__)
             answer = INTERNAL
-        uid = str(request.AffectedSOPInstanceUID or "")
+            # not by the road that has just failed
+            self._receipts.note(refusal(request, answer))
         log_event(
             Event.INSTANCE_STORED if answer.status == SUCCESS else Event.INSTANCE_REFUSED,
             level="info" if answer.status == SUCCESS else "warning",
-            association_id=association_id,
+            association_id=request.association_id,
             calling_ae_title=str(event.assoc.requestor.ae_title).strip(),
-            sop_instance_uid=uid if is_legal(uid) else "illegal",
+            sop_instance_uid=uid_or_illegal(request.affected_sop_instance_uid),
             dimse_status=f"{answer.status:04X}",
             reason=answer.reason,
         )
         return _status_dataset(answer)
+
+
+def _store_request(event: Any, association_id: str | None) -> StoreRequest:
+    request = event.request
+    return StoreRequest(
+        affected_sop_class_uid=str(request.AffectedSOPClassUID or ""),
+        affected_sop_instance_uid=str(request.AffectedSOPInstanceUID or ""),
+        negotiated_sop_class_uid=str(event.context.abstract_syntax),
+        transfer_syntax_uid=str(event.context.transfer_syntax),
+        content=request.DataSet or BytesIO(),
+        association_id=association_id,
+        sender=_sender(event.assoc),
+        is_too_long=getattr(request.DataSet, "is_too_long", False),
+    )
 
 
 def _sender(assoc: Association) -> Sender:

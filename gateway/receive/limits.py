@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -39,6 +36,7 @@ class Limits:
     """Sizes in bytes, times in seconds. docs/receiver.md tells what closes what."""
 
     connections: int
+    """Over all processes of the port, as the next."""
     connections_per_address: int
     pdu: int
     """Of a P-DATA-TF, as advertised (PS3.8 D.1)."""
@@ -46,6 +44,7 @@ class Limits:
     message: int
     message_seconds: float
     memory: int
+    """Of this process: its part of what all have."""
     first_pdu: int = 64 * _KIBIBYTE
     """Of any other PDU; before an association this is all that a stranger can make us keep."""
     command: int = 8 * _KIBIBYTE
@@ -60,39 +59,5 @@ class Limits:
             pdu_seconds=settings.pdu_seconds,
             message=settings.max_message_mb * _MEBIBYTE,
             message_seconds=settings.message_seconds,
-            memory=settings.memory_mb * _MEBIBYTE,
+            memory=settings.memory_mb * _MEBIBYTE // settings.processes,
         )
-
-
-class Connections:
-    """Counts open connections per peer address, before anything is read from them."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._open: Counter[str] = Counter()
-        self._lock = threading.Lock()
-
-    def admit(self, address: str) -> Callable[[], None] | Cut:
-        """A function that gives the place back (once, however often it is called), or why there is none."""
-        with self._lock:
-            if self._open.total() >= self._limits.connections:
-                return Cut.CONNECTION_LIMIT
-            if self._open[address] >= self._limits.connections_per_address:
-                return Cut.ADDRESS_LIMIT
-            self._open[address] += 1
-        given_back = threading.Event()
-
-        def give_back() -> None:
-            with self._lock:
-                if given_back.is_set():
-                    return
-                given_back.set()
-                self._open[address] -= 1
-                if not self._open[address]:
-                    del self._open[address]
-
-        return give_back
-
-    def count(self) -> int:
-        with self._lock:
-            return self._open.total()

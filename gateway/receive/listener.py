@@ -19,8 +19,9 @@ from pynetdicom.transport import AddressInformation, AssociationServer
 from gateway.errors import PeerLimitError
 from gateway.events import Event, log_event
 from gateway.receive.association import ReceiverAssociation
+from gateway.receive.counts import Counts
 from gateway.receive.handshake import secure, set_options
-from gateway.receive.limits import Connections, Cut, Limits
+from gateway.receive.limits import Cut, Limits
 from gateway.receive.memory import MemoryBudget
 from gateway.receive.peer_watch import PeerWatch
 from gateway.receive.tls import refusal_reason
@@ -52,6 +53,7 @@ class Listener(AssociationServer):  # type: ignore[misc]
         *,
         limits: Limits,
         memory: MemoryBudget,
+        counts: Counts,
         watch: PeerWatch,
         tls: Callable[[], ssl.SSLContext | None],
         reuse_port: bool,
@@ -61,7 +63,7 @@ class Listener(AssociationServer):  # type: ignore[misc]
         self._watch = watch
         self._tls = tls
         self._reuse_port = reuse_port
-        self._connections = Connections(limits)
+        self._counts = counts
         self._own_calls: set[Address] = set()
         self._waker = Waker()
         self._stopping = False
@@ -97,7 +99,7 @@ class Listener(AssociationServer):  # type: ignore[misc]
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104  compared, not bound
 
     def connection_count(self) -> int:
-        return self._connections.count()
+        return self._counts.own_connections()
 
     def server_bind(self) -> None:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -166,7 +168,7 @@ class Listener(AssociationServer):  # type: ignore[misc]
 
     def _admit(self, connection: socket.socket, address: Address) -> None:
         is_own = address[:2] in self._own_calls
-        place = (lambda: None) if is_own else self._connections.admit(str(address[0]))
+        place = (lambda: None) if is_own else self._counts.admit(str(address[0]), self._limits)
         if isinstance(place, Cut):
             connection.close()
             self._watch.refused(str(address[0]), place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Final
 
 from pynetdicom import AE, _config
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
@@ -19,6 +20,9 @@ from gateway.domain.readiness import Cause
 from gateway.errors import GatewayError
 from gateway.events import Event, log_event
 from gateway.receive.association import ReceiverAssociation
+from gateway.receive.association_places import AssociationPlaces
+from gateway.receive.catching_up import CatchingUp
+from gateway.receive.counts import Counts, CountTable
 from gateway.receive.disk_guard import DiskGuard
 from gateway.receive.handlers import Handlers
 from gateway.receive.limits import Limits
@@ -34,11 +38,14 @@ from gateway.store.audit_log import AuditLog
 from gateway.store.receipts import Receipts
 from gateway.store.spool import Spool
 
+_END_SECONDS: Final = 5.0
+_LEAST_END_SECONDS: Final = 1.0
+
 
 class ReceiverServer:
     """C-ECHO and C-STORE SCP on one port.
 
-    reuse_port: several processes share the port.
+    reuse_port: several processes share the port. counts: theirs and ours; None = ours alone.
     """
 
     def __init__(
@@ -48,6 +55,7 @@ class ReceiverServer:
         receipts: Receipts,
         audit: AuditLog,
         spool: Spool,
+        counts: Counts | None = None,
         reuse_port: bool = False,
     ) -> None:
         self._settings = settings.receiver
@@ -56,6 +64,7 @@ class ReceiverServer:
         alerts = SecurityAlerts(audit)
         self._tls = TlsContexts(settings.tls, alerts.tls_changed)
         self._reuse_port = reuse_port
+        self._counts = counts or Counts(CountTable(peers=len(settings.peers)))
         self._draining = threading.Event()
         self.failed = threading.Event()
         """Set when an fsync failed: the process must end, nothing more may be acknowledged."""
@@ -66,11 +75,13 @@ class ReceiverServer:
             receipts=receipts,
             alerts=alerts,
             peers=settings.peers,
+            places=AssociationPlaces(self._counts, settings.peers, settings.receiver.max_associations),
             called_ae_title=settings.receiver.ae_title if settings.receiver.require_called_ae_title else None,
             tls_identity=lambda association: identity_of(association.dul.socket.socket),
             may_accept=self._may_accept,
             on_fatal=self.failed.set,
         )
+        self._catching_up = CatchingUp(receipts, on_fatal=self.failed.set)
         self._limits = Limits.of(settings.receiver)
         self._memory = MemoryBudget(self._limits.memory, self._limits.message)
         self._watch = PeerWatch(audit)
@@ -87,11 +98,13 @@ class ReceiverServer:
             server_class=Listener,
             limits=self._limits,
             memory=self._memory,
+            counts=self._counts,
             watch=self._watch,
             tls=self._tls.current,
             reuse_port=self._reuse_port,
         )
         self._watch.start()
+        self._catching_up.start()
         threading.Thread(target=listener.serve_forever, name="receiver-listener", daemon=True).start()
         if self._settings.self_check_seconds:
             self._self_check = SelfCheck(
@@ -116,6 +129,7 @@ class ReceiverServer:
         """Rejects new associations (transient), waits for the open ones, closes. False when some had to be cut off.
 
         hand_over: stops listening at once instead of rejecting, for a successor waits for the port.
+        Their ends are on record when it returns; a database that hangs is waited for a fifth of the time again, 5 s at most.
         """
         if self._self_check is not None:
             self._self_check.stop()
@@ -131,11 +145,20 @@ class ReceiverServer:
         if self._listener is not None:
             self._listener.shutdown()
             self._listener = None
-        for association in self._ae.every_association:
-            # pynetdicom's own abort would wait for the peer
-            association.dul.transport.shut()
+        self._cut_off(max(_LEAST_END_SECONDS, min(_END_SECONDS, seconds / 5)))
         self._watch.close()
         return not left
+
+    def _cut_off(self, seconds: float) -> None:
+        """Closes what is still open, and waits until each association's thread has recorded its end."""
+        cut = self._ae.every_association
+        for association in cut:
+            # pynetdicom's own abort would wait for the peer
+            association.dul.transport.shut()
+        deadline = time.monotonic() + seconds
+        for association in cut:
+            association.join(max(0.0, deadline - time.monotonic()))
+        self._catching_up.stop(max(0.0, deadline - time.monotonic()))
 
     def _open_associations(self) -> list[ReceiverAssociation]:
         """Those still being negotiated count: their peers may have been told already that they are accepted."""

@@ -7,6 +7,7 @@ from io import BytesIO
 
 from gateway.dicom.attributes import read_description
 from gateway.dicom.part10 import file_head, read_received
+from gateway.domain.answered import Refusal
 from gateway.domain.attributes import InstanceIdentity
 from gateway.domain.identifiers import new_id
 from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, GatewayError, SpoolNotDurableError
@@ -14,7 +15,7 @@ from gateway.events import Event, log_event
 from gateway.receive.dimse_status import CLASS_NOT_NEGOTIATED, SUCCESS, TOO_LONG, UID_MISMATCH, Answer, answer_for
 from gateway.receive.own_results import Sender, own_sign
 from gateway.store.new_instance import ReceivedInstance
-from gateway.store.receipts import Acceptance, Receipts, digest_of
+from gateway.store.receipts import Acceptance, Receipts, digest_of, refusal_of
 from gateway.store.spool import Spool
 
 
@@ -42,7 +43,7 @@ class StorageScp:
         self._own_ae_titles = own_ae_titles
 
     def answer(self, request: StoreRequest) -> Answer:
-        """What to answer; on SUCCESS everything is durable already. A refusal gets a receipt too.
+        """What to answer; on SUCCESS everything is durable already. A refusal gets a receipt too, or is noted until it can have one.
 
         SpoolNotDurableError and DatabaseNotDurableError are the caller's to handle: answer A700 and stop the receiver.
         """
@@ -53,7 +54,9 @@ class StorageScp:
         except (SpoolNotDurableError, DatabaseNotDurableError):
             raise
         except DatabaseUnavailableError as error:
-            return answer_for(error)
+            # noted at once: asking the database again would make the sender wait for as long again
+            answer = answer_for(error)
+            self._receipts.note(refusal(request, answer), after=error)
         except GatewayError as error:
             answer = answer_for(error)
             self._record_refusal(request, answer)
@@ -84,16 +87,9 @@ class StorageScp:
         return Answer(SUCCESS, "", acceptance.value)
 
     def _record_refusal(self, request: StoreRequest, answer: Answer) -> None:
-        """The refusal is answered in any case; a database that is down costs its receipt, never the answer."""
+        """The refusal is answered in any case; without a database and room for a note it costs its receipt, never the answer."""
         try:
-            self._receipts.refuse(
-                sop_class_uid=request.affected_sop_class_uid,
-                sop_instance_uid=request.affected_sop_instance_uid,
-                transfer_syntax_uid=request.transfer_syntax_uid,
-                dimse_status=answer.status,
-                reason=answer.reason,
-                association_id=request.association_id,
-            )
+            self._receipts.refuse(refusal(request, answer))
         except DatabaseNotDurableError:
             raise
         except DatabaseUnavailableError as error:
@@ -108,6 +104,18 @@ class StorageScp:
         if acceptance is not Acceptance.STORED:
             self._spool.remove(name)
         return acceptance
+
+
+def refusal(request: StoreRequest, answer: Answer) -> Refusal:
+    """The receipt of an answer that is a failure."""
+    return refusal_of(
+        sop_class_uid=request.affected_sop_class_uid,
+        sop_instance_uid=request.affected_sop_instance_uid,
+        transfer_syntax_uid=request.transfer_syntax_uid,
+        dimse_status=answer.status,
+        reason=answer.reason,
+        association_id=request.association_id,
+    )
 
 
 def _agrees(identity: InstanceIdentity, request: StoreRequest) -> bool:

@@ -13,8 +13,10 @@ from typing import Final
 from gateway.dicom.attributes import read_description
 from gateway.dicom.part10 import read_received, split_file
 from gateway.errors import UnreadableInstanceError
+from gateway.store.associations import Associations
 from gateway.store.inventory import Inventory
 from gateway.store.new_instance import ReceivedInstance
+from gateway.store.process_file import ProcessFiles
 from gateway.store.receipts import Adoption, Receipts, digest_of
 from gateway.store.spool import SHARDS, Spool
 
@@ -32,6 +34,25 @@ class Swept:
     adopted: int
     lost: int
     strange: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Of processes that have died: how many associations were ended, answers and associations taken up from their files, and lines
+    of these that could not be read."""
+
+    ended: int
+    taken_up: int
+    unreadable: int
+
+
+def settle(files: ProcessFiles, associations: Associations) -> Settled:
+    """What dead processes have left becomes rows; then their associations end. Those of living ones are left alone."""
+    taken_up = unreadable = 0
+    for left in files.abandoned():
+        associations.take_up(left.notes, owner=None)
+        taken_up, unreadable = taken_up + len(left.notes), unreadable + left.unreadable
+    return Settled(ended=associations.close_abandoned(files.is_living), taken_up=taken_up, unreadable=unreadable)
 
 
 def sweep(spool: Spool, inventory: Inventory, receipts: Receipts) -> Swept:

@@ -16,6 +16,7 @@ from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, resume
+from gateway.store.repeating import repeated
 from gateway.store.tables import AssociationRow, InstanceRow
 
 
@@ -31,6 +32,7 @@ class Conflicts:
         with self._database.reading() as session:
             return tuple(_story(session, row) for row in session.scalars(query))
 
+    @repeated
     def decide(self, instance_id: str, decision: ConflictDecision, reason: ConflictReason, *, actor: str) -> None:
         """Sets one of the two aside. The other one stands, or is analysed as if it had come now; the studies of both are reported anew.
 

@@ -12,9 +12,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from gateway.errors import ConfigurationError, DatabaseNotDurableError, DatabaseUnavailableError
+from gateway.errors import ConfigurationError, DatabaseNotDurableError, DatabaseUnavailableError, TransactionVictimError
 
 _READING = "strnet_reading"
+_GIVEN_UP = ("40P01", "40001")
+"""SQLSTATE of deadlock_detected and serialization_failure: the transaction is undone, and the same one may succeed."""
 _FSYNC_FAILED = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC")
 
 
@@ -71,6 +73,8 @@ def _translated() -> Iterator[None]:
     except (OperationalError, InterfaceError) as error:
         if getattr(error.orig, "sqlite_errorname", "") in _FSYNC_FAILED:
             raise DatabaseNotDurableError(type(error.orig).__name__) from error
+        if getattr(error.orig, "sqlstate", "") in _GIVEN_UP:
+            raise TransactionVictimError(type(error.orig).__name__) from error
         raise DatabaseUnavailableError(type(error.orig).__name__) from error
     except DBAPIError as error:
         if error.connection_invalidated:
@@ -87,10 +91,17 @@ def _engine(url: str) -> Engine:
     raise ConfigurationError(f"database.url: {dialect} is not supported; use sqlite:/// or postgresql+psycopg://")
 
 
+def database_file(url: str) -> Path | None:
+    """The file of a SQLite database; None of any other, and of one in memory."""
+    found = make_url(url)
+    in_file = found.get_backend_name() == "sqlite" and found.database not in (None, "", ":memory:")
+    return Path(str(found.database)) if in_file else None
+
+
 def _sqlite(url: str) -> Engine:
-    file = make_url(url).database
-    if file:
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    file = database_file(url)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 10, "check_same_thread": False})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)

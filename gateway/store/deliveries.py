@@ -16,6 +16,7 @@ from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import fail, finish
+from gateway.store.repeating import repeated
 from gateway.store.tables import BundleVersionRow, DeliveryRow, ReportRow, ResultRow
 
 _EVENTS: Final = {Verdict.SENT: Event.DELIVERY_SENT, Verdict.RETRY: Event.DELIVERY_RETRY, Verdict.DEAD: Event.DELIVERY_DEAD}
@@ -87,6 +88,7 @@ class Deliveries:
                 intended_use=bundle.intended_use,
             )
 
+    @repeated
     def record(self, claim: Claim, attempt: Attempt) -> None:
         """One transaction: the delivery's state, the peer's status, and the job's."""
         with self._database.transaction() as session:

@@ -8,9 +8,10 @@ from typing import TypeVar, cast
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from gateway.errors import DatabaseNotDurableError
+from gateway.errors import DatabaseNotDurableError, TransactionVictimError
 from gateway.store.database import Database
 from gateway.store.joining import Joined, Turn
+from gateway.store.repeating import repeated
 
 Result = TypeVar("Result")
 Statements = Callable[[Session], object]
@@ -34,11 +35,20 @@ class GroupCommit:
     def _commit(self, turns: Sequence[Turn[Statements]]) -> None:
         left = list(turns)
         while left:
-            failed = self._attempt(left)
+            try:
+                failed = self._attempt(left)
+            except TransactionVictimError as error:
+                for turn in left:
+                    turn.fail(error)
+                return
             left = [turn for turn in left if turn is not failed and not turn.settled]
 
+    @repeated
     def _attempt(self, turns: Sequence[Turn[Statements]]) -> Turn[Statements] | None:
-        """One transaction over all turns. The one whose statements failed drops out with its error; the others are left unsettled."""
+        """One transaction over all turns. The one whose statements failed drops out with its error; the others are left unsettled.
+
+        TransactionVictimError when the database gave it up: that is nobody's fault, and all of it may be run again.
+        """
         current: Turn[Statements] | None = None
         results: list[object] = []
         try:
@@ -50,6 +60,8 @@ class GroupCommit:
                     # an error must name the turn that made it
                     session.flush()
                 current = None
+        except TransactionVictimError:
+            raise
         except Exception as error:  # noqa: BLE001  it is handed to the thread whose statements they were
             if current is not None and not _concerns_all(error):
                 current.fail(error)

@@ -19,6 +19,7 @@ from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, fail, finish, open_jobs, resume
+from gateway.store.repeating import repeated
 from gateway.store.rivals import checked_against_rivals
 from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow
 
@@ -142,6 +143,7 @@ class Instances:
         received_at: datetime = last.received_at
         return datetime.now(UTC) - received_at < settle
 
+    @repeated
     def analyze_again(self, claim: Claim, instances: Sequence[StoredInstance]) -> None:
         """Ends a report job by queueing analyses that the current bundle and settings do not have yet; they bring it back."""
         with self._database.transaction() as session:
@@ -149,12 +151,14 @@ class Instances:
             for instance in instances:
                 enqueue(session, JobKind.ANALYZE_INSTANCE, instance.instance_id, claim.study_instance_uid, actor=claim.owner)
 
+    @repeated
     def finish(self, claim: Claim, analysis: Analysis) -> None:
         """One transaction: outcome, assessments, the job's end, and the study's report job."""
         with self._database.transaction() as session:
             finish(session, claim, code=analysis.outcome.value, actor=claim.owner)
             self._decide(session, claim, analysis)
 
+    @repeated
     def give_up(self, claim: Claim, analysis: Analysis) -> None:
         """As `finish`, with a dead job: an operator may release it once the cause is gone."""
         with self._database.transaction() as session:

@@ -11,6 +11,7 @@ from gateway.domain.outcome import InstanceOutcome, InstanceState
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
+from gateway.store.repeating import repeated
 from gateway.store.tables import InstanceRow
 
 
@@ -39,6 +40,7 @@ class Inventory:
         with self._database.reading() as session:
             return set(session.scalars(select(InstanceRow.file).where(InstanceRow.file.in_(list(files)))))
 
+    @repeated
     def mark_lost(self, instance_id: str, file: str) -> bool:
         """A row whose file is gone. False when the row has got another file, or was purged, meanwhile."""
         with self._database.transaction() as session:

@@ -17,6 +17,7 @@ from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_rows import move, record_job, waiting_twin
+from gateway.store.repeating import repeated
 from gateway.store.tables import DeliveryRow, JobRow
 
 
@@ -43,6 +44,7 @@ class JobActs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @repeated
     def act(self, job_id: int, action: JobAction, operator: Operator) -> None:
         """HOLD: it does not run until it is released, and a worker that runs it now is not heard any more. RELEASE: a held or dead
         job goes back to the queue. RETRY: a dead job, or one that waits for its next attempt, is due now; both count its attempts

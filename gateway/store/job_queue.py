@@ -15,6 +15,7 @@ from gateway.errors import LeaseLostError
 from gateway.events import Event
 from gateway.store.database import Database
 from gateway.store.job_rows import IS_RUNNING, IS_WAITING, LEASE_EXPIRIES, move, record_job, wait_again, waiting_twin
+from gateway.store.repeating import repeated
 from gateway.store.tables import JobRow
 
 Row = TypeVar("Row")
@@ -95,6 +96,7 @@ class JobQueue:
         self._lease = timedelta(seconds=lease_seconds)
         self._max_lease_expiries = max_lease_expiries
 
+    @repeated
     def claim(self, kinds: Sequence[JobKind], owner: str, *, limit: int = 1) -> tuple[Claim, ...]:
         """Takes up to `limit` due jobs: the first kind's before the second's, of a kind the oldest first. A suspect comes alone.
 
@@ -138,6 +140,7 @@ class JobQueue:
         now = datetime.now(UTC)
         return min((max(0.0, (at - now).total_seconds()) for at in found if at is not None), default=None)
 
+    @repeated
     def finish(self, claim: Claim, *, code: str = "done") -> None:
         with self._database.transaction() as session:
             finish(session, claim, code=code, actor=claim.owner)
@@ -150,17 +153,20 @@ class JobQueue:
         """Claimed and not begun, and this process ends: whoever asks next may have it."""
         self._back(claim, JobAction.GIVE_BACK, Event.JOB_GIVEN_BACK, 0.0)
 
+    @repeated
     def _back(self, claim: Claim, action: JobAction, event: Event, seconds: float) -> None:
         with self._database.transaction() as session:
             row, now = held(session, claim), datetime.now(UTC)
             if wait_again(session, row, action, actor=claim.owner, next_at=now + timedelta(seconds=seconds), now=now):
                 record_job(session, event, row, actor=claim.owner)
 
+    @repeated
     def fail(self, claim: Claim, *, code: str, retry_in_seconds: float | None) -> None:
         """An attempt failed: tried again after a while, or dead when no delay is given."""
         with self._database.transaction() as session:
             fail(session, claim, code=code, retry_in_seconds=retry_in_seconds)
 
+    @repeated
     def set_aside(self, claim: Claim, *, code: str) -> None:
         """Held: no attempt can help until a person has acted."""
         with self._database.transaction() as session:
@@ -169,6 +175,7 @@ class JobQueue:
             move(row, JobAction.HOLD)
             record_job(session, Event.JOB_HELD, row, actor=claim.owner, code=code)
 
+    @repeated
     def renew(self, claims: Sequence[Claim]) -> tuple[Claim, ...]:
         """The heartbeat: extends the leases of jobs in hand. Returns those that are this worker's no longer."""
         if not claims:
@@ -181,6 +188,7 @@ class JobQueue:
                 row.lease_until = datetime.now(UTC) + self._lease
             return tuple(wanted[job_id] for job_id in wanted.keys() - {row.id for row in kept})
 
+    @repeated
     def expire_leases(self, *, owner: str | None = None) -> int:
         """Takes back jobs whose lease ran out, or all of a process that is known to be gone. Returns how many."""
         now = datetime.now(UTC)

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gateway.dicom.uids import is_legal
+from gateway.domain.answered import EndedAssociation, Note, OpenedAssociation, Refusal
 from gateway.domain.identifiers import new_id
-from gateway.domain.job import JobKind, JobState
+from gateway.domain.job import JobKind
 from gateway.domain.outcome import InstanceOutcome, InstanceState
-from gateway.errors import SourcePurgedError
+from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, GatewayError, SourcePurgedError, SpoolNotDurableError
 from gateway.events import Event
+from gateway.store.associations import Associations
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.group_commit import GroupCommit
+from gateway.store.intake_rows import add_association, add_refusal, end_association
 from gateway.store.job_queue import enqueue, resume
 from gateway.store.new_instance import ReceivedInstance, Seen, insert_instance, insert_receipt, look_up
+from gateway.store.process_file import ProcessFile
 from gateway.store.spool import Spool
 from gateway.store.steps import OnStep, Step, nothing
-from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow, JobRow, ReceiptRow
+from gateway.store.tables import AssessmentRow, InstanceRow
 
 _GONE: Final = (InstanceState.LOST, InstanceState.CORRUPT)
 """The row stands, the bytes do not: the same instance is welcome again."""
@@ -51,89 +56,87 @@ class Adoption(StrEnum):
     """Another instance has its name, or it cannot be read: the file is left for a person to look at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmittedBy:
-    """What let a sender in: the name of its `[[peers]]` table, and its TLS. None where there was none."""
-
-    peer: str | None = None
-    tls_version: str | None = None
-    certificate_sha256: str | None = None
-
-
 def digest_of(dataset: memoryview) -> str:
     return hashlib.sha256(dataset).hexdigest()
+
+
+def refusal_of(
+    *, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, dimse_status: int, reason: str, association_id: str | None
+) -> Refusal:
+    """UIDs are the peer's words: kept only if they are legal, anything else could be a name."""
+    return Refusal(
+        association_id=association_id,
+        sop_class_uid=uid_or_illegal(sop_class_uid),
+        sop_instance_uid=uid_or_illegal(sop_instance_uid),
+        transfer_syntax_uid=uid_or_illegal(transfer_syntax_uid),
+        dimse_status=dimse_status,
+        reason=reason,
+    )
+
+
+def uid_or_illegal(uid: str) -> str:
+    """A peer's UID as the ledger and the log may show it."""
+    return uid if is_legal(uid) else "illegal"
 
 
 class Receipts:
     """Writes the receiver's side of the store; each call is durable when it returns. Calls of several threads share a commit."""
 
-    def __init__(self, database: Database, actor: str, spool: Spool, *, on_step: OnStep = nothing) -> None:
-        """on_step: called by the thread of a new instance once its rows are durable; for tests that stop the world there."""
+    def __init__(
+        self, database: Database, actor: str, spool: Spool, *, process: ProcessFile | None = None, on_step: OnStep = nothing
+    ) -> None:
+        """process: where this process notes what it has answered while the database takes nothing; None = it is only raised.
+
+        on_step: called by the thread of a new instance once its rows are durable; for tests that stop the world there.
+        """
         self._database = database
         self._group = GroupCommit(database)
         self._on_step = on_step
         self._actor = actor
         self._spool = spool
+        self._process = process
+        self.noted = process.news if process is not None else threading.Event()
+        """Set while something is noted and has no row."""
 
-    def open_association(
-        self, *, calling_ae_title: str, called_ae_title: str, peer_address: str, way: str, admitted_by: AdmittedBy | None = None
-    ) -> str:
-        """A new association's id."""
-        association_id, opened_at = new_id(), datetime.now(UTC)
-        admitted = admitted_by or AdmittedBy()
-
-        def statements(session: Session) -> None:
-            session.add(
-                AssociationRow(
-                    id=association_id,
-                    calling_ae_title=calling_ae_title,
-                    called_ae_title=called_ae_title,
-                    peer_address=peer_address,
-                    way=way,
-                    opened_at=opened_at,
-                    peer=admitted.peer,
-                    tls_version=admitted.tls_version,
-                    certificate_sha256=admitted.certificate_sha256,
-                )
-            )
-            record(
-                session,
-                Event.ASSOCIATION_ACCEPTED,
-                actor=self._actor,
-                association_id=association_id,
-                calling_ae_title=calling_ae_title,
-                called_ae_title=called_ae_title,
-                peer_address=peer_address,
-                peer=admitted.peer,
-                certificate_sha256=admitted.certificate_sha256,
-            )
-
-        self._group.run(statements)
-        return association_id
+    def open_association(self, opened: OpenedAssociation) -> str:
+        """Its id. DatabaseUnavailableError when it has no row; then it is noted, and may be opened again with the same value."""
+        owner = self._process.owner if self._process else None
+        try:
+            self._group.run(lambda session: add_association(session, opened, owner=owner, actor=self._actor))
+        except DatabaseUnavailableError as error:
+            self.note(opened, after=error)
+            raise
+        return opened.id
 
     def end_association(self, association_id: str, ending: str) -> None:
-        event = Event.ASSOCIATION_RELEASED if ending == "released" else Event.ASSOCIATION_ABORTED
+        """DatabaseUnavailableError when its end is neither in its row nor noted."""
+        ended = EndedAssociation(association_id=association_id, ending=ending)
+        self._or_noted(ended, lambda session: end_association(session, ended, actor=self._actor))
 
-        def statements(session: Session) -> None:
-            row = session.get(AssociationRow, association_id)
-            if row is not None and row.ended_at is None:
-                row.ended_at, row.ending = datetime.now(UTC), ending
-                self._pull_reports_forward(session, association_id)
-                record(session, event, actor=self._actor, association_id=association_id, calling_ae_title=row.calling_ae_title)
+    def refuse(self, refusal: Refusal) -> None:
+        """A receipt for a C-STORE that is answered with a failure. DatabaseUnavailableError when it is neither a row nor noted."""
+        self._or_noted(refusal, lambda session: add_refusal(session, refusal, actor=self._actor))
 
-        self._group.run(statements)
+    def _or_noted(self, note: Note, statements: Callable[[Session], None]) -> None:
+        try:
+            self._group.run(statements)
+        except DatabaseUnavailableError as error:
+            if not self.note(note, after=error) or isinstance(error, DatabaseNotDurableError):
+                raise
 
-    @staticmethod
-    def _pull_reports_forward(session: Session, association_id: str) -> None:
-        """The association will bring no more: reports that wait for its end are due."""
-        studies = select(InstanceRow.study_instance_uid).where(InstanceRow.first_association_id == association_id)
-        waiting = update(JobRow).where(
-            JobRow.kind == JobKind.REPORT_STUDY,
-            JobRow.subject.in_(studies),
-            JobRow.state == JobState.QUEUED,
-            JobRow.next_at > datetime.now(UTC),
-        )
-        session.execute(waiting.values(next_at=datetime.now(UTC)), execution_options={"synchronize_session": False})
+    def note(self, *notes: Note, after: GatewayError | None = None) -> bool:
+        """Keeps them for when the database is back. False when there is no room or no place for them. after: what failed."""
+        is_durable = not isinstance(after, DatabaseNotDurableError | SpoolNotDurableError)
+        return self._process is not None and self._process.add(notes, durable=is_durable)
+
+    def take_up(self) -> int:
+        """Makes rows of what is noted, and says of how much. DatabaseUnavailableError when it stays noted."""
+        if self._process is None:
+            return 0
+        notes = self._process.notes()
+        Associations(self._database, self._actor).take_up(notes, owner=self._process.owner)
+        self._process.forget(notes)
+        return len(notes)
 
     def known(self, received: ReceivedInstance) -> Acceptance | None:
         """What an instance is if it need not be kept: one of our results, or one whose bytes are in the spool already."""
@@ -289,49 +292,6 @@ class Receipts:
             sop_instance_uid=received.identity.sop_instance_uid,
             association_id=association_id,
         )
-
-    def refuse(
-        self,
-        *,
-        sop_class_uid: str,
-        sop_instance_uid: str,
-        transfer_syntax_uid: str,
-        dimse_status: int,
-        reason: str,
-        association_id: str | None,
-    ) -> None:
-        """A receipt for a C-STORE that was answered with a failure. UIDs are the peer's words: kept only if they are legal."""
-
-        def statements(session: Session) -> None:
-            session.add(
-                ReceiptRow(
-                    id=new_id(),
-                    association_id=association_id,
-                    instance_id=None,
-                    sop_class_uid=_harmless(sop_class_uid),
-                    sop_instance_uid=_harmless(sop_instance_uid),
-                    transfer_syntax_uid=_harmless(transfer_syntax_uid),
-                    received_at=datetime.now(UTC),
-                    dimse_status=dimse_status,
-                    reason=reason,
-                )
-            )
-            record(
-                session,
-                Event.INSTANCE_REFUSED,
-                actor=self._actor,
-                sop_instance_uid=_harmless(sop_instance_uid),
-                dimse_status=f"{dimse_status:04X}",
-                reason=reason,
-                association_id=association_id,
-            )
-
-        self._group.run(statements)
-
-
-def _harmless(uid: str) -> str:
-    """A refused UID as the ledger may show it: anything that is no UID could be a name."""
-    return uid if is_legal(uid) else "illegal"
 
 
 def _own_sign(seen: Seen, received: ReceivedInstance) -> str | None:

@@ -23,6 +23,7 @@ from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, finish
+from gateway.store.repeating import repeated
 from gateway.store.tables import DeliveryRow, ReportRow, ResultRow
 
 
@@ -151,6 +152,7 @@ class Results:
             )
             return tuple(_result(row) for row in rows)
 
+    @repeated
     def commit(self, claim: Claim, new: NewResultSet) -> bool:
         """One transaction: results, deliveries with their jobs, and the end of the report job. False: these results exist already.
 

@@ -18,6 +18,7 @@ from gateway.domain.identifiers import new_id
 from gateway.errors import SpoolError, SpoolFileCorruptError, SpoolFileLostError, SpoolNotDurableError
 from gateway.store.direct_write import DirectWriter
 from gateway.store.joining import Joined, Turn
+from gateway.store.locked_files import create_locked, remove_abandoned_file
 from gateway.store.steps import OnStep, Step, nothing
 
 SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
@@ -52,6 +53,11 @@ class Spool:
         self.broken = False
         """True once an fsync has failed: from then on this process writes nothing more."""
 
+    @property
+    def processes(self) -> Path:
+        """Where the files of the processes over this spool are (store.process_file)."""
+        return self._folder / "process"
+
     def prepare(self) -> None:
         """Makes the folders durable. SpoolError when the folder cannot be written."""
         try:
@@ -59,6 +65,7 @@ class Spool:
                 for shard in SHARDS:
                     (self._folder / kind / shard).mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._fsync_folder(self._folder / kind)
+            self.processes.mkdir(exist_ok=True, mode=0o700)
             (self._folder / _MARKER).touch(mode=0o600)
             self._fsync_folder(self._folder)
         except OSError as error:
@@ -95,7 +102,7 @@ class Spool:
         return name
 
     def _write_and_rename(self, partial: Path, final: Path, parts: Iterable[bytes | memoryview]) -> None:
-        descriptor = _create_locked(partial)
+        descriptor = create_locked(partial)
         try:
             expected = self._writer.write(descriptor, parts)
             if os.fstat(descriptor).st_size != expected:
@@ -234,7 +241,7 @@ class Spool:
 
     def remove_abandoned(self) -> int:
         """Removes partial files that no living process is writing, and says how many; nothing was promised for them."""
-        return sum(_remove_if_abandoned(path) for path in self.partial_files())
+        return sum(remove_abandoned_file(path) for path in self.partial_files())
 
     def partial_files(self) -> Iterator[Path]:
         for kind in _KINDS:
@@ -251,29 +258,3 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _create_locked(partial: Path) -> int:
-    """A new file, locked while its writer lives: the sweep of another process removes only what it can lock."""
-    while True:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink:
-            return descriptor
-        # swept away between the two calls
-        os.close(descriptor)
-
-
-def _remove_if_abandoned(partial: Path) -> bool:
-    try:
-        descriptor = os.open(partial, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        partial.unlink()
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True

@@ -67,6 +67,9 @@ class Base(DeclarativeBase):
 
 class AssociationRow(Base):
     __tablename__ = "association"
+    __table_args__ = (
+        Index("ix_association_open", "owner", postgresql_where=text("ended_at IS NULL"), sqlite_where=text("ended_at IS NULL")),
+    )
 
     id: Mapped[str] = mapped_column(_Id, primary_key=True)
     calling_ae_title: Mapped[str] = mapped_column(String(16))
@@ -77,6 +80,8 @@ class AssociationRow(Base):
     opened_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ending: Mapped[str | None] = mapped_column(String(16))
+    owner: Mapped[str | None] = mapped_column(_Id)
+    """The process that holds it (store.process_file); None in rows of releases that did not say."""
     peer: Mapped[str | None] = mapped_column(String(64))
     """The `[[peers]]` table that admitted it; None for `ingest`, and in a development set-up without peers."""
     tls_version: Mapped[str | None] = mapped_column(String(16))

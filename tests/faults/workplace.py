@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gateway.store.file_systems import mount_under
 from tests.faults.ledger import Ledger
 from tests.faults.receiver import Receiver, Sections, serve, write_config
 from tests.faults.senders import SentLog
@@ -47,8 +48,14 @@ class Workplace:
         base: dict[str, Any] = {
             "serve": {"development": True, "restart_first_seconds": 0.1, "restart_max_seconds": 1, "grace_seconds": 10},
             "receiver": {"port": 0},
-            "database": {"url": f"sqlite:///{database}"},
-            "spool": {"folder": str(spool), "reserve_mb": 0, "resume_margin_mb": 1},
+            # what lies under the tests may be a container's layer
+            "database": {"url": f"sqlite:///{database}", "vouched_file_system": mount_under(database).file_system},
+            "spool": {
+                "folder": str(spool),
+                "vouched_file_system": mount_under(spool).file_system,
+                "reserve_mb": 0,
+                "resume_margin_mb": 1,
+            },
             "model": {"bundle": str(self._bundle), "equivalence": str(self.folder / "equivalence")},
             "results": {"late_after_hours": 0},
         }

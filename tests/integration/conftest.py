@@ -14,6 +14,7 @@ from gateway.dicom.part10 import set_tolerant_reading
 from gateway.receive.server import ReceiverServer
 from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
+from gateway.store.process_file import ProcessFile
 from gateway.store.receipts import Receipts
 from gateway.store.spool import Spool
 from tests.integration.bench import Bench, new_bench
@@ -29,6 +30,7 @@ class Receiver:
     database: Database
     spool: Spool
     folder: Path
+    process: ProcessFile
 
 
 @pytest.fixture
@@ -43,18 +45,24 @@ def receivers(database: Database, spool: Spool, tmp_path: Path) -> Iterator[Call
     """Starts receivers with the settings that a test gives."""
     set_tolerant_reading()
     started: list[ReceiverServer] = []
+    processes: list[ProcessFile] = []
 
     def start(**sections: object) -> Receiver:
         base: dict[str, object] = {"serve": {"development": True}, "receiver": {"port": 0}, "spool": {"reserve_mb": 0}}
         settings: Settings = parse_settings({**base, **sections})
-        server = ReceiverServer(settings, receipts=Receipts(database, "test", spool), audit=AuditLog(database, "test"), spool=spool)
+        process = ProcessFile(spool.processes)
+        receipts = Receipts(database, "test", spool, process=process)
+        server = ReceiverServer(settings, receipts=receipts, audit=AuditLog(database, "test"), spool=spool)
+        processes.append(process)
         port = server.start()
         started.append(server)
-        return Receiver(port, server, database, spool, tmp_path / "spool")
+        return Receiver(port, server, database, spool, tmp_path / "spool", process)
 
     yield start
     for server in started:
         server.drain(5)
+    for process in processes:
+        process.close()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.dicom.part10 import split_file
+from gateway.domain.answered import AdmittedBy, OpenedAssociation
 from gateway.domain.conflict import ConflictDecision, ConflictReason
 from gateway.domain.story import Explanation
 from gateway.errors import DecodeError, DecodeTimeoutError, EngineFailedError, ImplausibleOutputError, SpoolError
@@ -18,7 +19,7 @@ from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.inventory import Inventory
 from gateway.store.queries import Queries
-from gateway.store.receipts import AdmittedBy, Receipts
+from gateway.store.receipts import Receipts
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from tests.integration.bench import Bench, DecoderDouble
@@ -534,9 +535,17 @@ def test_what_a_peer_sends_goes_by_the_routes_of_that_peer(bench: Callable[..., 
     here = bench(routes=routes, peers=[{"name": "room1", "ae_title": "XRAY1", "routes": ["kept"]}])
     receipts = Receipts(database, "test", spool)
     association = receipts.open_association(
-        calling_ae_title="XRAY1", called_ae_title="STRNET", peer_address="192.0.2.1", way="c_store", admitted_by=AdmittedBy(peer="room1")
+        OpenedAssociation(
+            calling_ae_title="XRAY1",
+            called_ae_title="STRNET",
+            peer_address="192.0.2.1",
+            way="c_store",
+            admitted_by=AdmittedBy(peer="room1"),
+        )
     )
-    ingest = receipts.open_association(calling_ae_title="INGEST", called_ae_title="STRNET", peer_address="local", way="ingest")
+    ingest = receipts.open_association(
+        OpenedAssociation(calling_ae_title="INGEST", called_ae_title="STRNET", peer_address="local", way="ingest")
+    )
     uids = [here.receive(number, study=number, association=sender) for number, sender in enumerate((association, ingest, None), 1)]
     here.work()
     # a file that was ingested is bound to no peer; one that nobody is known to have sent goes by no route

@@ -15,6 +15,7 @@ from pynetdicom import evt
 
 from gateway.config import TlsSettings, parse_settings
 from gateway.receive import listener as listener_module
+from gateway.receive.counts import Counts, CountTable
 from gateway.receive.limits import Cut, Limits
 from gateway.receive.listener import Listener
 from gateway.receive.memory import MemoryBudget
@@ -95,6 +96,7 @@ def listen() -> Iterator[Callable[..., Listening]]:
             server_class=Listener,
             limits=found,
             memory=MemoryBudget(found.memory, found.message),
+            counts=Counts(CountTable()),
             watch=told,
             tls=tls,
             reuse_port=reuse_port,

@@ -20,7 +20,7 @@ from gateway.ops.metrics import Sources, StoreCollector
 from gateway.receive.tls import seconds_left
 from gateway.store.database import Database
 from gateway.store.figures import read_figures
-from gateway.store.receipts import Receipts
+from gateway.store.receipts import Receipts, refusal_of
 from gateway.store.spool import Spool
 from tests.integration.bench import Bench, new_bench
 from tests.peers.authority import Authority
@@ -102,12 +102,14 @@ def test_nothing_of_a_patient_is_in_the_figures(here: Bench, serve: Callable[...
         PatientBirthDate="19410717",
     )
     Receipts(here.database, "test", here.spool).refuse(
-        sop_class_uid="CANARY",
-        sop_instance_uid="CANARY",
-        transfer_syntax_uid="CANARY",
-        dimse_status=0xC001,
-        reason="unreadable",
-        association_id=None,
+        refusal_of(
+            sop_class_uid="CANARY",
+            sop_instance_uid="CANARY",
+            transfer_syntax_uid="CANARY",
+            dimse_status=0xC001,
+            reason="unreadable",
+            association_id=None,
+        )
     )
     here.work()
     text, found = scrape(serve())

@@ -20,12 +20,13 @@ from gateway.app.shared_port import reserve
 from gateway.config import load_settings
 from gateway.errors import PortTakenError
 from gateway.store.database import Database
-from gateway.store.tables import InstanceRow
+from gateway.store.tables import AssociationRow, InstanceRow
 from tests.acceptance.serving import Serving, write_config
 from tests.integration.test_receiver import DX, EXPLICIT, dx
 from tests.peers.raw_scu import association, send_bytes
 
 PROCESSES = 2
+LIMIT = 4
 
 
 class Receivers(Serving):
@@ -45,17 +46,36 @@ class Receivers(Serving):
     def dead(self) -> list[int]:
         return [int(line["pid"]) for line in self.lines() if line["event"] == "role:died" and "pid" in line]
 
+    def endings(self) -> list[str | None]:
+        """Of all associations that brought something, in the order of their endings; None = open."""
+        database = Database(load_settings(self.config).database.url)
+        with database.reading() as session:
+            found = session.scalars(select(AssociationRow.ending).join(InstanceRow, InstanceRow.first_association_id == AssociationRow.id))
+            endings = sorted(set(found), key=lambda ending: ending or "z")
+        database.close()
+        return endings
+
     def swept(self) -> int:
         return len([line for line in self.lines() if line["event"] == "spool:swept"])
 
 
-@pytest.fixture
-def receivers(tmp_path: Path, demonstration_bundle: Path) -> Iterator[Receivers]:
-    config = write_config(tmp_path / "gateway", bundle=demonstration_bundle, pacs_port=1)
-    config.write_text(config.read_text().replace("[receiver]\n", f"[receiver]\nprocesses = {PROCESSES}\nself_check_seconds = 0\n"))
+def serving(tmp_path: Path, bundle: Path, **settings: int) -> Iterator[Receivers]:
+    config = write_config(tmp_path / "gateway", bundle=bundle, pacs_port=1)
+    lines = "".join(f"{key} = {value}\n" for key, value in {"processes": PROCESSES, "self_check_seconds": 0, **settings}.items())
+    config.write_text(config.read_text().replace("[receiver]\n", f"[receiver]\n{lines}"))
     running = Receivers(config).start()
     yield running
     assert running.stop() == 0
+
+
+@pytest.fixture
+def receivers(tmp_path: Path, demonstration_bundle: Path) -> Iterator[Receivers]:
+    yield from serving(tmp_path, demonstration_bundle)
+
+
+@pytest.fixture
+def limited(tmp_path: Path, demonstration_bundle: Path) -> Iterator[Receivers]:
+    yield from serving(tmp_path, demonstration_bundle, max_associations=LIMIT)
 
 
 def holder(receivers: Receivers, assoc: Any) -> int:
@@ -106,6 +126,8 @@ def test_receivers_share_the_port_and_one_that_dies_disturbs_no_other(receivers:
         # what the dead one left was swept before its successor listened, beside the living one
         assert not abandoned.exists()
         assert receivers.swept() == 2
+        # its association is ended; the one of the living receiver is not
+        assert receivers.endings() == ["process_died", "released", None]
         assert store(held[survivor], next(uids)) == 0
         stored += 1
 
@@ -118,6 +140,25 @@ def test_receivers_share_the_port_and_one_that_dies_disturbs_no_other(receivers:
     with database.reading() as session:
         assert session.scalar(select(func.count()).select_from(InstanceRow)) == stored
     database.close()
+
+
+def test_limit_of_associations_holds_for_all_receivers_together_and_a_dead_ones_places_come_back(limited: Receivers) -> None:
+    def is_taken() -> bool:
+        with association(limited.port, [(DX, EXPLICIT)]) as another:
+            return bool(another.is_established)
+
+    with ExitStack() as stack:
+        held = [stack.enter_context(association(limited.port, [(DX, EXPLICIT)])) for _ in range(LIMIT)]
+        assert all(assoc.is_established for assoc in held)
+        # the kernel gives each of these to one of the two: neither has room
+        assert not any(is_taken() for _ in range(10))
+        victim = holder(limited, held[0])
+        lost = [assoc for assoc in held if holder(limited, assoc) == victim]
+        os.kill(victim, signal.SIGKILL)
+        limited.wait_for(lambda: victim in limited.dead(), 60, "its death was not noticed")
+        limited.wait_for(lambda: len(limited.pids()) == PROCESSES + 1, 60, "not started again")
+        again = [stack.enter_context(association(limited.port, [(DX, EXPLICIT)])) for _ in range(len(lost) + 5)]
+        assert sum(assoc.is_established for assoc in again) == len(lost)
 
 
 def test_port_of_somebody_else_is_not_shared() -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app.preflight import check_database_file_system
+from gateway.app import preflight
+from gateway.app.preflight import check_file_systems
+from gateway.config import parse_settings
 from gateway.errors import NetworkFileSystemError, SpoolMissingError, SpoolNotSharedError
-from gateway.store import network_mounts
 from gateway.store.database import Database
+from gateway.store.file_systems import Mount
 from gateway.store.spool import Spool
 from gateway.store.spool_binding import bind, bound_identity
 from tests.integration.bench import Bench
@@ -70,35 +72,10 @@ def test_hosts_that_start_at_once_on_a_new_spool_agree(database: Database, tmp_p
     assert [path.name for path in (tmp_path / "spool").glob("strnet*")] == ["strnet-gateway-spool"]
 
 
-MOUNTS = """\
-22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:40 / /mnt/shared rw shared:2 - nfs4 server:/spool rw
-31 30 8:2 / /mnt/shared/local rw - xfs /dev/sdb1 rw
-32 22 0:41 / /mnt/with\\040space rw - cifs //server/share rw
-33 22 0:42 / /srv rw - ext4 /dev/sdc1 rw
-34 33 0:43 / /srv rw - nfs server:/srv rw
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("/var/lib", "ext4"),
-        ("/mnt/shared/a/b", "nfs4"),
-        ("/mnt/shared/local/a", "xfs"),
-        ("/mnt/sharedother", "ext4"),
-        ("/mnt/with space/a", "cifs"),
-        ("/srv/a", "nfs"),
-    ],
-)
-def test_file_system_is_that_of_the_innermost_mount(tmp_path: Path, path: str, kind: str) -> None:
-    (tmp_path / "mountinfo").write_text(MOUNTS)
-    assert network_mounts.file_system_of(Path(path), tmp_path / "mountinfo") == kind
-
-
-def test_sqlite_on_a_network_file_system_is_refused_and_elsewhere_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    check_database_file_system(f"sqlite:///{tmp_path / 'store.db'}")
-    monkeypatch.setattr("gateway.app.preflight.file_system_of", lambda _path: "nfs4")
+def test_sqlite_on_a_network_file_system_is_refused_even_when_vouched_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "mount_under", lambda path: Mount(point=path, file_system="nfs4"))
+    folders = {"serve": {"development": True}, "spool": {"folder": str(tmp_path), "vouched_file_system": "nfs4"}}
+    check_file_systems(parse_settings({**folders, "database": {"url": "postgresql+psycopg://host/name"}}))
+    on_the_network = {"url": f"sqlite:///{tmp_path / 'store.db'}", "vouched_file_system": "nfs4"}
     with pytest.raises(NetworkFileSystemError, match="nfs4"):
-        check_database_file_system(f"sqlite:///{tmp_path / 'store.db'}")
-    check_database_file_system("postgresql+psycopg://host/name")
+        check_file_systems(parse_settings({**folders, "database": on_the_network}))

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from gateway.domain.answered import OpenedAssociation
 from gateway.domain.assessment import Analysis
 from gateway.domain.delivery import Verdict
 from gateway.domain.identifiers import new_id
@@ -29,7 +30,7 @@ from gateway.store.instances import Instances
 from gateway.store.job_acts import JobActs
 from gateway.store.job_queue import JobQueue
 from gateway.store.queries import Queries
-from gateway.store.receipts import Acceptance, Receipts
+from gateway.store.receipts import Acceptance, Receipts, refusal_of
 from gateway.store.results import NewResult, NewResultSet, Results
 from gateway.store.spool import Spool
 from gateway.store.tables import AuditEventRow, Base, InstanceRow, JobRow, ReceiptRow
@@ -254,7 +255,9 @@ def test_end_of_an_analysis_queues_the_study_report_once(database: Database) -> 
 
 def test_report_waits_for_its_open_association_and_for_open_analyses(database: Database) -> None:
     receipts, instances = Receipts(database, "test", KEEPS), Instances(database)
-    association = receipts.open_association(calling_ae_title="A", called_ae_title="B", peer_address="127.0.0.1", way="c_store")
+    association = receipts.open_association(
+        OpenedAssociation(calling_ae_title="A", called_ae_title="B", peer_address="127.0.0.1", way="c_store")
+    )
     receipts.commit(received(), instance_id=new_id(), file="instance/aa/x.dcm", association_id=association)
     assert instances.analysis_is_open("1.2.100")
     assert instances.may_bring_more("1.2.100", settle=timedelta(seconds=60))
@@ -407,12 +410,14 @@ def test_explain_of_a_stranger_says_so(database: Database) -> None:
 
 def test_refused_instance_is_explained_by_its_uid(database: Database) -> None:
     Receipts(database, "test", KEEPS).refuse(
-        sop_class_uid="1.2",
-        sop_instance_uid="1.2.77",
-        transfer_syntax_uid="1.2",
-        dimse_status=0xC005,
-        reason="pixel_data_truncated",
-        association_id=None,
+        refusal_of(
+            sop_class_uid="1.2",
+            sop_instance_uid="1.2.77",
+            transfer_syntax_uid="1.2",
+            dimse_status=0xC005,
+            reason="pixel_data_truncated",
+            association_id=None,
+        )
     )
     (refusal,) = Queries(database).explain("1.2.77").refusals
     assert (refusal.dimse_status, refusal.reason) == ("C005", "pixel_data_truncated")
@@ -420,12 +425,14 @@ def test_refused_instance_is_explained_by_its_uid(database: Database) -> None:
 
 def test_what_is_no_uid_is_not_kept_of_a_refused_instance(database: Database) -> None:
     Receipts(database, "test", KEEPS).refuse(
-        sop_class_uid="1.2",
-        sop_instance_uid="CANARY^NAME",
-        transfer_syntax_uid="1.2",
-        dimse_status=0xC003,
-        reason="uid_illegal",
-        association_id=None,
+        refusal_of(
+            sop_class_uid="1.2",
+            sop_instance_uid="CANARY^NAME",
+            transfer_syntax_uid="1.2",
+            dimse_status=0xC003,
+            reason="uid_illegal",
+            association_id=None,
+        )
     )
     with database.reading() as session:
         assert session.scalar(select(ReceiptRow.sop_instance_uid)) == "illegal"
@@ -466,7 +473,9 @@ def test_act_that_a_job_does_not_know_is_refused_with_its_state(database: Databa
 
 def test_end_of_the_association_makes_its_waiting_reports_due(database: Database) -> None:
     receipts = Receipts(database, "test", KEEPS)
-    association = receipts.open_association(calling_ae_title="A", called_ae_title="B", peer_address="127.0.0.1", way="c_store")
+    association = receipts.open_association(
+        OpenedAssociation(calling_ae_title="A", called_ae_title="B", peer_address="127.0.0.1", way="c_store")
+    )
     instance_id = new_id()
     receipts.commit(received(), instance_id=instance_id, file="instance/aa/x.dcm", association_id=association)
     claim = claim_one(database, JobKind.ANALYZE_INSTANCE)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from gateway.config import parse_settings
+from gateway.domain.answered import OpenedAssociation
 from gateway.errors import DatabaseUnavailableError, SpoolNotDurableError
 from gateway.receive.sweep import sweep
 from gateway.routing.router import Router
@@ -37,11 +37,11 @@ def test_association_that_could_not_be_recorded_is_recorded_at_its_next_c_store(
     receiver = receivers()
     opened, calls = Receipts.open_association, []
 
-    def open_association(self: Receipts, **who: Any) -> str:
+    def open_association(self: Receipts, who: OpenedAssociation) -> str:
         calls.append(who)
         if len(calls) < 3:
             raise DatabaseUnavailableError("a blip")
-        return opened(self, **who)
+        return opened(self, who)
 
     monkeypatch.setattr(Receipts, "open_association", open_association)
     with association(receiver.port, [(DX, EXPLICIT)]) as assoc:
@@ -124,7 +124,7 @@ def test_instance_of_an_unknown_sender_goes_by_no_route_where_a_peer_has_its_own
     here.work()
     assert here.outcome(uid) == "ineligible_route"
     association_id = Receipts(here.database, "test", here.spool).open_association(
-        calling_ae_title="ROOM", called_ae_title="STRNET", peer_address="127.0.0.1", way="c_store"
+        OpenedAssociation(calling_ae_title="ROOM", called_ae_title="STRNET", peer_address="127.0.0.1", way="c_store")
     )
     here.receive(1, association=association_id)
     here.work()
