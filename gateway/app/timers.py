@@ -24,6 +24,8 @@ from gateway.store.spool import Spool
 from gateway.store.spool_binding import bound_identity
 
 _LEASES_SECONDS: Final = 2.0
+_LEADERSHIP_SECONDS: Final = 5.0
+"""A dead leader is replaced within this."""
 _DISK_SECONDS: Final = 10.0
 _SPOOL_SECONDS: Final = 30.0
 _CLOCK_SECONDS: Final = 60.0
@@ -80,10 +82,16 @@ def _of_store(settings: Settings, database: Database, role: Role) -> tuple[Timer
     retention = Retention(settings=settings.retention, purging=Purging(database, spool, actor))
     search = OrphanSearch(orphans=Orphans(database, spool, actor))
     return (
+        _candidature(Duty.STORE),
         Timer(name="queue", seconds=_QUEUE_SECONDS, tick=queue.look, duty=Duty.STORE),
         Timer(name="retention", seconds=_RETENTION_SECONDS, tick=retention.purge, duty=Duty.STORE),
         Timer(name="orphans", seconds=_ORPHANS_SECONDS, tick=search.look, duty=Duty.STORE),
     )
+
+
+def _candidature(duty: Duty) -> Timer:
+    """Whoever may act for a duty is asked whether it leads before each of its ticks; this one is only the asking."""
+    return Timer(name=f"leadership {duty}", seconds=_LEADERSHIP_SECONDS, tick=lambda: None, duty=duty)
 
 
 def _of_destinations(settings: Settings, database: Database) -> tuple[Timer, ...]:
@@ -92,6 +100,5 @@ def _of_destinations(settings: Settings, database: Database) -> tuple[Timer, ...
 
     scu, alarms, seconds = VerificationScu(settings.delivery), Alarms(database, owner_name(Role.SENDER)), settings.alarms.echo_seconds
     watches = [DestinationWatch(destination=one, silence=scu.silence, alarms=alarms) for one in settings.destinations if seconds]
-    return tuple(
-        Timer(name=f"echo {watch.destination.name}", seconds=seconds, tick=watch.look, duty=Duty.DESTINATIONS) for watch in watches
-    )
+    echoes = (Timer(name=f"echo {watch.destination.name}", seconds=seconds, tick=watch.look, duty=Duty.DESTINATIONS) for watch in watches)
+    return (_candidature(Duty.DESTINATIONS), *echoes)

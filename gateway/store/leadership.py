@@ -32,7 +32,9 @@ class Leadership(Protocol):
         """True while this process holds the duty; tries to take it when nobody does. Never raises for the database's sake."""
         ...
 
-    def resign(self) -> None: ...
+    def resign(self) -> None:
+        """For good: a tick that is still under way does not take it again."""
+        ...
 
 
 class AdvisoryLock:
@@ -43,40 +45,41 @@ class AdvisoryLock:
         # crc32: the same number in every process and release
         self._key = {"class": _CLASS, "duty": zlib.crc32(duty.encode()) & 0x7FFFFFFF}
         self._connection: Connection | None = None
+        self._holds = self._resigned = False
         self._lock = threading.Lock()
 
     def leads(self) -> bool:
         with self._lock:
+            if self._resigned:
+                return False
             try:
-                return self._still_holds() if self._connection is not None else self._take()
+                return self._asked(self._connection or self._opened())
             except (DBAPIError, OSError):
                 self._drop()
                 return False
 
     def resign(self) -> None:
         with self._lock:
+            self._resigned = True
             self._drop()
 
-    def _take(self) -> bool:
+    def _asked(self, connection: Connection) -> bool:
+        """A connection that answers is the session that took the lock, or asks for it again."""
+        if self._holds:
+            return bool(connection.scalar(text("SELECT 1")) == 1)
+        self._holds = bool(connection.scalar(text("SELECT pg_try_advisory_lock(:class, :duty)"), self._key))
+        return self._holds
+
+    def _opened(self) -> Connection:
         connection = self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         # not handed on to others while it holds the lock, and closed for good afterwards
         connection.detach()
-        if not connection.scalar(text("SELECT pg_try_advisory_lock(:class, :duty)"), self._key):
-            self._drop()
-            return False
         for setting in _KEEPALIVE:
             connection.exec_driver_sql(f"SET {setting}")
-        return True
-
-    def _still_holds(self) -> bool:
-        """A connection that answers is the session that took the lock."""
-        if self._connection is not None and self._connection.scalar(text("SELECT 1")) == 1:
-            return True
-        self._drop()
-        return False
+        return connection
 
     def _drop(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._holds = self._connection, None, False
         if connection is None:
             return
         try:

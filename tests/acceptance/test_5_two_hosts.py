@@ -15,13 +15,13 @@ from gateway.config import load_settings
 from gateway.domain.job import JobKind, JobState
 from gateway.store.database import Database
 from gateway.store.tables import AssessmentRow, AuditEventRow, InstanceRow, JobRow, ResultRow
-from tests.acceptance.serving import Serving, write_config
+from tests.acceptance.serving import START_SECONDS, Serving, write_config
 from tests.acceptance.test_2_kills import data_set, phantom
 from tests.acceptance.test_3_serve import DX, EXPLICIT
 from tests.peers.postgresql import PostgresCluster
 from tests.peers.raw_scu import association, send_bytes
 
-STUDIES = 10
+STUDIES = 8
 
 
 @pytest.fixture
@@ -31,17 +31,21 @@ def hosts(tmp_path: Path, demonstration_bundle: Path, postgres: PostgresCluster)
     configs = [write_config(tmp_path / name, bundle=demonstration_bundle, database_url=url, policy="all") for name in ("one", "two")]
     (tmp_path / "spool").mkdir()
     for config in configs:
-        config.write_text(config.read_text().replace("lease_seconds = 30", "lease_seconds = 4\nbatch_size = 1"))
+        config.write_text(config.read_text().replace("lease_seconds = 30", "lease_seconds = 6\nbatch_size = 1"))
         (config.parent / "spool").symlink_to(tmp_path / "spool")
     one, two = Serving(configs[0], roles=("receiver", "worker")), Serving(configs[1], roles=("worker",))
-    one.launch()
-    one.wait_for(lambda: one.pid("receiver") is not None, 120, "no receiver")
-    two.launch()
-    for host in (one, two):
-        host.wait_for(lambda host=host: host.pid("worker") is not None, 120, "no worker")  # type: ignore[misc]
-    yield one, two
-    for host in (one, two):
-        host.stop()
+    launched = [one]
+    try:
+        one.launch()
+        one.wait_for(lambda: one.pid("receiver") is not None, START_SECONDS, "no receiver")
+        launched.append(two)
+        two.launch()
+        for host in (one, two):
+            host.wait_for(lambda host=host: host.pid("worker") is not None, START_SECONDS, "no worker")  # type: ignore[misc]
+        yield one, two
+    finally:
+        for host in launched:
+            host.stop()
 
 
 def send(gateway: Serving, numbers: range) -> None:
@@ -77,7 +81,7 @@ def test_two_hosts_share_the_work_and_the_other_finishes_when_one_is_killed(host
     with database.reading() as session:
         outcomes = Counter(session.scalars(select(InstanceRow.outcome)))
         knees = Counter(session.scalars(select(AssessmentRow.instance_id)))
-        results = Counter(session.execute(select(ResultRow.study_instance_uid, ResultRow.kind)).tuples())
+        results = Counter((row.study_instance_uid, row.kind) for row in session.scalars(select(ResultRow)))
     assert outcomes == {"assessed": STUDIES}
     assert set(knees.values()) == {1}
     assert len(knees) == STUDIES

@@ -59,10 +59,10 @@ def test_one_process_leads_and_another_takes_over_when_it_is_killed(database: Da
 
 def test_duties_have_leaders_of_their_own(database: Database, database_url: str) -> None:
     other = Database(database_url)
-    here, there = leadership(database, Duty.STORE), leadership(other, Duty.DESTINATIONS)
-    assert (here.leads(), there.leads(), leadership(other, Duty.STORE).leads()) == (True, True, False)
-    here.resign()
-    there.resign()
+    candidates = [leadership(database, Duty.STORE), leadership(other, Duty.DESTINATIONS), leadership(other, Duty.STORE)]
+    assert [candidate.leads() for candidate in candidates] == [True, True, False]
+    for candidate in candidates:
+        candidate.resign()
     other.close()
 
 

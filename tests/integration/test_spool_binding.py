@@ -25,10 +25,11 @@ def test_second_host_with_the_same_spool_starts_and_with_another_does_not(databa
     bind(Spool(first), database)
     mount.symlink_to(first)
     bind(Spool(mount), database)
-    other = Spool(tmp_path / "other")
-    other.prepare()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "strnet-gateway-spool").write_text("a" * 32)
     with pytest.raises(SpoolNotSharedError):
-        bind(other, database)
+        bind(Spool(tmp_path / "other"), database)
+    assert len(list((tmp_path / "other").iterdir())) == 1
     assert bound_identity(database) == Spool(first).identity() == Spool(mount).identity()
 
 
