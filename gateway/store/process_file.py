@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from gateway.domain.answered import Note
 from gateway.domain.identifiers import new_id
 from gateway.errors import SpoolError
-from gateway.store.locked_files import create_locked, lock_abandoned
+from gateway.store.locked_files import hold_locked, lock_abandoned
 
 _SUFFIX: Final = ".jsonl"
 _BYTES: Final = 1 << 20
@@ -41,14 +41,13 @@ class ProcessFile:
         self._path = folder / f"{self.owner}{_SUFFIX}"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._descriptor = create_locked(self._path, os.O_RDWR)
+            self._descriptor = _make(self._path)
         except OSError as error:
             raise SpoolError(error.strerror or "") from error
         self._lock = threading.Lock()
         self._end = 0
         self._lines: set[bytes] = set()
         self._has_name = False
-        _set_aside(self._descriptor)
 
     def add(self, notes: Iterable[Note], *, durable: bool = True) -> bool:
         """Notes all of them, or as many as there is room for: then False. What stands here already is not noted again.
@@ -63,19 +62,26 @@ class ProcessFile:
                 return False
 
     def _add(self, notes: Iterable[Note], *, durable: bool) -> bool:
+        if self._descriptor == _CLOSED:
+            return False
+        with self._path.open("r+b", buffering=0) as file:
+            is_whole = self._write(file.fileno(), notes)
+            if durable:
+                os.fdatasync(file.fileno())
+                self._make_name_durable()
+        return is_whole
+
+    def _write(self, descriptor: int, notes: Iterable[Note]) -> bool:
         for note in notes:
             line = _NOTES.dump_json(note) + b"\n"
             if line in self._lines:
                 continue
             if self._end + len(line) > _BYTES:
                 return False
-            os.pwrite(self._descriptor, line, self._end)
+            os.pwrite(descriptor, line, self._end)
             self._end += len(line)
             self._lines.add(line)
             self.news.set()
-        if durable:
-            os.fdatasync(self._descriptor)
-            self._make_name_durable()
         return True
 
     def _make_name_durable(self) -> None:
@@ -97,8 +103,13 @@ class ProcessFile:
         with self._lock:
             if len(notes) != len(self._lines):
                 return
-            os.ftruncate(self._descriptor, 0)
-            _set_aside(self._descriptor)
+            try:
+                with self._path.open("r+b", buffering=0) as file:
+                    os.ftruncate(file.fileno(), 0)
+                    _set_aside(file.fileno())
+            except OSError:
+                # a read-only spool: they are taken up again, to no effect, until it can be written
+                return
             self._end = 0
             self._lines.clear()
             self.news.clear()
@@ -153,6 +164,19 @@ class ProcessFiles:
 
     def _path(self, owner: str) -> Path:
         return self._folder / f"{owner}{_SUFFIX}"
+
+
+def _make(path: Path) -> int:
+    """A new file with its room, held by a lock."""
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            _set_aside(descriptor)
+            held = hold_locked(path)
+        finally:
+            os.close(descriptor)
+        if held is not None:
+            return held
 
 
 def _set_aside(descriptor: int) -> None:

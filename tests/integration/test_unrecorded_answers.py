@@ -158,7 +158,9 @@ def test_what_a_dead_process_has_noted_is_taken_up_once(database: Database, spoo
     receipts.take_up()
     with unreachable(database):
         process.add(before)
-    os.pwrite(process._descriptor, b'{"kind":"refusal","id":', process._end)
+    with process._path.open("r+b") as file:
+        file.seek(process._end)
+        file.write(b'{"kind":"refusal","id":')
     abandon(process)
     assert settled(database, spool) == Settled(ended=0, taken_up=3, unreadable=1)
     assert answered(database) == [("1.2.3.9", "C005", "pixel_data_truncated")]
