@@ -38,6 +38,7 @@ TARGETS = (
     "decode-table",
     "test-attacks",
     "test-faults",
+    "soak",
     "bench-intake",
     "bench-queue",
     "sequences",
