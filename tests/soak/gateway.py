@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tests.faults.waiting import happens, wait_for
 
-START_SECONDS: Final = 120
+START_SECONDS: Final = 300
 
 
 class Gateway:
@@ -30,13 +30,18 @@ class Gateway:
         self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self._offset = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._sessions: list[int] = []
+        """One process group per start: the supervisor and whatever it started."""
         self._pids: dict[str, int] = {}
         self._useful: set[int] = set()
         """Worker processes that have finished a job."""
 
     def launch(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=subprocess.STDOUT, env=self._environment)
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=subprocess.STDOUT, env=self._environment, start_new_session=True
+            )
+        self._sessions.append(self._process.pid)
 
     def wait_started(self) -> None:
         wait_for(lambda: all(self.pid(role) for role in ("receiver", "worker", "sender")), START_SECONDS, "a role did not start")
@@ -86,9 +91,12 @@ class Gateway:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(60)
         code = self._process.poll()
-        self._process.kill()
+        # of this start and of those whose supervisor was killed: a role that was starting then may still be on its way
+        for session in self._sessions:
+            with suppress(ProcessLookupError):
+                os.killpg(session, signal.SIGKILL)
         self._process.wait()
-        happens(lambda: not any(Path(f"/proc/{pid}").exists() for pid in self._pids.values()), 30)
+        happens(lambda: not any(map(_is_alive, self._sessions)), 30)
         return code
 
     def _read(self) -> None:
@@ -103,6 +111,14 @@ class Gateway:
                 self._pids[line["role"]] = int(line["pid"])
             elif line.get("event") == "job:done" and line.get("process") == "worker" and "worker" in self._pids:
                 self._useful.add(self._pids["worker"])
+
+
+def _is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _objects(text: bytes) -> Iterator[dict[str, Any]]:

@@ -44,15 +44,16 @@ class Killer:
             any(self._hits(other) for other in self._random.sample(ROLES, len(ROLES)))
 
     def _hits(self, victim: str) -> bool:
-        if victim == "worker":
-            # else a worker whose start takes longer than a pause would never get anything done
-            pid = self._gateway.pid("worker")
-            return pid is not None and self._gateway.is_useful(pid) and self._kill("worker")
-        if victim in ROLES:
+        if victim in ("receiver", "sender"):
             return self._kill(victim)
-        pids = [role for role in ROLES if self._gateway.pid(role)]
+        # else a worker whose start takes longer than a pause would never get anything done; with its supervisor it ends too
+        pid = self._gateway.pid("worker")
+        if pid is None or not self._gateway.is_useful(pid):
+            return False
+        if victim == "worker":
+            return self._kill("worker")
         if victim == "everything":
-            for role in pids:
+            for role in ROLES:
                 self._kill(role)
         self._gateway.kill_supervisor()
         self.kills["supervisor"] += 1
