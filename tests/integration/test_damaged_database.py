@@ -21,15 +21,15 @@ def zeros(content: bytes, page: int) -> bytes:
     return content[: page * PAGE] + bytes(PAGE) + content[(page + 1) * PAGE :]
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "store.db"
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "store.db"
     with closing(Database(f"sqlite:///{path}")) as database:
         schema.ensure(database)
         audit = AuditLog(database, "test")
         for number in range(50):
             audit.record(Event.ECHO_ANSWERED, pid=number)
-    return path
+    return path.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def file(tmp_path: Path) -> Path:
     ],
     ids=["first page", "last page", "a page between", "half of it missing"],
 )
-def test_damaged_file_is_refused_and_left_as_it_is(file: Path, damage: Callable[[bytes], bytes]) -> None:
-    hurt = damage(file.read_bytes())
+def test_damaged_file_is_refused_and_left_as_it_is(whole: bytes, damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    file, hurt = tmp_path / "store.db", damage(whole)
     file.write_bytes(hurt)
     with closing(Database(f"sqlite:///{file}")) as database, pytest.raises(DatabaseDamagedError, match="restore"):
         schema.check_whole(database)
