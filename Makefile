@@ -3,12 +3,14 @@ PYTHON ?= python3.11
 VENV   := .venv
 RUN    := $(VENV)/bin
 PEERS  ?=
+MINUTES ?= 20
+DATABASE ?= sqlite
 INPUT  ?=
 STAMP  := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
 OHIF   := build/ohif/node_modules/@ohif/app/dist
 
-.PHONY: help demo test check conformance decode-table sequences test-attacks test-faults bench-intake bench-queue viewer format clean peers viewer-peers
+.PHONY: help demo test check conformance decode-table sequences test-attacks test-faults soak bench-intake bench-queue viewer format clean peers viewer-peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +73,9 @@ viewer: $(STAMP_DEV) viewer-peers $(OHIF)/index.html ## results in OHIF over Ort
 
 test-faults: $(STAMP_DEV) peers ## power cuts, full and failing disks, kills, hostile peers against a running receiver; writes docs/faults.md; needs root; last line JSON
 	$(RUN)/python -m tests.faults
+
+soak: $(STAMP_DEV) peers ## kill -9 of every role at random under load (MINUTES=20, DATABASE=sqlite or postgresql), then senders, database and PACS compared; last line JSON
+	$(RUN)/python -m tests.soak --minutes $(MINUTES) --database $(DATABASE)
 
 bench-queue: $(STAMP_DEV) peers ## claims beside 1,000 to 1,000,000 finished jobs, images per second, idle engines; last line JSON
 	$(RUN)/python -m tests.benchmarks.queue

@@ -51,6 +51,10 @@ class DatabaseNotDurableError(DatabaseUnavailableError):
     """An fsync of the audit store failed: the kernel may have dropped the data. The receiver stops; check the disk first."""
 
 
+class DatabaseDamagedError(DatabaseUnavailableError):
+    """The audit store's file is damaged. Nothing in it was changed: keep a copy, check the disk, and restore the file from backup."""
+
+
 class StoreEmptyError(GatewayError):
     """There is no audit store yet. Run `strnet-gateway serve` first, or give the configuration that it runs with (--config)."""
 

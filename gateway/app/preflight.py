@@ -28,6 +28,7 @@ def prepare(settings: Settings, *, actor: str) -> None:
     check_file_systems(settings)
     database = Database(settings.database.url)
     try:
+        schema.check_whole(database)
         schema.ensure(database)
         prepare_spool(settings, database)
         bundle = _bundle(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,18 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from gateway.errors import ConfigurationError, DatabaseNotDurableError, DatabaseUnavailableError, TransactionVictimError
+from gateway.errors import (
+    ConfigurationError,
+    DatabaseDamagedError,
+    DatabaseNotDurableError,
+    DatabaseUnavailableError,
+    TransactionVictimError,
+)
 
 _READING = "strnet_reading"
 _GIVEN_UP = ("40P01", "40001")
 """SQLSTATE of deadlock_detected and serialization_failure: the transaction is undone, and the same one may succeed."""
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _FSYNC_FAILED = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC")
 
 
@@ -77,9 +85,21 @@ def _translated() -> Iterator[None]:
             raise TransactionVictimError(type(error.orig).__name__) from error
         raise DatabaseUnavailableError(type(error.orig).__name__) from error
     except DBAPIError as error:
+        if _is_damaged(error.orig):
+            raise DatabaseDamagedError(type(error.orig).__name__) from error
         if error.connection_invalidated:
             raise DatabaseUnavailableError(type(error.orig).__name__) from error
         raise
+    except sqlite3.DatabaseError as error:
+        # from the pragmas of a new connection, where SQLAlchemy does not translate
+        if _is_damaged(error):
+            raise DatabaseDamagedError(type(error).__name__) from error
+        raise
+
+
+def _is_damaged(error: BaseException | None) -> bool:
+    """SQLITE_CORRUPT_INDEX and its like are kinds of SQLITE_CORRUPT."""
+    return str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGED)
 
 
 def _engine(url: str) -> Engine:

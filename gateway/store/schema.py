@@ -8,9 +8,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
-from gateway.errors import SchemaMismatchError
+from gateway.errors import DatabaseDamagedError, SchemaMismatchError
 from gateway.store.database import Database
 
 
@@ -33,6 +33,16 @@ def head_revision(database: Database) -> str | None:
 def migrate(database: Database, revision: str = "head") -> None:
     """Moves the schema to this release's. Several processes may call it at once: one does it, the others wait."""
     command.upgrade(_alembic(database), revision)
+
+
+def check_whole(database: Database) -> None:
+    """Reads an SQLite file once. DatabaseDamagedError names what is wrong. PostgreSQL's server looks after its pages itself."""
+    if database.dialect != "sqlite":
+        return
+    with database.reading() as session:
+        found = session.scalar(text("PRAGMA quick_check(1)"))
+    if found != "ok":
+        raise DatabaseDamagedError
 
 
 def ensure(database: Database) -> None:

@@ -3,53 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
 from tests.faults.fault import Fault, Point
-from tests.faults.images import IMPLICIT, MARK, Image, encode
+from tests.faults.images import IMPLICIT, Image, encode
+from tests.faults.knees import outcome, phantom, wait_quiet
 from tests.faults.ledger import Ledger
 from tests.faults.receiver import Receiver
 from tests.faults.senders import family, send_all
-from tests.faults.waiting import wait_for
 from tests.faults.workplace import Workplace
-
-_QUIET_SECONDS: Final = 120
-
-
-def _phantom(number: int) -> FileDataset:
-    """A knee that is assessed. The same number is the same knee to the last pixel."""
-    study = PhantomStudy(
-        seed=9,
-        number=number,
-        patient_name=MARK,
-        patient_id=f"{MARK}{number}",
-        birth_date="19500101",
-        sex="F",
-        taken_at=datetime(2026, 1, 2, tzinfo=UTC),
-        accession_number=f"{MARK}{number}"[-16:],
-    )
-    return phantom_instance(study, phantom_parameters(rows=600, columns=500), instance_number=1)
 
 
 def _assessing(w: Workplace) -> Receiver:
     receiver = w.receiver(roles=("receiver", "worker"), sections={"worker": {"settle_seconds": 0.1}}).start()
     receiver.wait_started(role="worker")
     return receiver
-
-
-def _wait_quiet(ledger: Ledger) -> None:
-    wait_for(lambda: ledger.count("job", "state IN ('queued', 'running', 'retry')") == 0, _QUIET_SECONDS, "jobs are still open")
-
-
-def _outcome(ledger: Ledger, one: Image) -> str:
-    found = ledger.ask("SELECT outcome FROM instance WHERE sop_instance_uid = ? AND dataset_digest = ?", one.uid, one.digest)
-    return str(found[0][0]) if found else "no instance"
 
 
 def _seen_by_the_network(ledger: Ledger, one: Image) -> list[str]:
@@ -66,14 +38,14 @@ def _seen_by_the_network(ledger: Ledger, one: Image) -> list[str]:
 def same_uid_other_pixels(w: Workplace) -> Iterator[Point]:
     receiver = _assessing(w)
     ledger = w.ledger(receiver)
-    first, other = _phantom(1), _phantom(2)
+    first, other = phantom(1), phantom(2)
     other.SOPInstanceUID, other.StudyInstanceUID, other.PatientID = first.SOPInstanceUID, first.StudyInstanceUID, first.PatientID
     kept, rival = encode(first), encode(other)
     yield Point("first", send_all(receiver.port, [kept], w.log), ["0000"])
-    _wait_quiet(ledger)
+    wait_quiet(ledger)
     yield Point("same UID, other pixels", send_all(receiver.port, [rival], w.log), ["0000"])
-    _wait_quiet(ledger)
-    yield Point("outcomes", [_outcome(ledger, kept), _outcome(ledger, rival)], ["assessed", "conflict"])
+    wait_quiet(ledger)
+    yield Point("outcomes", [outcome(ledger, kept), outcome(ledger, rival)], ["assessed", "conflict"])
     yield Point("files", len(ledger.files()), 2)
     yield Point("alarm in the audit", ledger.audited("instance:conflict"), 1)
     yield Point("reports of the study", ledger.count("result", "kind = 'sr'"), 1)
@@ -83,12 +55,12 @@ def same_uid_other_pixels(w: Workplace) -> Iterator[Point]:
 def _mislabelled() -> dict[str, Image]:
     """Bytes in another syntax than the one that was negotiated for them."""
     jpeg = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
-    encapsulated, raw = _phantom(1), _phantom(2)
+    encapsulated, raw = phantom(1), phantom(2)
     whole = encode(encapsulated).content
     head = whole[: whole.rindex(b"\xe0\x7f\x10\x00OW\x00\x00")]
     raw.PixelData = jpeg * (len(raw.PixelData) // len(jpeg) + 1)
     raw.PixelData = raw.PixelData[: 600 * 500 * 2]
-    implicit, explicit = encode(_phantom(3), implicit=True), encode(_phantom(4))
+    implicit, explicit = encode(phantom(3), implicit=True), encode(phantom(4))
     return {
         "JPEG fragments as Explicit VR": Image(
             str(encapsulated.SOPInstanceUID), head + b"\xe0\x7f\x10\x00OB\x00\x00\xff\xff\xff\xff" + encapsulate([jpeg]) + _DELIMITER
@@ -105,14 +77,14 @@ _DELIMITER: Final = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
 def other_syntax(w: Workplace) -> Iterator[Point]:
     receiver = _assessing(w)
     ledger = w.ledger(receiver)
-    sound = encode(_phantom(9))
+    sound = encode(phantom(9))
     cases = _mislabelled()
     answers = [send_all(receiver.port, [one], w.log)[0] for one in (*cases.values(), sound)]
-    _wait_quiet(ledger)
+    wait_quiet(ledger)
     for (name, one), answer in zip(cases.items(), answers, strict=False):
         became = family(answer) if answer != "0000" else "0000, a result" if _seen(ledger, one) else "0000, no result"
         yield Point(name, became, _ANSWER[name])
-    yield Point("a sound instance afterwards", f"{answers[-1]}, {_outcome(ledger, sound)}", "0000, assessed")
+    yield Point("a sound instance afterwards", f"{answers[-1]}, {outcome(ledger, sound)}", "0000, assessed")
     yield from ledger.invariants(w.log.acknowledged)
 
 
@@ -176,7 +148,7 @@ def _nested(plain: Image, number: int, depth: int) -> Image:
     """The plain knee with sequences of undefined length in each other. By bytes: no library would write so many."""
     opened = b"\x40\x00\x43\xa0SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
     closed = b"\xfe\xff\x0d\xe0\x00\x00\x00\x00\xfe\xff\xdd\xe0\x00\x00\x00\x00"
-    dataset = _phantom(1)
+    dataset = phantom(1)
     dataset.SOPInstanceUID = f"{plain.uid[:50]}.{number}"
     content = encode(dataset).content
     pixels = content.rindex(b"\xe0\x7f\x10\x00OW\x00\x00")
@@ -184,7 +156,7 @@ def _nested(plain: Image, number: int, depth: int) -> Image:
 
 
 def _disguised(plain: Image, number: int, change: Callable[[Dataset], None]) -> Image:
-    dataset = _phantom(1)
+    dataset = phantom(1)
     change(dataset)
     dataset.SOPInstanceUID, dataset.StudyInstanceUID = f"{plain.uid[:50]}.{number}", f"{plain.uid[:50]}.9.{number}"
     return encode(dataset)
@@ -194,20 +166,20 @@ def odd_headers(w: Workplace) -> Iterator[Point]:
     """One knee in many disguises: each time an error state, or what the plain knee gives."""
     receiver = _assessing(w)
     ledger = w.ledger(receiver)
-    plain = encode(_phantom(1))
+    plain = encode(phantom(1))
     send_all(receiver.port, [plain], w.log)
     for depth in (200, 20_000):
         yield Point(f"{depth} nested sequences", family(send_all(receiver.port, [_nested(plain, depth, depth)], w.log)[0]), "C0xx")
     disguised = {name: _disguised(plain, number, change) for number, (name, (change, _)) in enumerate(_ODD.items(), 1)}
     answers = {name: send_all(receiver.port, [one], w.log)[0] for name, one in disguised.items()}
-    _wait_quiet(ledger)
+    wait_quiet(ledger)
     expected_input = _seen_by_the_network(ledger, plain)
-    yield Point("plain knee", _outcome(ledger, plain), "assessed")
+    yield Point("plain knee", outcome(ledger, plain), "assessed")
     for name, one in disguised.items():
-        outcome = _outcome(ledger, one) if answers[name] == "0000" else family(answers[name])
-        if outcome == "assessed":
-            outcome += ", as the plain knee" if _seen_by_the_network(ledger, one) == expected_input else ", unlike the plain knee"
-        yield Point(name, outcome, _ODD[name][1])
+        became = outcome(ledger, one) if answers[name] == "0000" else family(answers[name])
+        if became == "assessed":
+            became += ", as the plain knee" if _seen_by_the_network(ledger, one) == expected_input else ", unlike the plain knee"
+        yield Point(name, became, _ODD[name][1])
     yield Point("worker died", len(receiver.events("role:died")), 0)
     yield Point("studies without an ended report", ledger.count("job", "kind = 'report_study' AND state NOT IN ('done', 'dead')"), 0)
     yield from ledger.invariants(w.log.acknowledged)

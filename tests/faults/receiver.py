@@ -18,7 +18,7 @@ from tests.faults.waiting import NeverHappenedError, happens
 Sections = Mapping[str, Mapping[str, object] | Sequence[Mapping[str, object]]]
 """Tables of a configuration by name; a sequence stands for `[[name]]`."""
 
-START_SECONDS: Final = 60
+START_SECONDS: Final = 120
 
 
 def write_config(path: Path, sections: Sections) -> Path:
@@ -71,6 +71,10 @@ class Receiver:
             with suppress(ValueError):
                 found.append(json.loads(line))
         return [line for line in found if isinstance(line, dict)]
+
+    def said(self) -> str:
+        """Everything that this start has written, plain words too."""
+        return self._log.read_bytes()[self._offset :].decode(errors="replace")
 
     def events(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.lines() if line.get("event") == event]

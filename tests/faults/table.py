@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ from tests.faults.fault import Observation
 
 PAGE: Final = ROOT / "docs" / "faults.md"
 
+_ROW: Final = re.compile(r"\| \d+ \|")
 _HEAD: Final = """# Faults
 
 `make test-faults` does each of these to a running gateway, looks at it from outside (the senders' log, the database, the spool, `/proc`), and
@@ -26,6 +28,21 @@ that ignores flushes does not.
 
 
 def page(observations: Sequence[Observation]) -> str:
-    rows = [f"| {o.fault.number} | {o.fault.what} | {o.fault.how} | {o.fault.expected} | {o.words} |" for o in observations]
-    held = sum(observation.as_expected for observation in observations)
-    return _HEAD + "\n".join(row.replace("\n", " ") for row in rows) + f"\n\n{held} of {len(observations)} as expected.\n"
+    return _page(list(map(_row, observations)))
+
+
+def updated(text: str, observations: Sequence[Observation]) -> str:
+    """The page with the rows of these faults new, and those of the others as an earlier run wrote them."""
+    kept = {int(line.split("|")[1]): line for line in text.splitlines() if _ROW.match(line)}
+    rows = kept | {observation.fault.number: _row(observation) for observation in observations}
+    return _page([rows[number] for number in sorted(rows)])
+
+
+def _row(o: Observation) -> str:
+    return f"| {o.fault.number} | {o.fault.what} | {o.fault.how} | {o.fault.expected} | {o.words} |".replace("\n", " ")
+
+
+def _page(rows: Sequence[str]) -> str:
+    """What is not as expected stands in bold."""
+    held = sum("**" not in row and not row.endswith("|  |") for row in rows)
+    return _HEAD + "\n".join(rows) + f"\n\n{held} of {len(rows)} as expected.\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.faults.catalogue import FAULTS
 from tests.faults.fault import Fault, Observation, Point
 from tests.faults.needs import missing
 from tests.faults.running import observe
-from tests.faults.table import PAGE, page
+from tests.faults.table import PAGE, page, updated
 from tests.faults.workplace import Workplace
 
 FAST = [fault for fault in FAULTS if fault.in_ci]
@@ -66,6 +67,18 @@ def test_page_counts_what_is_as_expected() -> None:
     fault = made_up()
     seen = (Observation(fault, (Point("answer", 1, 1),)), Observation(fault, (Point("answer", 1, 2),)))
     assert page(seen).endswith("| 1 | a fault | by hand | nothing | **answer: 1, not 2** |\n\n1 of 2 as expected.\n")
+
+
+def test_run_of_some_faults_leaves_the_rows_of_the_others() -> None:
+    others = [Observation(replace(made_up(), number=number), (Point("answer", 1, 1),)) for number in (2, 11)]
+    before = page([Observation(made_up(), (Point("answer", 1, 2),)), *others])
+    after = updated(before, [Observation(replace(made_up(), number=number), (Point("answer", 3, 3),)) for number in (1, 5)])
+    assert [line for line in after.splitlines() if line not in before.splitlines()] == [
+        "| 1 | a fault | by hand | nothing | answer: 3 |",
+        "| 5 | a fault | by hand | nothing | answer: 3 |",
+        "4 of 4 as expected.",
+    ]
+    assert [line.split()[1] for line in after.splitlines() if line.startswith("| ") and line[2].isdigit()] == ["1", "2", "5", "11"]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: str(fault.number))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,12 +19,16 @@ class Workplace:
     """bundle: a demonstration bundle that all faults share; `serve` does not start without one."""
 
     def __init__(self, folder: Path, bundle: Path, stack: ExitStack) -> None:
-        self.folder, self._bundle, self._stack = folder, bundle, stack
+        self.folder, self.bundle, self._stack = folder, bundle, stack
         self.log = SentLog()
 
     def enter(self, manager: AbstractContextManager[T]) -> T:
         """Undone when the fault is over, however it ends."""
         return self._stack.enter_context(manager)
+
+    def undo(self, act: Callable[..., object], *arguments: object) -> None:
+        """Called when the fault is over, however it ends."""
+        self._stack.callback(act, *arguments)
 
     def place(self, name: str) -> Path:
         path = self.folder / name
@@ -56,7 +60,7 @@ class Workplace:
                 "reserve_mb": 0,
                 "resume_margin_mb": 1,
             },
-            "model": {"bundle": str(self._bundle), "equivalence": str(self.folder / "equivalence")},
+            "model": {"bundle": str(self.bundle), "equivalence": str(self.folder / "equivalence")},
             "results": {"late_after_hours": 0},
         }
         for section, table in (sections or {}).items():

@@ -40,6 +40,7 @@ TARGETS = (
     "decode-table",
     "test-attacks",
     "test-faults",
+    "soak",
     "bench-intake",
     "bench-queue",
     "sequences",

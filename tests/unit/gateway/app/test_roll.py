@@ -10,6 +10,7 @@ from gateway.app import slot as slot_module
 from gateway.app.role import Role
 from gateway.app.role_line import Phase, Told
 from gateway.app.roll import Roll
+from gateway.app.shared_counts import SharedCounts
 from gateway.app.slot import Slot, slots_for
 from gateway.config import Settings, parse_settings
 
@@ -24,8 +25,8 @@ NEW = parse_settings(
 
 
 class ProcessDouble:
-    def __init__(self, role: Role, settings: Settings, *, sweeps: bool = False) -> None:
-        self.role, self.settings, self.sweeps = role, settings, sweeps
+    def __init__(self, role: Role, settings: Settings, *, sweeps: bool = False, counts: SharedCounts | None = None) -> None:
+        self.role, self.settings, self.sweeps, self.counts = role, settings, sweeps, counts
         self.told = Told()
         self.asked: list[str] = []
         self.started_at = 0.0
