@@ -83,6 +83,14 @@ class SpoolMissingError(GatewayError):
     """The database knows instances, but `spool.folder` is not the spool that holds them. Mount it, or correct the setting."""
 
 
+class SpoolNotSharedError(GatewayError):
+    """`spool.folder` is not the spool that this database belongs to. Mount the shared spool there, or correct the setting."""
+
+
+class NetworkFileSystemError(GatewayError):
+    """SQLite cannot be trusted on a network file system. Put `database.url` on a local disk, or use PostgreSQL for several hosts."""
+
+
 class JobActionError(GatewayError):
     """This cannot be done with the job as it stands. `strnet-gateway jobs explain` shows its state and what can be done."""
 
@@ -97,6 +105,13 @@ class SpoolFileCorruptError(GatewayError):
     """A file in the spool does not have the digest it was stored with. Restore it from backup or send the instance again."""
 
     code = "corrupt"
+
+
+class SourcePurgedError(GatewayError):
+    """Retention has removed an image that a new report needs. Send the study's images again: the job goes on by itself then."""
+
+    needs_a_person = True
+    code = "source_purged"
 
 
 class UnreadableInstanceError(GatewayError):

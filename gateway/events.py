@@ -21,6 +21,8 @@ class Event(StrEnum):
     ROLE_STOPPED = "role:stopped"
     ROLE_DIED = "role:died"
     ROLE_POSTPONED = "role:postponed"
+    RETENTION_PURGED = "retention:purged"
+    TIMER_FAILED = "timer:failed"
     ALARM_RAISED = "alarm:raised"
     ALARM_CLEARED = "alarm:cleared"
     METRICS_SERVED = "metrics:served"
@@ -135,6 +137,7 @@ IDENTIFIERS: Final = frozenset(
         "state",
         "study_instance_uid",
         "subject",
+        "timer",
         "transfer_syntax_uid",
         "weights_sha256",
     }

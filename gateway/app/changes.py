@@ -38,6 +38,8 @@ TOUCHES: Final[dict[str, frozenset[Role] | None]] = {
     "destinations": _ALL,
     "delivery": _SENDER,
     "metrics": None,
+    "alarms": _WORKER | _SENDER,
+    "retention": _WORKER | _SENDER,
 }
 """By section, or by key where it differs from its section. None: only a restart of the gateway takes it up. Empty: the supervisor
 takes it up itself."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway.app.role import DRAIN_SHARE, Role, record_start
 from gateway.app.role_line import RoleLine
+from gateway.app.timers import sender_timers, worker_timers
 from gateway.config import Settings
 from gateway.domain.identifiers import new_id, owner_name
 from gateway.domain.job import JobKind
@@ -33,7 +34,6 @@ _NO_LIMIT: Final = sys.maxsize
 def run_worker(settings: Settings, database: Database, stop: threading.Event, line: RoleLine) -> int:
     from gateway.inference.analyzer import Analyzer, open_bundle
     from gateway.inference.decoder import Decoder
-    from gateway.ops.schedule import start_timers
     from gateway.routing.router import Router
     from gateway.workers.analyze_instance import AnalyzeInstance
     from gateway.workers.pipeline import Pipeline
@@ -68,7 +68,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
             settings=settings,
         )
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
-        timers = start_timers(queue, claimed, settings.worker.lease_seconds)
+        closing.enter_context(worker_timers(settings, database, queue, claimed))
         attempts = _attempts(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
 
@@ -87,14 +87,12 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
         )
         reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell, broken=broken)
         _run(settings, stop, attempts, analyses.run, reports.run)
-        timers.shutdown(wait=False)
     # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
     return 1 if broken() else 0
 
 
 def run_sender(settings: Settings, database: Database, stop: threading.Event, line: RoleLine) -> int:
     from gateway.delivery.storage_scu import StorageScu
-    from gateway.ops.schedule import start_timers
     from gateway.workers.deliver_result import DeliverResult
 
     queue = _queue(settings, database)
@@ -106,12 +104,10 @@ def run_sender(settings: Settings, database: Database, stop: threading.Event, li
     )
     handlers: dict[JobKind, JobHandler] = {JobKind.DELIVER_RESULT: deliver}
     claimed = ClaimedJobs(queue, owner_name(Role.SENDER))
-    timers = start_timers(queue, claimed, settings.worker.lease_seconds)
-    with job_bell(database, queue, poll_seconds=settings.worker.poll_seconds) as bell:
+    with sender_timers(settings, database, queue, claimed), job_bell(database, queue, poll_seconds=settings.worker.poll_seconds) as bell:
         attempts = _attempts(settings, queue, claimed, Role.SENDER, handlers)
         record_start(AuditLog(database, owner_name(Role.SENDER)), Role.SENDER, line)
         _run(settings, stop, attempts, WorkerLoop(attempts=attempts, handlers=handlers, bell=bell, broken=lambda: database.broken).run)
-    timers.shutdown(wait=False)
     return 1 if database.broken else 0
 
 

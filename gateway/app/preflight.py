@@ -6,16 +6,18 @@ import multiprocessing
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from gateway.config import Settings, check_may_serve, destinations_above
-from gateway.errors import BundleError, IntendedUseError, SpoolMissingError
+from gateway.errors import BundleError, IntendedUseError, NetworkFileSystemError
 from gateway.events import Event, log_event
 from gateway.inference.analyzer import Bundle, create_demonstration_bundle, open_bundle
 from gateway.routing.router import Router
 from gateway.store import schema
 from gateway.store.database import Database
-from gateway.store.instances import Instances
+from gateway.store.network_mounts import NETWORK, file_system_of
 from gateway.store.spool import Spool
+from gateway.store.spool_binding import bind
 from gateway.store.versions import record_bundle, record_config
 
 
@@ -23,6 +25,7 @@ def prepare(settings: Settings, *, actor: str) -> None:
     """Checks configuration, routes, spool, schema and bundle, and records the versions in use. GatewayError refuses."""
     check_may_serve(settings)
     Router(settings)
+    check_database_file_system(settings.database.url)
     database = Database(settings.database.url)
     try:
         schema.ensure(database)
@@ -55,15 +58,18 @@ def without_interrupt() -> Iterator[None]:
 
 
 def prepare_spool(settings: Settings, database: Database) -> Spool:
-    """The spool, ready to be written. SpoolMissingError when it is not the one whose instances the database knows.
-
-    Without this check a mount that is missing at one start would make every instance look lost.
-    """
+    """The spool, ready to be written. SpoolMissingError and SpoolNotSharedError when it is not the one that the database belongs to."""
     spool = Spool(settings.spool.folder)
-    if not spool.is_marked() and Instances(database).any():
-        raise SpoolMissingError(str(settings.spool.folder))
-    spool.prepare()
+    bind(spool, database)
     return spool
+
+
+def check_database_file_system(url: str) -> None:
+    """NetworkFileSystemError for SQLite on a mount that other hosts can reach: its locks hold on one machine only."""
+    prefix = "sqlite:///"
+    kind = file_system_of(Path(url.removeprefix(prefix)).parent) if url.startswith(prefix) else ""
+    if kind in NETWORK:
+        raise NetworkFileSystemError(kind)
 
 
 def _bundle(settings: Settings) -> Bundle:

@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.app.role import DRAIN_SHARE, EXIT_DISK, EXIT_STUCK, Role, record_start
 from gateway.app.role_line import RoleLine
+from gateway.app.timers import receiver_timers
 from gateway.config import Settings
 from gateway.domain.identifiers import owner_name
 from gateway.errors import PortTakenError
@@ -38,17 +39,18 @@ def run_receiver(settings: Settings, database: Database, stop: threading.Event, 
         return server.failed.is_set() or database.broken
 
     look_at = 0.0
-    while not stop.wait(0.2):
-        server.take_up_certificates()
-        if time.monotonic() >= look_at:
-            line.hindered(server.hindrances())
-            look_at = time.monotonic() + _LOOK_SECONDS
-        if broken():
-            server.drain(1.0)
-            return EXIT_DISK
-        if server.stuck.is_set():
-            server.drain(1.0)
-            return EXIT_STUCK
+    with receiver_timers(settings, database):
+        while not stop.wait(0.2):
+            server.take_up_certificates()
+            if time.monotonic() >= look_at:
+                line.hindered(server.hindrances())
+                look_at = time.monotonic() + _LOOK_SECONDS
+            if broken():
+                server.drain(1.0)
+                return EXIT_DISK
+            if server.stuck.is_set():
+                server.drain(1.0)
+                return EXIT_STUCK
     server.drain(settings.serve.grace_seconds * DRAIN_SHARE, hand_over=line.handing_over.is_set())
     return EXIT_DISK if broken() else 0
 

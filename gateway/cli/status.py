@@ -14,7 +14,7 @@ from gateway.cli.audit import secured_by
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table
 from gateway.config import load_settings
 from gateway.domain.readiness import Hindrance, hindrances_of_all, seen_now
-from gateway.domain.story import Explanation, JobStory, ReceiptStory
+from gateway.domain.story import Explanation, InstanceStory, JobStory, ReceiptStory
 from gateway.store.queries import Queries
 from gateway.store.supervisors import Supervisors
 
@@ -93,22 +93,7 @@ def _print(found: Explanation) -> None:
     for refusal in found.refusals:
         print(f"refused {_receipt(refusal)}")
     for instance in found.instances:
-        print(f"instance {instance.sop_instance_uid}\n  of study {instance.study_instance_uid}")
-        print(f"  {instance.outcome or 'not decided yet'} ({instance.reason or 'waiting'}), route {instance.route or '-'}")
-        for receipt in instance.receipts:
-            print(f"  received {_receipt(receipt)}")
-        for knee in instance.knees:
-            flags = f", flags: {', '.join(knee.quality_flags)}" if knee.quality_flags else ""
-            side = f"knee {knee.position} ({knee.laterality}, {knee.laterality_source})"
-            score = "" if knee.score is None else f", AI score {knee.score:.2f}, threshold {knee.threshold:.2f}"
-            several = (
-                f" (settings {knee.settings_hash[:8]}, {knee.judged_at:%F %T} UTC)"
-                if len(instance.knees) > len({k.position for k in instance.knees})
-                else ""
-            )
-            print(f"  {side}: {knee.decision}{score}{flags}{several}")
-        for job in instance.jobs:
-            print(f"  {_job(job)}")
+        _print_instance(instance)
     for job in found.study_jobs:
         print(_job(job))
     for result in found.results:
@@ -116,11 +101,38 @@ def _print(found: Explanation) -> None:
         if result.repeats_uid:
             print(f"  repeats {result.repeats_uid}")
         print(f"  {result.sop_instance_uid}")
+        if result.purged_at:
+            print(f"  {_purged(result.purged_at)}")
         for delivery in result.deliveries:
             status = f", status {delivery.last_status}" if delivery.last_status else ""
             print(
                 f"  to {delivery.destination}: {delivery.state}, {delivery.attempts} attempt(s), {delivery.last_code or 'none yet'}{status}"
             )
+
+
+def _print_instance(instance: InstanceStory) -> None:
+    print(f"instance {instance.sop_instance_uid}\n  of study {instance.study_instance_uid}")
+    print(f"  {instance.outcome or 'not decided yet'} ({instance.reason or 'waiting'}), route {instance.route or '-'}")
+    if instance.purged_at:
+        print(f"  {_purged(instance.purged_at)}")
+    for receipt in instance.receipts:
+        print(f"  received {_receipt(receipt)}")
+    for knee in instance.knees:
+        flags = f", flags: {', '.join(knee.quality_flags)}" if knee.quality_flags else ""
+        side = f"knee {knee.position} ({knee.laterality}, {knee.laterality_source})"
+        score = "" if knee.score is None else f", AI score {knee.score:.2f}, threshold {knee.threshold:.2f}"
+        several = (
+            f" (settings {knee.settings_hash[:8]}, {knee.judged_at:%F %T} UTC)"
+            if len(instance.knees) > len({k.position for k in instance.knees})
+            else ""
+        )
+        print(f"  {side}: {knee.decision}{score}{flags}{several}")
+    for job in instance.jobs:
+        print(f"  {_job(job)}")
+
+
+def _purged(at: datetime) -> str:
+    return f"file purged on {at:%F %T} UTC by [retention]; what was decided stands"
 
 
 def _receipt(receipt: ReceiptStory) -> str:

@@ -18,8 +18,10 @@ from gateway.config.sections import (
     WorkerSettings,
 )
 from gateway.config.settings import Settings, without_password
+from gateway.config.upkeep import AlarmSettings, RetentionSettings
 
 __all__ = [
+    "AlarmSettings",
     "DeliverySettings",
     "DestinationSettings",
     "EligibilitySettings",
@@ -31,6 +33,7 @@ __all__ = [
     "QualitySettings",
     "ReceiverSettings",
     "ResultSettings",
+    "RetentionSettings",
     "RouteSettings",
     "Settings",
     "SpoolSettings",

@@ -25,6 +25,7 @@ from gateway.config.sections import (
     SpoolSettings,
     WorkerSettings,
 )
+from gateway.config.upkeep import AlarmSettings, RetentionSettings
 
 
 class Settings(Section):
@@ -46,6 +47,8 @@ class Settings(Section):
     destinations: tuple[DestinationSettings, ...] = ()
     delivery: DeliverySettings = DeliverySettings()
     metrics: MetricsSettings = MetricsSettings()
+    alarms: AlarmSettings = AlarmSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @model_validator(mode="after")
     def _names_exist_once(self) -> Settings:

@@ -14,7 +14,8 @@ from gateway.domain.outcome import InstanceOutcome, KneeDecision, Policy
 class KeptReading:
     """What the network said of one knee. logit is the raw screening logit; score is 0..100; threshold is 0..1.
 
-    saliency_file, saliency_digest: the Grad-CAM in the spool and its SHA-256. engine_profile: what computed it.
+    saliency_file, saliency_digest: the Grad-CAM in the spool and its SHA-256; saliency_purged: retention has removed it.
+    engine_profile: what computed it.
     """
 
     logit: float
@@ -26,6 +27,7 @@ class KeptReading:
     saliency_file: str
     saliency_digest: str
     engine_profile: str
+    saliency_purged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,8 @@ class StoredInstance:
     policy: str | None
     """The strictest one that it was ever decided under; None for what a release before had decided."""
     received_at: datetime
+    purged: bool = False
+    """Retention has removed its file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,3 +117,5 @@ class StudyResult:
     sha256: str
     release: str
     revision: int
+    purged: bool = False
+    """Retention has removed its file."""

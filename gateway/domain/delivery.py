@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class DeliveryState(StrEnum):
@@ -12,6 +13,10 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
     HELD = "held"
     CANCELLED = "cancelled"
+
+
+FINISHED: Final = (DeliveryState.SENT, DeliveryState.COMMITTED, DeliveryState.CANCELLED)
+"""Nothing is sent any more. DEAD is not among them: an operator may release it."""
 
 
 class Verdict(StrEnum):

@@ -117,6 +117,8 @@ class InstanceStory:
     route: str | None
     received_at: datetime
     decided_at: datetime | None
+    purged_at: datetime | None
+    """When retention let its file go; all else is kept."""
     receipts: tuple[ReceiptStory, ...]
     knees: tuple[KneeStory, ...]
     jobs: tuple[JobStory, ...]
@@ -144,6 +146,7 @@ class ResultStory:
     repeats_uid: str | None
     """`withheld_repeat`: the SR of another study that has told as much."""
     created_at: datetime
+    purged_at: datetime | None
     deliveries: tuple[DeliveryStory, ...]
 
 

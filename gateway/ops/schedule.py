@@ -1,34 +1,82 @@
-"""Timers. They only wake what the database knows anyway: losing a tick loses no work."""
+"""Timers. A tick only looks at what the database knows anyway: losing one loses no work. docs/timers.md has the table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from gateway.domain.duty import Duty
 from gateway.errors import GatewayError
 from gateway.events import Event, log_event
-from gateway.store.claimed_jobs import ClaimedJobs
-from gateway.store.job_queue import JobQueue
-
-_LEASE_CHECK_SECONDS: Final = 2
+from gateway.ops.logging import place_of
+from gateway.store.leadership import Leadership
 
 
-def start_timers(queue: JobQueue, claimed: ClaimedJobs, lease_seconds: float) -> BackgroundScheduler:
-    """Starts the timers of a role that runs jobs. misfire_grace_time None: a late tick still runs."""
-    scheduler = BackgroundScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}, timezone="UTC")
-    scheduler.add_job(_quiet(queue.expire_leases), "interval", seconds=_LEASE_CHECK_SECONDS)
-    scheduler.add_job(_quiet(claimed.renew), "interval", seconds=lease_seconds / 3)
-    scheduler.start()
-    return scheduler
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    """One line of the table. duty: only its leader does it; None: every process that has the timer."""
+
+    name: str
+    seconds: float
+    tick: Callable[[], object]
+    duty: Duty | None = None
 
 
-def _quiet(tick: Callable[[], object]) -> Callable[[], None]:
-    def run() -> None:
-        try:
-            tick()
-        except GatewayError as error:
-            log_event(Event.JOB_LEASE_EXPIRED, level="error", error_class=type(error).__name__)
+class Timers:
+    """Runs timers until it is left. Each has a thread of its own, so that none waits for another; no tick overtakes the one before."""
 
-    return run
+    def __init__(self, timers: Sequence[Timer], leaderships: Mapping[Duty, Leadership] | None = None) -> None:
+        """misfire_grace_time None: a late tick still runs; coalesce: several late ones are one."""
+        self._leaderships = leaderships or {}
+        self._locks = {duty: threading.Lock() for duty in self._leaderships}
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(max(1, len(timers)))},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            timezone="UTC",
+        )
+        self._ticks = {timer.name: self._guarded(timer) for timer in timers}
+        for timer in timers:
+            self._scheduler.add_job(self._ticks[timer.name], "interval", seconds=timer.seconds, id=timer.name, jitter=timer.seconds / 10)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._ticks)
+
+    def tick(self, name: str) -> None:
+        """One tick at once, as if its time had come."""
+        self._ticks[name]()
+
+    def __enter__(self) -> Self:
+        self._scheduler.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._scheduler.shutdown(wait=False)
+        for leadership in self._leaderships.values():
+            leadership.resign()
+
+    def _guarded(self, timer: Timer) -> Callable[[], None]:
+        """What goes wrong in one tick stays there, and is tried again with the next."""
+
+        def run() -> None:
+            try:
+                if self._may(timer.duty):
+                    timer.tick()
+            except GatewayError as error:
+                log_event(Event.TIMER_FAILED, level="error", timer=timer.name, error_class=type(error).__name__, code=error.code)
+            except Exception as error:  # noqa: BLE001  a timer's edge: APScheduler would log the text, and go on as well
+                log_event(Event.TIMER_FAILED, level="error", timer=timer.name, error_class=type(error).__name__, reason=place_of(error))
+
+        return run
+
+    def _may(self, duty: Duty | None) -> bool:
+        if duty is None:
+            return True
+        with self._locks[duty]:
+            return self._leaderships[duty].leads()

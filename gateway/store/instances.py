@@ -14,11 +14,11 @@ from gateway.domain.finding import Laterality, LateralitySource, Region
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
 from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision, Policy
-from gateway.errors import NotFoundError
+from gateway.errors import NotFoundError, SourcePurgedError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
-from gateway.store.job_queue import enqueue, fail, finish, open_jobs
+from gateway.store.job_queue import enqueue, fail, finish, open_jobs, resume
 from gateway.store.rivals import checked_against_rivals
 from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow
 
@@ -66,10 +66,15 @@ class Instances:
             return tuple(_stored(row) for row in rows)
 
     def looked_at(self, study_instance_uids: Sequence[str] | None) -> tuple[str, ...]:
-        """Our ids of the instances whose knees were judged, assessed or refused, oldest first. None: of every study."""
+        """Our ids of the instances whose knees were judged, assessed or refused, oldest first. None: of every study.
+
+        Those that retention has purged are left out.
+        """
         judged = exists().where(AssessmentRow.instance_id == InstanceRow.id)
         ended = InstanceRow.state.in_((InstanceState.ASSESSED, InstanceState.NOT_ASSESSED))
-        wanted = select(InstanceRow.id).where(ended, judged).order_by(InstanceRow.received_at, InstanceRow.id)
+        wanted = (
+            select(InstanceRow.id).where(ended, judged, InstanceRow.purged_at.is_(None)).order_by(InstanceRow.received_at, InstanceRow.id)
+        )
         if study_instance_uids is not None:
             wanted = wanted.where(InstanceRow.study_instance_uid.in_(study_instance_uids))
         with self._database.reading() as session:
@@ -168,8 +173,13 @@ class Instances:
             row.policy = min(analysis.policy, Policy(row.policy or analysis.policy), key=lambda policy: policy.openness)
         row.pixel_digest = analysis.pixel_digest or row.pixel_digest
         for assessment in analysis.assessments:
-            if not _stands_already(session, row, assessment):
+            standing = _standing(session, row, assessment)
+            if standing is None:
                 session.add(_assessment_row(row, assessment))
+            elif standing.saliency_purged_at is not None and assessment.reading is not None:
+                # the image came again after retention had removed it: its map is drawn anew, what was decided stands
+                standing.saliency_file, standing.saliency_digest = assessment.reading.saliency_file, assessment.reading.saliency_digest
+                standing.saliency_purged_at = None
         record(
             session,
             _EVENTS[state],
@@ -185,18 +195,19 @@ class Instances:
             # an alarm of its own: not this image but the network or its device is ill
             record(session, Event.OUTPUT_IMPLAUSIBLE, actor=claim.owner, instance_id=row.id, code=analysis.outcome.value)
         if state in _IN_A_REPORT:
-            enqueue(session, JobKind.REPORT_STUDY, row.study_instance_uid, row.study_instance_uid, actor=claim.owner)
+            study = row.study_instance_uid
+            resume(session, JobKind.REPORT_STUDY, study, study, code=SourcePurgedError.code, actor=claim.owner)
 
 
-def _stands_already(session: Session, row: InstanceRow, assessment: Assessment) -> bool:
+def _standing(session: Session, row: InstanceRow, assessment: Assessment) -> AssessmentRow | None:
     """The first committed assessment stands."""
-    same = select(AssessmentRow.id).where(
+    same = select(AssessmentRow).where(
         AssessmentRow.instance_id == row.id,
         AssessmentRow.position == assessment.position,
         AssessmentRow.bundle_hash == assessment.bundle_hash,
         AssessmentRow.shaping_hash == assessment.shaping_hash,
     )
-    return session.scalar(same) is not None
+    return session.scalar(same)
 
 
 def _stored(row: InstanceRow) -> StoredInstance:
@@ -217,6 +228,7 @@ def _stored(row: InstanceRow) -> StoredInstance:
         route=row.route,
         policy=row.policy,
         received_at=row.received_at,
+        purged=row.purged_at is not None,
     )
 
 
@@ -299,4 +311,5 @@ def _reading(row: AssessmentRow) -> KeptReading | None:
         saliency_file=saliency_file,
         saliency_digest=saliency_digest,
         engine_profile=engine_profile,
+        saliency_purged=row.saliency_purged_at is not None,
     )

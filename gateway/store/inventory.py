@@ -22,13 +22,14 @@ class Inventory:
         self._actor = actor
 
     def of_shard(self, shard: str) -> dict[str, str]:
-        """File by instance id of the instances whose id begins so; lost ones are left out. Read by the primary key."""
+        """File by instance id of the instances whose id begins so; lost and purged ones are left out. Read by the primary key."""
         with self._database.reading() as session:
             rows = session.execute(
                 select(InstanceRow.id, InstanceRow.file).where(
                     # ids are hexadecimal: `g` is after all of them
                     InstanceRow.id.between(shard, f"{shard}g"),
                     InstanceRow.state != InstanceState.LOST,
+                    InstanceRow.purged_at.is_(None),
                 )
             )
             return {row.id: row.file for row in rows}
@@ -39,11 +40,11 @@ class Inventory:
             return set(session.scalars(select(InstanceRow.file).where(InstanceRow.file.in_(list(files)))))
 
     def mark_lost(self, instance_id: str, file: str) -> bool:
-        """A row whose file is gone. False when the row has got another file meanwhile."""
+        """A row whose file is gone. False when the row has got another file, or was purged, meanwhile."""
         with self._database.transaction() as session:
             marked = session.execute(
                 update(InstanceRow)
-                .where(InstanceRow.id == instance_id, InstanceRow.file == file)
+                .where(InstanceRow.id == instance_id, InstanceRow.file == file, InstanceRow.purged_at.is_(None))
                 .values(state=InstanceState.LOST, outcome=InstanceOutcome.LOST, decided_at=datetime.now(UTC))
                 .returning(InstanceRow.id)
             ).all()

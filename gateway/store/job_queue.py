@@ -14,7 +14,7 @@ from gateway.domain.job import OPEN, Claim, JobAction, JobKind, JobState, after_
 from gateway.errors import LeaseLostError
 from gateway.events import Event
 from gateway.store.database import Database
-from gateway.store.job_rows import IS_RUNNING, IS_WAITING, move, record_job, wait_again, waiting_twin
+from gateway.store.job_rows import IS_RUNNING, IS_WAITING, LEASE_EXPIRIES, move, record_job, wait_again, waiting_twin
 from gateway.store.tables import JobRow
 
 Row = TypeVar("Row")
@@ -204,9 +204,9 @@ class JobQueue:
         row.fence += 1
         action = after_expiry(row.lease_expiries, self._max_lease_expiries)
         if action is JobAction.HOLD:
-            row.last_code = "lease_expiries"
+            row.last_code = LEASE_EXPIRIES
             move(row, action)
-            record_job(session, Event.JOB_HELD, row, actor=actor, code="lease_expiries")
+            record_job(session, Event.JOB_HELD, row, actor=actor, code=LEASE_EXPIRIES)
         elif wait_again(session, row, action, actor=actor, next_at=now, now=now):
             record_job(session, Event.JOB_LEASE_EXPIRED, row, actor=actor)
 

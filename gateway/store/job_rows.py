@@ -17,6 +17,9 @@ from gateway.store.tables import JobRow
 IS_WAITING: Final[ColumnElement[bool]] = JobRow.state.in_([literal_column(f"'{state}'") for state in CLAIMABLE])
 IS_RUNNING: Final[ColumnElement[bool]] = JobRow.state == literal_column(f"'{JobState.RUNNING}'")
 
+LEASE_EXPIRIES: Final = "lease_expiries"
+"""`last_code` of a job that is held because the processes that ran it vanished."""
+
 
 def move(row: JobRow, action: JobAction) -> None:
     """ValueError for a transition that the table does not have. Out of RUNNING nobody holds the job."""

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Table, and_, bindparam, exists, insert, literal, select
+from sqlalchemy import Table, and_, bindparam, case, exists, insert, literal, select
 from sqlalchemy.orm import Session
 
 from gateway.domain.attributes import InstanceDescription, InstanceIdentity
-from gateway.domain.job import JobKind, JobState
+from gateway.domain.job import OPEN, JobKind, JobState
 from gateway.domain.outcome import InstanceState
 from gateway.events import Event
 from gateway.store.audit_log import entry, record_all
@@ -19,6 +19,7 @@ from gateway.store.tables import InstanceRow, JobRow, ReceiptRow, ResultRow
 _instance = cast("Table", InstanceRow.__table__)
 _job = cast("Table", JobRow.__table__)
 _receipt = cast("Table", ReceiptRow.__table__)
+_WAITS: Final = _job.c.state.in_((*OPEN, JobState.HELD))
 _one: Final = select(literal(1).label("one")).subquery()
 _SEEN: Final = select(
     exists().where(ResultRow.__table__.c.sop_instance_uid == bindparam("uid")).label("is_own_result"),
@@ -26,6 +27,12 @@ _SEEN: Final = select(
     _instance.c.file,
     _instance.c.size,
     _instance.c.state,
+    _instance.c.purged_at.is_not(None).label("is_purged"),
+    # asked of purged ones only: a job that cannot go on without the image
+    case(
+        (_instance.c.purged_at.is_not(None), exists().where(_job.c.study_instance_uid == _instance.c.study_instance_uid, _WAITS)),
+        else_=False,
+    ),
 ).select_from(
     _one.outerjoin(_instance, and_(_instance.c.sop_instance_uid == bindparam("uid"), _instance.c.dataset_digest == bindparam("digest")))
 )
@@ -56,11 +63,14 @@ class Seen:
     file: str
     size: int
     state: str
+    is_purged: bool
+    is_wanted: bool
+    """Purged, and a job of its study waits for it."""
 
 
 def look_up(session: Session, identity: InstanceIdentity, dataset_digest: str) -> Seen:
     row = session.execute(_SEEN, {"uid": identity.sop_instance_uid, "digest": dataset_digest}).one()
-    return Seen(bool(row[0]), row[1], row[2] or "", row[3] or 0, row[4] or "")
+    return Seen(bool(row[0]), row[1], row[2] or "", row[3] or 0, row[4] or "", bool(row[5]), bool(row[6]))
 
 
 def insert_instance(

@@ -179,6 +179,7 @@ def _instance_story(session: Session, row: InstanceRow) -> InstanceStory:
         route=row.route,
         received_at=row.received_at,
         decided_at=row.decided_at,
+        purged_at=row.purged_at,
         receipts=tuple(receipt_story(*receipt) for receipt in receipts),
         knees=tuple(_knee_story(knee) for knee in knees),
         jobs=tuple(job_story(job) for job in jobs),
@@ -214,6 +215,7 @@ def _result_story(session: Session, row: ResultRow) -> ResultStory:
         predecessor_uid=row.predecessor_uid,
         repeats_uid=row.repeats_uid,
         created_at=row.created_at,
+        purged_at=row.purged_at,
         deliveries=tuple(
             DeliveryStory(
                 destination=delivery.destination,

@@ -16,11 +16,12 @@ from gateway.dicom.uids import is_legal
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import JobKind, JobState
 from gateway.domain.outcome import InstanceOutcome, InstanceState
+from gateway.errors import SourcePurgedError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.group_commit import GroupCommit
-from gateway.store.job_queue import enqueue
+from gateway.store.job_queue import enqueue, resume
 from gateway.store.new_instance import ReceivedInstance, Seen, insert_instance, insert_receipt, look_up
 from gateway.store.spool import Spool
 from gateway.store.steps import OnStep, Step, nothing
@@ -143,7 +144,9 @@ class Receipts:
         return Acceptance.RECEIVED_AGAIN if self._is_kept(seen) else None
 
     def _is_kept(self, seen: Seen) -> bool:
-        """A row alone is no promise: success may be answered again only while the bytes are there."""
+        """A row alone is no promise: success may be answered again only while the bytes are there, or once retention has let them go."""
+        if seen.is_purged:
+            return not seen.is_wanted
         return seen.instance_id is not None and seen.state not in _GONE and self._spool.holds(seen.file, seen.size)
 
     def commit(self, received: ReceivedInstance, *, instance_id: str, file: str | None, association_id: str | None) -> Acceptance:
@@ -199,7 +202,7 @@ class Receipts:
                 reason=sign,
             )
             return Acceptance.OWN_RESULT
-        if self._is_kept(seen):
+        if self._is_kept(seen) or (file is None and seen.is_purged):
             # adopted: a sweep found this very file before its row was there, and the row relies on it now
             adopted = seen.file == file
             self._name_sender(session, seen.instance_id, association_id)
@@ -243,13 +246,19 @@ class Receipts:
         if row is None or row.first_association_id is not None:
             return
         row.first_association_id = association_id
-        if row.outcome == InstanceOutcome.INELIGIBLE_ROUTE:
+        if row.outcome == InstanceOutcome.INELIGIBLE_ROUTE and row.purged_at is None:
             row.state, row.outcome, row.outcome_reason, row.decided_at = InstanceState.STORED, None, None, None
             enqueue(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, actor=self._actor)
 
     def _restore(self, session: Session, row: InstanceRow, file: str) -> None:
         """The same bytes again: what was decided of them stands; only what never was decided is queued."""
         row.file = file
+        if row.purged_at is not None:
+            # a job of the study waits for it; the analysis draws its maps anew
+            row.purged_at = None
+            code = SourcePurgedError.code
+            resume(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, code=code, actor=self._actor)
+            return
         if row.state not in _GONE:
             return
         assessed = session.scalar(select(AssessmentRow.id).where(AssessmentRow.instance_id == row.id).limit(1)) is not None

@@ -281,4 +281,5 @@ def _result(row: ResultRow) -> StudyResult:
         sha256=row.sha256,
         release=row.release,
         revision=row.revision,
+        purged=row.purged_at is not None,
     )

@@ -9,7 +9,7 @@ import random
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -151,9 +151,31 @@ class Spool:
             os.close(descriptor)
         self._fsync_folder(path.parent)
 
-    def is_marked(self) -> bool:
-        """True for a folder that was prepared as a spool before, on this very mount."""
-        return (self._folder / _MARKER).exists()
+    def identity(self) -> str | None:
+        """What the marker says; empty in one that nobody has named yet, None where there is no marker or it cannot be read."""
+        try:
+            return (self._folder / _MARKER).read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def name(self) -> str:
+        """Gives a prepared folder an identity, durably, and returns it; of several hosts that do so at once the first one's stands."""
+        path, marker = self._folder / f"{_MARKER}.{new_id()}", self._folder / _MARKER
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            try:
+                os.write(descriptor, new_id().encode())
+                self._fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            with _locked(self._folder):
+                if not self.identity():
+                    path.replace(marker)
+                    self._fsync_folder(self._folder)
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise SpoolError(error.strerror or "") from error
+        return self.identity() or ""
 
     def path(self, name: str) -> Path:
         return self._folder / name
@@ -164,6 +186,13 @@ class Spool:
             return self.path(name).stat().st_size >= at_least
         except OSError:
             return False
+
+    def written_at(self, name: str) -> float | None:
+        """When the file was last written, in seconds since the epoch; None when it is gone."""
+        try:
+            return self.path(name).stat().st_mtime
+        except OSError:
+            return None
 
     def read_verified(self, name: str, sha256: str) -> bytes:
         """A file's bytes. SpoolFileLostError when it is gone, SpoolFileCorruptError when its digest differs."""
@@ -212,6 +241,16 @@ class Spool:
             for shard in SHARDS:
                 with os.scandir(self._folder / kind / shard) as entries:
                     yield from [Path(entry.path) for entry in entries if entry.name.endswith(".part")]
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _create_locked(partial: Path) -> int:

@@ -19,6 +19,15 @@ class Step(StrEnum):
     """The rows are durable; the answer has not been sent."""
 
 
+class PurgeStep(StrEnum):
+    """Likewise of retention, for every batch."""
+
+    AFTER_MARKING = "after_marking"
+    """The rows say purged; every file is still there."""
+    AFTER_REMOVAL = "after_removal"
+    """The files are gone; they are still listed as to be removed."""
+
+
 OnStep = Callable[[Step], None]
 
 

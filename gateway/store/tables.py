@@ -28,6 +28,7 @@ _Uid = String(64)
 _Digest = String(64)
 _Code = String(48)
 _REFUSED = text("event IN ('association:rejected', 'tls:refused', 'connection:refused', 'connection:cut')")
+_KEPT = text("purged_at IS NULL")
 _Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -89,6 +90,8 @@ class InstanceRow(Base):
         UniqueConstraint("sop_instance_uid", "dataset_digest"),
         Index("ix_instance_study_instance_uid", "study_instance_uid"),
         Index("ix_instance_accession_number", "accession_number"),
+        # what retention looks through, oldest first
+        Index("ix_instance_kept", "received_at", postgresql_where=_KEPT, sqlite_where=_KEPT),
         Index("ix_instance_state", "state", postgresql_where=text("state = 'stored'"), sqlite_where=text("state = 'stored'")),
     )
 
@@ -119,6 +122,8 @@ class InstanceRow(Base):
     policy: Mapped[str | None] = mapped_column(String(16))
     """The strictest policy that a decision was made under: what was seen in shadow is never shown later."""
     decided_at: Mapped[datetime | None]
+    purged_at: Mapped[datetime | None]
+    """Retention has decided that the file goes; all else of the row stays."""
 
 
 class ReceiptRow(Base):
@@ -217,8 +222,9 @@ class AssessmentRow(Base):
     measures: Mapped[dict[str, Any]]
     """Measured value by quality flag; docs/quality.md has their units."""
     pixel_notes: Mapped[list[str]]
-    saliency_file: Mapped[str | None] = mapped_column(String(128))
+    saliency_file: Mapped[str | None] = mapped_column(String(128), index=True)
     saliency_digest: Mapped[str | None] = mapped_column(_Digest)
+    saliency_purged_at: Mapped[datetime | None]
     preprocessed_digest: Mapped[str] = mapped_column(_Digest)
     pixel_digest: Mapped[str] = mapped_column(_Digest)
     engine_profile: Mapped[str | None] = mapped_column(String(64))
@@ -236,6 +242,8 @@ class ResultRow(Base):
         # two workers that report one study at the same moment cannot both make its next revision
         Index("uq_result_revision", "study_instance_uid", "kind", "revision", unique=True),
         Index("ix_result_study_instance_uid", "study_instance_uid"),
+        Index("ix_result_kept", "created_at", postgresql_where=_KEPT, sqlite_where=_KEPT),
+        Index("ix_result_file", "file"),
     )
 
     id: Mapped[str] = mapped_column(_Id, primary_key=True)
@@ -258,6 +266,8 @@ class ResultRow(Base):
     bundle_hash: Mapped[str] = mapped_column(_Digest)
     config_hash: Mapped[str] = mapped_column(_Digest)
     created_at: Mapped[datetime]
+    purged_at: Mapped[datetime | None]
+    """As of an instance."""
 
 
 class ReportRow(Base):
@@ -331,6 +341,26 @@ class BundleVersionRow(Base):
     state: Mapped[str] = mapped_column(String(12))
     """draft, shadow, live or retired."""
     first_used_at: Mapped[datetime]
+
+
+class SpoolRow(Base):
+    """The spool that this database belongs to: one row, the identity that stands in the spool's marker file."""
+
+    __tablename__ = "spool"
+    __table_args__ = (CheckConstraint("id = 1", name="one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    identity: Mapped[str] = mapped_column(_Id)
+    bound_at: Mapped[datetime]
+
+
+class FileRemovalRow(Base):
+    """A file of the spool that is to go, since the rows that named it have said so."""
+
+    __tablename__ = "file_removal"
+
+    file: Mapped[str] = mapped_column(String(128), primary_key=True)
+    decided_at: Mapped[datetime]
 
 
 class AlarmRow(Base):

@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.dicom.part10 import split_file
 from gateway.domain.assessment import StoredInstance
-from gateway.errors import SpoolFileCorruptError, SpoolFileLostError, UnreadableInstanceError
+from gateway.errors import SourcePurgedError, SpoolFileCorruptError, SpoolFileLostError, UnreadableInstanceError
 from gateway.store.receipts import digest_of
 from gateway.store.spool import Spool
 
@@ -15,7 +15,13 @@ _MAX_BYTES: Final = 1 << 34
 
 
 def verified_path(spool: Spool, instance: StoredInstance) -> Path:
-    """The file's path. SpoolFileLostError when it is gone, SpoolFileCorruptError when its data set has another digest."""
+    """The file's path.
+
+    SourcePurgedError when retention has removed it, SpoolFileLostError when it is gone, SpoolFileCorruptError when its data set has
+    another digest.
+    """
+    if instance.purged:
+        raise SourcePurgedError(instance.instance_id)
     path = spool.path(instance.file)
     if not path.exists():
         raise SpoolFileLostError(instance.instance_id)

@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from gateway.domain.assessment import StudyResult
-from gateway.errors import GatewayError, OutboundGateError
+from gateway.errors import GatewayError, OutboundGateError, SourcePurgedError
 from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
 from gateway.results.built_result import BuiltResult
@@ -33,6 +33,8 @@ class Comparison(StrEnum):
     """Built by a release that did not keep what results are made of."""
     NO_SOURCE = "no_source"
     """An image that it shows is gone or damaged, or cannot be decoded."""
+    PURGED = "purged"
+    """Retention has removed the result, or an image that it shows."""
     DAMAGED = "damaged"
     """The file in the spool is gone, or is not the one that its row names."""
 
@@ -85,6 +87,8 @@ class RebuildResults:
             built = {result.kind: result for result in inputs.build(read_sources(self.spool, self.decoder, images))}
         except OutboundGateError:
             return _unmade(kept, Comparison.DIFFERS)
+        except SourcePurgedError:
+            return _unmade(kept, Comparison.PURGED)
         except GatewayError:
             return _unmade(kept, Comparison.NO_SOURCE)
         made_elsewhere = inputs.software_version != ReportInputs.model_fields["software_version"].default
@@ -94,6 +98,8 @@ class RebuildResults:
     def _compared(self, stored: StudyResult, again: BuiltResult | None, unequal: Comparison) -> RebuiltResult:
         sha256 = None if again is None else hashlib.sha256(again.content).hexdigest()
         comparison = Comparison.EQUAL if sha256 == stored.sha256 else unequal
+        if stored.purged:
+            return _answer(stored, Comparison.PURGED, sha256, b"" if again is None else again.content)
         try:
             self.spool.read_verified(stored.file, stored.sha256)
         except GatewayError:

@@ -19,7 +19,7 @@ from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceState, Release
 from gateway.domain.told import ToldReport
-from gateway.errors import GatewayError, OpenConflictError, RevisionTakenError
+from gateway.errors import GatewayError, OpenConflictError, RevisionTakenError, SourcePurgedError
 from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
 from gateway.results.built_result import BuiltResult
@@ -87,6 +87,8 @@ class ReportStudy:
         judged = [instance for instance in instances if instance.state == InstanceState.ASSESSED or instance.outcome in _JUDGED]
         rows = self._knees(judged)
         stale = [instance for instance in judged if instance not in {knee.instance for knee in rows}]
+        if any(instance.purged for instance in stale):
+            raise SourcePurgedError(claim.subject)
         if stale:
             self.instances.analyze_again(claim, stale)
             return "analyze_again"
@@ -224,6 +226,8 @@ class ReportStudy:
 
     def _finding(self, knee: StudyKnee, reading: KeptReading) -> KneeFinding:
         assessment = knee.assessment
+        if reading.saliency_purged:
+            raise SourcePurgedError(knee.instance.instance_id)
         content = self.spool.read_verified(reading.saliency_file, reading.saliency_digest)
         saliency = np.load(BytesIO(content), allow_pickle=False)
         return KneeFinding(

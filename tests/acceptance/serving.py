@@ -83,14 +83,18 @@ class Serving:
         self._database: Database | None = None
 
     def start(self) -> Serving:
+        self.launch()
+        for role in self._roles:
+            self.wait_for(lambda role=role: self.pid(role) is not None, START_SECONDS, f"{role} did not start")  # type: ignore[misc]
+        return self
+
+    def launch(self) -> None:
+        """Starts the process, and does not wait for its roles."""
         self._offset = self._log.stat().st_size if self._log.exists() else 0
         with self._log.open("ab") as log:
             command = [sys.executable, "-m", "gateway.cli.main", "serve", "--config", str(self.config)]
             command += [] if self._roles == ROLES else [part for role in self._roles for part in ("--role", role)]
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        for role in self._roles:
-            self.wait_for(lambda role=role: self.pid(role) is not None, START_SECONDS, f"{role} did not start")  # type: ignore[misc]
-        return self
 
     def wait_for(self, happened: Callable[[], bool], seconds: float, otherwise: str) -> None:
         deadline = time.monotonic() + seconds
@@ -139,9 +143,10 @@ class Serving:
                 self._database.close()
                 self._database = None
 
-    def kill_all(self) -> None:
-        """kill -9 of the supervisor; its roles notice and end."""
+    def kill_all(self, before: Callable[[], None] = lambda: None) -> None:
+        """kill -9 of the supervisor; its roles notice and end. before: what dies with it."""
         assert self._process is not None
+        before()
         self._process.kill()
         self._process.wait()
 

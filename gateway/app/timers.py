@@ -1,0 +1,97 @@
+"""The timers of each role, as a table: name, how often, what, and whether every process does it or the leader of a duty."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+
+from gateway.app.role import Role
+from gateway.config import Settings
+from gateway.domain.duty import Duty
+from gateway.domain.identifiers import owner_name
+from gateway.ops.retention import OrphanSearch, Retention
+from gateway.ops.schedule import Timer, Timers
+from gateway.ops.watches import ClockWatch, DestinationWatch, DiskWatch, QueueWatch, SpoolWatch
+from gateway.store.alarms import Alarms
+from gateway.store.claimed_jobs import ClaimedJobs
+from gateway.store.database import Database
+from gateway.store.job_queue import JobQueue
+from gateway.store.leadership import leadership
+from gateway.store.orphans import Orphans
+from gateway.store.purging import Purging
+from gateway.store.queue_health import QueueHealth
+from gateway.store.spool import Spool
+from gateway.store.spool_binding import bound_identity
+
+_LEASES_SECONDS: Final = 2.0
+_DISK_SECONDS: Final = 10.0
+_SPOOL_SECONDS: Final = 30.0
+_CLOCK_SECONDS: Final = 60.0
+_QUEUE_SECONDS: Final = 30.0
+_RETENTION_SECONDS: Final = 60.0
+_ORPHANS_SECONDS: Final = 300.0
+
+
+def receiver_timers(settings: Settings, database: Database) -> Timers:
+    return Timers(_of_host(settings, database, Role.RECEIVER))
+
+
+def worker_timers(settings: Settings, database: Database, queue: JobQueue, claimed: ClaimedJobs) -> Timers:
+    timers = (*_of_jobs(settings, queue, claimed), *_of_host(settings, database, Role.WORKER), *_of_store(settings, database, Role.WORKER))
+    return Timers(timers, {Duty.STORE: leadership(database, Duty.STORE)})
+
+
+def sender_timers(settings: Settings, database: Database, queue: JobQueue, claimed: ClaimedJobs) -> Timers:
+    timers = (
+        *_of_jobs(settings, queue, claimed),
+        *_of_host(settings, database, Role.SENDER),
+        *_of_store(settings, database, Role.SENDER),
+        *_of_destinations(settings, database),
+    )
+    return Timers(timers, {duty: leadership(database, duty) for duty in Duty})
+
+
+def _of_jobs(settings: Settings, queue: JobQueue, claimed: ClaimedJobs) -> tuple[Timer, ...]:
+    """Every process that runs jobs: taking back leases needs no leader, and a heartbeat is its own."""
+    return (
+        Timer(name="stalled_leases", seconds=_LEASES_SECONDS, tick=queue.expire_leases),
+        Timer(name="heartbeat", seconds=settings.worker.lease_seconds / 3, tick=claimed.renew),
+    )
+
+
+def _of_host(settings: Settings, database: Database, role: Role) -> tuple[Timer, ...]:
+    """Every process: a host has at least one, and what several see is one alarm."""
+    host, spool, alarms = socket.gethostname(), Spool(settings.spool.folder), Alarms(database, owner_name(role))
+    disk = DiskWatch(spool=spool, settings=settings.spool, alarms=alarms, host=host)
+    place = SpoolWatch(spool=spool, expected=lambda: bound_identity(database), alarms=alarms, host=host)
+    # a lease that another host gave must not look as if it had run out
+    clock = ClockWatch(health=QueueHealth(database), alarms=alarms, host=host, allowed_seconds=settings.worker.lease_seconds / 4)
+    return (
+        Timer(name="disk", seconds=_DISK_SECONDS, tick=disk.look),
+        Timer(name="spool", seconds=_SPOOL_SECONDS, tick=place.look),
+        Timer(name="clock", seconds=_CLOCK_SECONDS, tick=clock.look),
+    )
+
+
+def _of_store(settings: Settings, database: Database, role: Role) -> tuple[Timer, ...]:
+    actor = owner_name(role)
+    spool = Spool(settings.spool.folder)
+    queue = QueueWatch(health=QueueHealth(database), alarms=Alarms(database, actor), oldest_job_minutes=settings.alarms.oldest_job_minutes)
+    retention = Retention(settings=settings.retention, purging=Purging(database, spool, actor))
+    search = OrphanSearch(orphans=Orphans(database, spool, actor))
+    return (
+        Timer(name="queue", seconds=_QUEUE_SECONDS, tick=queue.look, duty=Duty.STORE),
+        Timer(name="retention", seconds=_RETENTION_SECONDS, tick=retention.purge, duty=Duty.STORE),
+        Timer(name="orphans", seconds=_ORPHANS_SECONDS, tick=search.look, duty=Duty.STORE),
+    )
+
+
+def _of_destinations(settings: Settings, database: Database) -> tuple[Timer, ...]:
+    """One for each, so that one that hangs keeps no other waiting."""
+    from gateway.delivery.verification_scu import VerificationScu
+
+    scu, alarms, seconds = VerificationScu(settings.delivery), Alarms(database, owner_name(Role.SENDER)), settings.alarms.echo_seconds
+    watches = [DestinationWatch(destination=one, silence=scu.silence, alarms=alarms) for one in settings.destinations if seconds]
+    return tuple(
+        Timer(name=f"echo {watch.destination.name}", seconds=seconds, tick=watch.look, duty=Duty.DESTINATIONS) for watch in watches
+    )
