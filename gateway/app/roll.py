@@ -23,7 +23,8 @@ class Roll:
         return self._before is not None
 
     def begin(self, settings: Settings, slots: Sequence[Slot]) -> None:
-        self._before, self.settings = self.settings, settings
+        # a second change during the trial of the first: only what was in force before both has proved itself
+        self._before, self.settings = self._before or self.settings, settings
         for slot in slots:
             slot.forgive()
 

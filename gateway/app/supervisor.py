@@ -44,7 +44,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, roles: Sequence[Role], read: Callable[[], Settings]) -> None:
         """read: the configuration as it lies there now."""
-        self._loaded = settings
+        self._loaded = self._before = settings
         self._roles = roles
         self._read = read
         self._port_taken: int | None = None
@@ -186,7 +186,7 @@ class Supervisor:
         )
         configure_logging(after.logging.level, "supervisor")
         if after != before:
-            self._before = before
+            self._before = self._before if self._roll.is_on_trial else before
             self._roll.begin(self._effective(), self._slots)
 
     def _reject(self, error: GatewayError, actor: str) -> None:

@@ -149,3 +149,11 @@ def test_successor_that_dies_is_not_started_again_before_its_pause_is_over(slots
     step(roll, slots)
     assert receiver.successor is None
     assert process(receiver).settings is OLD
+
+
+def test_second_change_during_the_trial_of_the_first_goes_back_to_what_was_before_both(slots: list[Slot]) -> None:
+    roll = Roll(OLD)
+    roll.begin(NEW, slots)
+    roll.begin(NEW.model_copy(), slots)
+    roll.go_back(slots)
+    assert roll.settings is OLD
