@@ -173,6 +173,7 @@ def _listen(server: ReceiverServer, settings: Settings, stop: threading.Event) -
 
 
 def _run_worker(settings: Settings, database: Database, stop: threading.Event) -> int:
+    from gateway.app.constancy import SELF_TEST_TICK_SECONDS, worker_self_test
     from gateway.inference.analyzer import Analyzer, open_bundle
     from gateway.inference.decoder import Decoder
     from gateway.ops.schedule import start_timers
@@ -211,7 +212,9 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
             settings=settings,
         )
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
+        self_test = worker_self_test(settings, database, bundle, analyze)
         timers = start_timers(queue, claimed, settings.worker.lease_seconds)
+        timers.add_job(self_test.tick, "interval", seconds=SELF_TEST_TICK_SECONDS)
         _started(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
         attempts = _attempts(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
@@ -226,6 +229,7 @@ def _run_worker(settings: Settings, database: Database, stop: threading.Event) -
             bell=bell,
             batch=min(settings.worker.batch_size, analyzer.batch),
             broken=broken,
+            gate=self_test,
         )
         reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell, broken=broken)
         run_lanes(stop, analyses.run, reports.run)

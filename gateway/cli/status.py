@@ -15,7 +15,8 @@ from gateway.store.queries import Queries
 
 
 def status(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -> None:
-    """How the gateway stands: the three ledgers, jobs, results, deliveries. Exit code 1 when a ledger does not close."""
+    """How the gateway stands: the three ledgers, jobs, results, deliveries. Exit code 1 when a ledger does not close, or a worker takes
+    no analyses because its self-test deviated."""
     with open_database(load_settings(config)) as database:
         found = Queries(database).status()
     if json:
@@ -35,7 +36,9 @@ def status(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -
         conflicts = sum(ledger.counts.get("conflict", 0) for ledger in found.ledgers)
         if conflicts:
             print(f"{conflicts} instance(s) in conflict need a person: strnet-gateway conflicts list")
-    sys.exit(0 if all(ledger.closed for ledger in found.ledgers) else 1)
+        for reason in found.not_ready:
+            print(f"not ready: {reason}; no analyses are taken there: strnet-gateway self-test list")
+    sys.exit(0 if all(ledger.closed for ledger in found.ledgers) and not found.not_ready else 1)
 
 
 def _sections(jobs: dict[str, int], results: dict[str, int], deliveries: dict[str, int]) -> list[tuple[str, dict[str, int]]]:

@@ -17,3 +17,5 @@ class Figures:
     jobs: Counts
     deliveries: Counts
     oldest_open_job_seconds: float
+    self_tests: tuple[tuple[str, bool, float], ...] = ()
+    """The latest self-test of each worker: its host, whether it passed, how many seconds ago."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.domain.self_test import SelfTestResult
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptStory:
@@ -197,3 +199,10 @@ class Status:
     deliveries: dict[str, int]
     results: dict[str, int]
     oldest_waiting_seconds: float | None
+    self_tests: tuple[SelfTestResult, ...] = ()
+    """The latest one of every worker."""
+
+    @property
+    def not_ready(self) -> tuple[str, ...]:
+        """Why images are not assessed, as `<reason>:<worker>`."""
+        return tuple(f"self_test_deviated:{found.worker}" for found in self.self_tests if found.stops_analyses)

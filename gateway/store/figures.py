@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from gateway.domain.figures import Counts, Figures
 from gateway.domain.job import OPEN
 from gateway.store.database import Database
+from gateway.store.self_tests import newest_of_each_worker
 from gateway.store.tables import DeliveryRow, InstanceRow, JobRow, ReceiptRow
 
 
@@ -27,6 +28,10 @@ def read_figures(database: Database) -> Figures:
             jobs=_counts(session, JobRow.kind, JobRow.state),
             deliveries=_counts(session, DeliveryRow.destination, DeliveryRow.state),
             oldest_open_job_seconds=0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds(),
+            self_tests=tuple(
+                (found.worker, found.passed, (datetime.now(UTC) - found.ended_at).total_seconds())
+                for found in newest_of_each_worker(session)
+            ),
         )
 
 

@@ -20,6 +20,7 @@ from gateway.store.job_bell import JobBell
 from gateway.workers.attempt import Attempts, Ending, GivesUp, unexpected
 
 _DATABASE_PAUSE_SECONDS = 1.0
+_CLOSED_PAUSE_SECONDS = 0.5
 
 Begun = TypeVar("Begun")
 Question = TypeVar("Question")
@@ -44,6 +45,40 @@ class StagedHandler(GivesUp, Protocol[Begun, Question, Answer]):
         ...
 
 
+class Gate(Protocol):
+    """What happens between two jobs, in the preparing thread and with nothing on its way: the lane's decoder and network are free."""
+
+    def is_due(self) -> bool: ...
+
+    def step(self) -> None:
+        """A part of it, short: jobs that wait come next."""
+        ...
+
+    def failed(self, error: GatewayError) -> None:
+        """The step raised something that it should not have."""
+        ...
+
+    def is_open(self) -> bool:
+        """Whether jobs may be claimed."""
+        ...
+
+
+class AlwaysOpen:
+    """Nothing happens between jobs."""
+
+    def is_due(self) -> bool:
+        return False
+
+    def step(self) -> None:
+        return
+
+    def failed(self, error: GatewayError) -> None:
+        raise error
+
+    def is_open(self) -> bool:
+        return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work(Generic[Begun, Question]):
     claim: Claim
@@ -64,6 +99,7 @@ class Pipeline(Generic[Begun, Question, Answer]):
         bell: JobBell,
         batch: int,
         broken: Callable[[], bool] = lambda: False,
+        gate: Gate | None = None,
     ) -> None:
         self._attempts = attempts
         self._kind = kind
@@ -72,6 +108,7 @@ class Pipeline(Generic[Begun, Question, Answer]):
         self._batch = batch
         self._ahead = 2 * batch
         self._broken = broken
+        self._gate = gate or AlwaysOpen()
         self._prepared: SimpleQueue[_Work[Begun, Question] | None] = SimpleQueue()
         self._answered: SimpleQueue[tuple[_Work[Begun, Question], Answer | GatewayError | None] | None] = SimpleQueue()
         self._changed = threading.Condition()
@@ -127,6 +164,11 @@ class Pipeline(Generic[Begun, Question, Answer]):
             self._prepared.put(None)
 
     def _prepare_next(self, stop: threading.Event) -> None:
+        if self._gate.is_due():
+            self._pass_gate(stop)
+        if not self._gate.is_open():
+            stop.wait(_CLOSED_PAUSE_SECONDS)
+            return
         room = self._room(stop)
         if not room:
             return
@@ -141,6 +183,18 @@ class Pipeline(Generic[Begun, Question, Answer]):
             return
         for claim in claims:
             self._prepare(claim, stop)
+
+    def _pass_gate(self, stop: threading.Event) -> None:
+        self._wait_until_empty(stop)
+        if stop.is_set():
+            return
+        try:
+            self._gate.step()
+        except Exception as error:  # noqa: BLE001  the worker's edge; what fails here must not end the worker again and again
+            self._gate.failed(unexpected(error))
+        if self._broken():
+            # the network's thread waits for an image, and would not look
+            stop.set()
 
     def _prepare(self, claim: Claim, stop: threading.Event) -> None:
         if claim.is_suspect:
