@@ -18,6 +18,7 @@ from gateway.errors import DatabaseUnavailableError, GatewayError
 from gateway.events import Event, log_event
 from gateway.store.job_bell import JobBell
 from gateway.workers.attempt import Attempts, Ending, GivesUp, unexpected
+from gateway.workers.gate import AlwaysOpen, Gate
 
 _DATABASE_PAUSE_SECONDS = 1.0
 _CLOSED_PAUSE_SECONDS = 0.5
@@ -43,40 +44,6 @@ class StagedHandler(GivesUp, Protocol[Begun, Question, Answer]):
     def finish(self, claim: Claim, begun: Begun, answer: Answer | GatewayError | None) -> Ending:
         """Ends the job, in one transaction with what it made. Raises the answer where it is an error."""
         ...
-
-
-class Gate(Protocol):
-    """What happens between two jobs, in the preparing thread and with nothing on its way: the lane's decoder and network are free."""
-
-    def is_due(self) -> bool: ...
-
-    def step(self) -> None:
-        """A part of it, short: jobs that wait come next."""
-        ...
-
-    def failed(self, error: GatewayError) -> None:
-        """The step raised something that it should not have."""
-        ...
-
-    def is_open(self) -> bool:
-        """Whether jobs may be claimed."""
-        ...
-
-
-class AlwaysOpen:
-    """Nothing happens between jobs."""
-
-    def is_due(self) -> bool:
-        return False
-
-    def step(self) -> None:
-        return
-
-    def failed(self, error: GatewayError) -> None:
-        raise error
-
-    def is_open(self) -> bool:
-        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

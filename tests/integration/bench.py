@@ -37,7 +37,8 @@ from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.analyze_instance import AnalyzeInstance
 from gateway.workers.attempt import Attempts, GivesUp
-from gateway.workers.pipeline import Gate, Pipeline
+from gateway.workers.gate import Gate
+from gateway.workers.pipeline import Pipeline
 from gateway.workers.report_study import ReportStudy
 from gateway.workers.retry import Backoff, RetryPolicy
 from gateway.workers.worker import WorkerLoop

@@ -14,8 +14,9 @@ from gateway.errors import DatabaseUnavailableError, DecodeError, GatewayError, 
 from gateway.events import Event
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.workers.attempt import Attempts, Ending
+from gateway.workers.gate import Gate
 from gateway.workers.lanes import run_lanes
-from gateway.workers.pipeline import Gate, Pipeline
+from gateway.workers.pipeline import Pipeline
 from gateway.workers.retry import Backoff, RetryPolicy
 from tests.doubles.memory_queue import MemoryJob, MemoryQueue
 
