@@ -28,8 +28,8 @@ def list_self_tests(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption =
                 one.worker,
                 one.ended_at,
                 "passed" if one.passed else " ".join(one.deviations),
-                one.logit_difference,
-                one.saliency_difference,
+                _figure(one.logit_difference),
+                _figure(one.saliency_difference),
                 one.accepted_by or "",
                 one.profile,
                 short(one.bundle_hash),
@@ -39,6 +39,10 @@ def list_self_tests(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption =
         columns = ("worker", "ended (UTC)", "came to", "logit differs by", "map differs by", "accepted by", "profile", "bundle")
         print_table("Self-tests", columns, rows, whole=("worker",))
     raise typer.Exit(1 if any(one.stops_analyses for one in found) else 0)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1e}"
 
 
 @app.command()
