@@ -235,5 +235,9 @@ class JobNotFoundError(GatewayError):
     """No job has that number. `strnet-gateway jobs list` shows the numbers."""
 
 
+class SelfTestError(GatewayError):
+    """That worker's latest self-test stops nothing. `strnet-gateway self-test list` shows the latest one of each worker."""
+
+
 class NotFoundError(GatewayError):
     """Nothing is stored under that key. Give an accession number or a SOP, series or study instance UID as the modality sent it."""

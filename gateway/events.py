@@ -90,6 +90,10 @@ class Event(StrEnum):
     ASSESSMENT_DIFFERS = "assessment:differs"
     RESULT_DIFFERS = "result:differs"
     OUTPUT_IMPLAUSIBLE = "output:implausible"
+    SELF_TEST_PASSED = "self_test:passed"
+    SELF_TEST_DEVIATED = "self_test:deviated"
+    SELF_TEST_ACCEPTED = "self_test:accepted"
+    SELF_TEST_POSTPONED = "self_test:postponed"
 
 
 ALERT_CODES: Final = {"audit_code": "110113", "audit_type": "110126"}

@@ -32,6 +32,7 @@ _NO_LIMIT: Final = sys.maxsize
 
 
 def run_worker(settings: Settings, database: Database, stop: threading.Event, line: RoleLine) -> int:
+    from gateway.app.constancy import worker_self_test
     from gateway.inference.analyzer import Analyzer, open_bundle
     from gateway.inference.decoder import Decoder
     from gateway.routing.router import Router
@@ -68,7 +69,8 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
             settings=settings,
         )
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
-        closing.enter_context(worker_timers(settings, database, queue, claimed))
+        self_test = worker_self_test(settings, database, bundle, analyze)
+        closing.enter_context(worker_timers(settings, database, queue, claimed, self_test))
         attempts = _attempts(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
 
@@ -84,6 +86,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
             bell=bell,
             batch=min(settings.worker.batch_size, analyzer.batch),
             broken=broken,
+            gate=self_test,
         )
         reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell, broken=broken)
         _run(settings, stop, attempts, analyses.run, reports.run)

@@ -11,6 +11,7 @@ from gateway.domain.duty import Duty
 from gateway.domain.identifiers import owner_name
 from gateway.ops.retention import OrphanSearch, Retention
 from gateway.ops.schedule import Timer, Timers
+from gateway.ops.self_test import SelfTest
 from gateway.ops.watches import ClockWatch, DestinationWatch, DiskWatch, QueueWatch, SpoolWatch
 from gateway.store.alarms import Alarms
 from gateway.store.claimed_jobs import ClaimedJobs
@@ -32,14 +33,20 @@ _CLOCK_SECONDS: Final = 60.0
 _QUEUE_SECONDS: Final = 30.0
 _RETENTION_SECONDS: Final = 60.0
 _ORPHANS_SECONDS: Final = 300.0
+_SELF_TEST_SECONDS: Final = 20.0
 
 
 def receiver_timers(settings: Settings, database: Database) -> Timers:
     return Timers(_of_host(settings, database, Role.RECEIVER))
 
 
-def worker_timers(settings: Settings, database: Database, queue: JobQueue, claimed: ClaimedJobs) -> Timers:
-    timers = (*_of_jobs(settings, queue, claimed), *_of_host(settings, database, Role.WORKER), *_of_store(settings, database, Role.WORKER))
+def worker_timers(settings: Settings, database: Database, queue: JobQueue, claimed: ClaimedJobs, self_test: SelfTest) -> Timers:
+    timers = (
+        *_of_jobs(settings, queue, claimed),
+        *_of_host(settings, database, Role.WORKER),
+        *_of_store(settings, database, Role.WORKER),
+        Timer(name="self_test", seconds=_SELF_TEST_SECONDS, tick=self_test.tick),
+    )
     return Timers(timers, {Duty.STORE: leadership(database, Duty.STORE)})
 
 

@@ -109,6 +109,7 @@ class WorkerSettings(Section):
     decode_images_per_child: int = Field(default=500, ge=1)
     max_rows: int = Field(default=8192, ge=1)
     max_columns: int = Field(default=8192, ge=1)
+    self_test_hours: float = Field(default=24, ge=0)
 
 
 class ResultSettings(Section):

@@ -21,3 +21,5 @@ class Figures:
     deliveries: Counts
     oldest_open_job_seconds: float
     alarms: Counts
+    self_tests: tuple[tuple[str, bool, float], ...] = ()
+    """The latest self-test of each worker: its host, whether it passed, how many seconds ago."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.domain.alarm import Alarm
+from gateway.domain.self_test import SelfTestResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,3 +204,5 @@ class Status:
     results: dict[str, int]
     oldest_waiting_seconds: float | None
     alarms: tuple[Alarm, ...]
+    self_tests: tuple[SelfTestResult, ...] = ()
+    """The latest one of every worker."""

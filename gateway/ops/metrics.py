@@ -89,6 +89,13 @@ def _of_store(figures: Figures) -> Iterable[Metric]:
     yield _counted("jobs", "Pieces of work.", ("kind", "state"), figures.jobs)
     yield _counted("deliveries", "Results to destinations.", ("destination", "state"), figures.deliveries)
     yield _counted("alarm", "1 for each alarm that stands.", ("code", "subject"), figures.alarms)
+    workers = [((worker,), passed, age) for worker, passed, age in figures.self_tests]
+    passed_text = "1 where a worker's latest self-test passed, 0 where it deviated: an alarm."
+    yield _counted("self_test_passed", passed_text, ("worker",), [(labels, int(passed)) for labels, passed, _ in workers])
+    ages = GaugeMetricFamily("strnet_gateway_self_test_age_seconds", "Since a worker's latest self-test.", labels=("worker",))
+    for labels, _, age in workers:
+        ages.add_metric(labels, age)
+    yield ages
     yield _gauge("oldest_open_job_seconds", "Age of the oldest job that waits or runs; 0 when none does.", figures.oldest_open_job_seconds)
 
 

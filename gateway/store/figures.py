@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from gateway.domain.figures import Counts, Figures
 from gateway.domain.job import OPEN
 from gateway.store.database import Database
+from gateway.store.self_tests import newest_of_each_worker
 from gateway.store.tables import AlarmRow, DeliveryRow, InstanceRow, JobRow, ReceiptRow
 
 
@@ -28,6 +29,10 @@ def read_figures(database: Database) -> Figures:
             deliveries=_counts(session, DeliveryRow.destination, DeliveryRow.state),
             oldest_open_job_seconds=0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds(),
             alarms=_counts(session, AlarmRow.code, AlarmRow.subject),
+            self_tests=tuple(
+                (found.worker, found.passed, (datetime.now(UTC) - found.ended_at).total_seconds())
+                for found in newest_of_each_worker(session)
+            ),
         )
 
 

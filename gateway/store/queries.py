@@ -27,6 +27,7 @@ from gateway.store.alarms import standing_alarms
 from gateway.store.database import Database
 from gateway.store.evidence import receipt_story, receipts_query
 from gateway.store.job_stories import job_story, timeline_entry
+from gateway.store.self_tests import newest_of_each_worker
 from gateway.store.tables import AssessmentRow, AuditEventRow, DeliveryRow, InstanceRow, JobRow, ReceiptRow, ResultRow
 
 
@@ -46,6 +47,7 @@ class Queries:
                 results=_counts(session, ResultRow.kind, ResultRow.release),
                 oldest_waiting_seconds=None if oldest is None else round((datetime.now(UTC) - oldest).total_seconds(), 1),
                 alarms=standing_alarms(session),
+                self_tests=newest_of_each_worker(session),
             )
 
     def explain(self, key: str) -> Explanation:

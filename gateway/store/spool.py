@@ -22,9 +22,9 @@ from gateway.store.locked_files import create_locked, remove_abandoned_file
 from gateway.store.steps import OnStep, Step, nothing
 
 SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
-_KINDS: Final = ("instance", "saliency", "result")
+_KINDS: Final = ("instance", "saliency", "result", "self_test")
 _MARKER: Final = "strnet-gateway-spool"
-_SUFFIXES: Final = {"instance": ".dcm", "saliency": ".npy", "result": ".dcm"}
+_SUFFIXES: Final = {"instance": ".dcm", "saliency": ".npy", "result": ".dcm", "self_test": ".tmp"}
 _INODES_RESERVED: Final = 100
 _IDS_PER_SHARD: Final = 64
 """So many new ids in a row share a folder: writes that overlap in time then share its fsync."""
@@ -214,6 +214,14 @@ class Spool:
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self.path(name).unlink()
+
+    def remove_older(self, kind: str, before: float) -> None:
+        """Removes whole files of a kind that were written before this time (seconds since the epoch): a killed process left them."""
+        for shard in SHARDS:
+            for name in self.names(kind, shard):
+                with suppress(FileNotFoundError):
+                    if self.path(name).stat().st_mtime < before:
+                        self.path(name).unlink()
 
     def obstacle(self, reserve: int) -> Obstacle | None:
         """What stands against taking more in; None when more than `reserve` bytes are free and the folder can be written."""

@@ -380,6 +380,29 @@ class AlarmRow(Base):
     raised_at: Mapped[datetime]
 
 
+class SelfTestRow(Base):
+    """One constancy self-test of one worker. Its phantoms have no rows: they are nobody's images."""
+
+    __tablename__ = "self_test"
+    __table_args__ = (Index("ix_self_test_latest", "worker", "ended_at"),)
+
+    id: Mapped[str] = mapped_column(_Id, primary_key=True)
+    worker: Mapped[str] = mapped_column(String(128))
+    """The host."""
+    bundle_hash: Mapped[str] = mapped_column(_Digest)
+    engine_profile: Mapped[str] = mapped_column(String(64))
+    phantoms: Mapped[int]
+    deviations: Mapped[list[str]]
+    """`<phantom>:<code>`; empty = passed."""
+    logit_difference: Mapped[float | None]
+    saliency_difference: Mapped[float | None]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
+    accepted_at: Mapped[datetime | None]
+    accepted_by: Mapped[str | None] = mapped_column(String(160))
+    """The operator who lets analyses go on in spite of deviations."""
+
+
 class AuditEventRow(Base):
     """Append-only: triggers of the first migration refuse UPDATE and DELETE."""
 

@@ -18,8 +18,10 @@ from gateway.errors import DatabaseUnavailableError, GatewayError
 from gateway.events import Event, log_event
 from gateway.store.job_bell import JobBell
 from gateway.workers.attempt import Attempts, Ending, GivesUp, unexpected
+from gateway.workers.gate import AlwaysOpen, Gate
 
 _DATABASE_PAUSE_SECONDS = 1.0
+_CLOSED_PAUSE_SECONDS = 0.5
 
 Begun = TypeVar("Begun")
 Question = TypeVar("Question")
@@ -64,6 +66,7 @@ class Pipeline(Generic[Begun, Question, Answer]):
         bell: JobBell,
         batch: int,
         broken: Callable[[], bool] = lambda: False,
+        gate: Gate | None = None,
     ) -> None:
         self._attempts = attempts
         self._kind = kind
@@ -72,6 +75,7 @@ class Pipeline(Generic[Begun, Question, Answer]):
         self._batch = batch
         self._ahead = 2 * batch
         self._broken = broken
+        self._gate = gate or AlwaysOpen()
         self._prepared: SimpleQueue[_Work[Begun, Question] | None] = SimpleQueue()
         self._answered: SimpleQueue[tuple[_Work[Begun, Question], Answer | GatewayError | None] | None] = SimpleQueue()
         self._changed = threading.Condition()
@@ -127,6 +131,11 @@ class Pipeline(Generic[Begun, Question, Answer]):
             self._prepared.put(None)
 
     def _prepare_next(self, stop: threading.Event) -> None:
+        if self._gate.is_due():
+            self._pass_gate(stop)
+        if not self._gate.is_open():
+            stop.wait(_CLOSED_PAUSE_SECONDS)
+            return
         room = self._room(stop)
         if not room:
             return
@@ -141,6 +150,18 @@ class Pipeline(Generic[Begun, Question, Answer]):
             return
         for claim in claims:
             self._prepare(claim, stop)
+
+    def _pass_gate(self, stop: threading.Event) -> None:
+        self._wait_until_empty(stop)
+        if stop.is_set():
+            return
+        try:
+            self._gate.step()
+        except Exception as error:  # noqa: BLE001  the worker's edge; what fails here must not end the worker again and again
+            self._gate.failed(unexpected(error))
+        if self._broken():
+            # the network's thread waits for an image, and would not look
+            stop.set()
 
     def _prepare(self, claim: Claim, stop: threading.Event) -> None:
         if claim.is_suspect:

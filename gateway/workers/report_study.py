@@ -6,10 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from typing import Final
-
-import numpy as np
 
 from gateway.config import Settings
 from gateway.dicom.characters import text
@@ -33,6 +30,7 @@ from gateway.store.job_queue import JobQueue
 from gateway.store.results import NewResult, NewResultSet, Results
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
+from gateway.workers.knee_finding import knee_finding
 from gateway.workers.report_sources import read_sources
 from gateway.workers.reported_study import ReportedStudy, reported_study
 from gateway.workers.study_knees import (
@@ -47,7 +45,6 @@ from gateway.workers.study_knees import (
 
 _ANALYSIS_OPEN_SECONDS: Final = 5.0
 """The end of each analysis pulls the report forward; this is only the longest wait."""
-_TEXT: Final = "burned_in_text"
 _JUDGED: Final = frozenset(outcome.value for outcome in CODES.values())
 """Refusals by quality: judged anew where the settings or the bundle have changed."""
 
@@ -225,31 +222,10 @@ class ReportStudy:
             self.spool.remove(file.file)
 
     def _finding(self, knee: StudyKnee, reading: KeptReading) -> KneeFinding:
-        assessment = knee.assessment
         if reading.saliency_purged:
             raise SourcePurgedError(knee.instance.instance_id)
-        content = self.spool.read_verified(reading.saliency_file, reading.saliency_digest)
-        saliency = np.load(BytesIO(content), allow_pickle=False)
-        return KneeFinding(
-            sop_instance_uid=knee.instance.sop_instance_uid,
-            laterality=assessment.laterality,
-            laterality_source=assessment.laterality_source,
-            position=assessment.position,
-            decision=assessment.decision,
-            logit=reading.logit,
-            score=reading.score,
-            severity_score=reading.severity_score,
-            t_score=reading.t_score,
-            age_years=assessment.age_years,
-            sex=assessment.sex,
-            bmi=assessment.bmi,
-            region=assessment.region,
-            quality_flags=assessment.quality_flags,
-            engine_profile=reading.engine_profile,
-            pixel_digest=assessment.pixel_digest,
-            saliency=tuple(tuple(float(value) for value in row) for row in saliency),
-            text_suspected=assessment.measures.get(_TEXT, 0.0) >= self.settings.quality.burned_in_text.threshold,
-        )
+        uid = knee.instance.sop_instance_uid
+        return knee_finding(uid, knee.assessment, reading, spool=self.spool, quality=self.settings.quality)
 
 
 def _predecessor(sent: StudyResult) -> Predecessor:

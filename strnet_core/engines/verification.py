@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from strnet_core.preprocessing import Preprocessed
 
 _FAINT = 0.01
 """A map whose maximum is below this share of the strongest golden map is compared relative to that share instead."""
+_NAMES = {"logit": "a logit", "t_score": "the T-score", "saliency": "the saliency map"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,39 @@ class VerifiedBundle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Difference:
+class ComparedKnee:
+    """What was seen of a golden vector's knee, beside what is expected of it.
+
+    beyond: what differs by more than the tolerance: `input` (the 8-bit image, to the bit), `logit`, `t_score`, `saliency`.
+    """
+
+    beyond: tuple[str, ...]
     logit: float
+    """The larger difference of the two logits."""
     t_score: float
     saliency: float
+    """Relative to the maximum of the expected map; inf for a map of another shape."""
+
+
+def compare_knee(golden: Golden, number: int, image_sha256: str, prediction: Prediction) -> ComparedKnee:
+    """Against vector `number` (from 0), within the tolerance of the arithmetic that computed the prediction.
+
+    Raises BundleKeyMissingError where the bundle has no tolerance for it.
+    """
+    vector, tolerance = golden.vectors[number], tolerance_of(golden, prediction.profile)
+    difference = _difference(vector, prediction, _FAINT * _strongest(golden))
+    # written so that a difference that is no number is beyond
+    beyond = [name for name in ("logit", "t_score", "saliency") if not getattr(difference, name) <= getattr(tolerance, name)]
+    return replace(difference, beyond=(*(("input",) if image_sha256 != vector.image_sha256 else ()), *beyond))
+
+
+def tolerance_of(golden: Golden, profile: str) -> Tolerance:
+    """BundleKeyMissingError where the bundle has none for the profile's arithmetic."""
+    arithmetic = profile.rpartition("-")[2]
+    tolerance = golden.tolerances.get(arithmetic)
+    if tolerance is None:
+        raise BundleKeyMissingError(f"missing key golden.tolerances.{arithmetic}")
+    return tolerance
 
 
 def verify_bundle(bundle: ModelBundle, engine: Engine) -> VerifiedBundle:
@@ -49,15 +79,11 @@ def verify_bundle(bundle: ModelBundle, engine: Engine) -> VerifiedBundle:
     golden = read_golden(bundle)
     if not golden.vectors:
         raise BundleSchemaError("no golden vectors")
-    arithmetic = engine.profile.rpartition("-")[2]
-    tolerance = golden.tolerances.get(arithmetic)
-    if tolerance is None:
-        raise BundleKeyMissingError(f"missing key golden.tolerances.{arithmetic}")
-    floor = _FAINT * _strongest(golden)
-    found = [_checked(number, vector, bundle, engine, tolerance, floor) for number, vector in enumerate(golden.vectors)]
+    tolerance = tolerance_of(golden, engine.profile)
+    found = [_checked(number, bundle, golden, engine) for number in range(len(golden.vectors))]
     return VerifiedBundle(
         vectors=len(found),
-        arithmetic=arithmetic,
+        arithmetic=engine.profile.rpartition("-")[2],
         tolerance=tolerance,
         max_difference=max(each.logit for each in found),
         max_t_score_difference=max(each.t_score for each in found),
@@ -65,37 +91,40 @@ def verify_bundle(bundle: ModelBundle, engine: Engine) -> VerifiedBundle:
     )
 
 
-def _checked(number: int, vector: GoldenVector, bundle: ModelBundle, engine: Engine, tolerance: Tolerance, floor: float) -> _Difference:
+def _checked(number: int, bundle: ModelBundle, golden: Golden, engine: Engine) -> ComparedKnee:
+    vector, tolerance = golden.vectors[number], tolerance_of(golden, engine.profile)
     image = _image(vector, bundle)
     if image.sha256 != vector.image_sha256:
         raise GoldenMismatchError(f"vector {number}: the 8-bit image differs")
     covariates = Covariates(age_years=vector.age_years, sex=vector.sex, bmi=vector.bmi)
     (prediction,) = engine.predict(image.image[np.newaxis], (covariates,))
-    difference = _difference(vector, prediction, floor)
-    for name, value, allowed in (
-        ("a logit", difference.logit, tolerance.logit),
-        ("the T-score", difference.t_score, tolerance.t_score),
-        ("the saliency map", difference.saliency, tolerance.saliency),
-    ):
-        # written so that a difference that is no number fails
-        if not value <= allowed:
-            raise GoldenMismatchError(f"vector {number}: {name} differs by {value:.2e}, allowed {allowed:.1e} in {engine.profile}")
-    return difference
+    found = compare_knee(golden, number, image.sha256, replace(prediction, profile=engine.profile))
+    for name in found.beyond:
+        value, allowed = getattr(found, name), getattr(tolerance, name)
+        raise GoldenMismatchError(f"vector {number}: {_NAMES[name]} differs by {value:.2e}, allowed {allowed:.1e} in {engine.profile}")
+    return found
+
+
+def phantom_of(vector: GoldenVector) -> PhantomParameters:
+    """What the vector's knee is drawn with. BundleSchemaError where nothing can be drawn with it."""
+    try:
+        return PhantomParameters(**dict(vector.phantom))  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise BundleSchemaError(f"golden vector: {error}") from error
 
 
 def _image(vector: GoldenVector, bundle: ModelBundle) -> Preprocessed:
-    try:
-        parameters = PhantomParameters(**dict(vector.phantom))  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise BundleSchemaError(f"golden vector: {error}") from error
-    return phantom_image(parameters, vector.seed, bundle.preprocessing)
+    return phantom_image(phantom_of(vector), vector.seed, bundle.preprocessing)
 
 
-def _difference(vector: GoldenVector, prediction: Prediction, floor: float) -> _Difference:
+def _difference(vector: GoldenVector, prediction: Prediction, floor: float) -> ComparedKnee:
     t_score = float("inf") if prediction.t_score is None else abs(prediction.t_score - vector.t_score)
     screening, severity = prediction.screening_logit - vector.screening_logit, prediction.severity_logit - vector.severity_logit
-    return _Difference(
-        logit=max(abs(screening), abs(severity)), t_score=t_score, saliency=_saliency_difference(vector, prediction.saliency, floor)
+    return ComparedKnee(
+        beyond=(),
+        logit=max(abs(screening), abs(severity)),
+        t_score=t_score,
+        saliency=_saliency_difference(vector, prediction.saliency, floor),
     )
 
 

@@ -37,6 +37,7 @@ from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.analyze_instance import AnalyzeInstance
 from gateway.workers.attempt import Attempts, GivesUp
+from gateway.workers.gate import Gate
 from gateway.workers.pipeline import Pipeline
 from gateway.workers.report_study import ReportStudy
 from gateway.workers.retry import Backoff, RetryPolicy
@@ -201,9 +202,11 @@ class Bench:
         return Attempts(queue=queue, claimed=ClaimedJobs(queue, "test:worker:1"), handlers=handlers, policy=policy)
 
     @staticmethod
-    def analyses(attempts: Attempts, analyze: AnalyzeInstance, broken: Callable[[], bool] = lambda: False) -> Pipeline[Any, Any, Any]:
+    def analyses(
+        attempts: Attempts, analyze: AnalyzeInstance, broken: Callable[[], bool] = lambda: False, gate: Gate | None = None
+    ) -> Pipeline[Any, Any, Any]:
         kind = JobKind.ANALYZE_INSTANCE
-        return Pipeline(attempts=attempts, kind=kind, handler=analyze, bell=PollingBell(0.01), batch=1, broken=broken)
+        return Pipeline(attempts=attempts, kind=kind, handler=analyze, bell=PollingBell(0.01), batch=1, broken=broken, gate=gate)
 
     @property
     def analyze(self) -> AnalyzeInstance:

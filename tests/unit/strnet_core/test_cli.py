@@ -16,8 +16,16 @@ def run():
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
 
 
-def test_phantoms_are_written_as_png_and_npy(run, tmp_path):
-    result = run("phantom", tmp_path, "--count", 1)
+def test_phantom_writes_films_with_labels_and_refuses_a_folder_that_has_some(run, tmp_path):
+    words = ("phantom", tmp_path, "--count", 1, "--rows", 420, "--columns", 330, "--spacing-mm", 0.65)
+    assert run(*words).exit_code == 0
+    assert len(list((tmp_path / "images").glob("*.dcm"))) == 1
+    assert (tmp_path / "labels.csv").read_text().startswith("image,patient_id,label_cls,t_score,age,sex,bmi,")
+    assert run(*words).exit_code == 1
+
+
+def test_schematic_phantoms_are_written_as_png_and_npy(run, tmp_path):
+    result = run("phantom", tmp_path, "--count", 1, "--schematic", "ap")
     assert result.exit_code == 0, result.output
     (stored,) = tmp_path.glob("*.npy")
     assert np.load(stored).dtype == np.uint16
@@ -49,7 +57,17 @@ def test_create_demo_refuses_a_folder_with_a_bundle(run, demonstration: ModelBun
     assert run("bundle", "create-demo", demonstration.folder).exit_code == 1
 
 
-@pytest.mark.parametrize("words", [("phantom",), ("phantom", "x", "--view", "pa"), ("nothing",), ("bench", "--device", "tpu")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("phantom",),
+        ("phantom", "x", "--schematic", "pa"),
+        ("phantom", "x", "--format", "jpg"),
+        ("phantom", "x", "--knees", "3"),
+        ("nothing",),
+        ("bench", "--device", "tpu"),
+    ],
+)
 def test_wrong_use_exits_with_2(run, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run(*words).exit_code == 2

@@ -14,6 +14,7 @@ from gateway.errors import DatabaseUnavailableError, DecodeError, GatewayError, 
 from gateway.events import Event
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.workers.attempt import Attempts, Ending
+from gateway.workers.gate import Gate
 from gateway.workers.lanes import run_lanes
 from gateway.workers.pipeline import Pipeline
 from gateway.workers.retry import Backoff, RetryPolicy
@@ -89,6 +90,7 @@ class Lane:
     claimed: ClaimedJobs
     batch: int = 4
     broken: Callable[[], bool] = lambda: False
+    gate: Gate | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
@@ -116,7 +118,8 @@ class Lane:
     def run(self) -> None:
         policy = RetryPolicy(max_attempts=3, backoff=Backoff(first_seconds=0.001, max_seconds=0.001))
         attempts = Attempts(queue=self.queue, claimed=self.claimed, handlers={KIND: self.handler}, policy=policy)
-        Pipeline(attempts=attempts, kind=KIND, handler=self.handler, bell=MemoryBell(self.queue), batch=self.batch, broken=self.broken).run(
+        bell = MemoryBell(self.queue)
+        Pipeline(attempts=attempts, kind=KIND, handler=self.handler, bell=bell, batch=self.batch, broken=self.broken, gate=self.gate).run(
             self.stop
         )
 
@@ -315,3 +318,78 @@ def test_lanes_live_and_end_together() -> None:
     with pytest.raises(ZeroDivisionError):
         run_lanes(stop, first, failing, grace_seconds=30)
     assert ended_too.is_set()
+
+
+@dataclass
+class GateDouble:
+    """Due for so many steps; notes what was on its way at each."""
+
+    lane: Lane
+    steps: int = 0
+    opened: threading.Event = field(default_factory=threading.Event)
+    on_the_way: list[int] = field(default_factory=list)
+    defect: Exception | None = None
+    failures: list[str] = field(default_factory=list)
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.opened.set()
+
+    def is_due(self) -> bool:
+        return self.steps > 0
+
+    def step(self) -> None:
+        self.steps -= 1
+        self.on_the_way.append(len(self.lane.claimed._claims))
+        if self.steps == 0:
+            self.done.set()
+        if self.defect is not None:
+            raise self.defect
+
+    def failed(self, error: GatewayError) -> None:
+        self.failures.append(type(error.__cause__).__name__)
+
+    def is_open(self) -> bool:
+        return self.opened.is_set()
+
+
+def test_step_of_the_gate_finds_an_empty_lane_and_jobs_go_between_steps(lane: Lane) -> None:
+    lane.gate = gate = GateDouble(lane)
+    lane.handler.network.clear()
+    with lane.running():
+        lane.add("a")
+        assert lane.handler.asked.wait(BOUND)
+        lane.add("b")
+        gate.steps = 3
+        assert gate.on_the_way == []
+        lane.handler.network.set()
+        assert lane.all_end()
+        assert gate.done.wait(BOUND)
+    assert gate.on_the_way == [0, 0, 0]
+
+
+def test_nothing_is_claimed_while_the_gate_is_closed_and_its_steps_go_on(lane: Lane) -> None:
+    lane.gate = gate = GateDouble(lane, steps=2)
+    gate.opened.clear()
+    lane.add("a")
+    with lane.running():
+        assert gate.done.wait(BOUND)
+        assert lane.states() == {"a": "queued"}
+        gate.opened.set()
+        assert lane.all_end()
+    assert lane.states() == {"a": "done"}
+
+
+def test_defect_at_the_gate_is_told_to_it_and_the_lane_goes_on(lane: Lane) -> None:
+    lane.gate = gate = GateDouble(lane, steps=1, defect=KeyError("CANARY"))
+    lane.add("a")
+    with lane.running():
+        assert lane.all_end()
+    assert gate.failures == ["KeyError"]
+
+
+def test_process_that_cannot_go_on_after_a_step_ends(lane: Lane) -> None:
+    lane.gate = gate = GateDouble(lane, steps=1)
+    lane.broken = gate.done.is_set
+    with lane.running():
+        assert lane.stop.wait(BOUND)
