@@ -221,3 +221,33 @@ class EquivalenceReportError(StrnetError):
     """The equivalence report is damaged or changed. Delete it and run `strnet bundle equivalence BUNDLE --reports FOLDER` again."""
 
     code = "equivalence_report"
+
+
+class ResearchExtraMissingError(StrnetError):
+    """scikit-learn, SciPy and matplotlib are needed and not installed. Install them with `pip install 'strnet-gateway[research]'`."""
+
+    code = "research_extra"
+
+
+class TrainingError(StrnetError):
+    """The training could not be done. Read the detail in brackets."""
+
+    code = "training"
+
+
+class TrainingSettingsError(TrainingError):
+    """A value of the training's protocol is unknown or out of its range. Correct what is named."""
+
+    code = "training_settings"
+
+
+class TrainingDataError(TrainingError):
+    """The data set cannot be trained on as it is. Correct what is named; `docs/training.md` shows the layouts."""
+
+    code = "training_data"
+
+
+class TrainingRunError(TrainingError):
+    """The run's folder is not one that can be gone on with. Start a new run in an empty folder."""
+
+    code = "training_run"

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from strnet_core.bundle.durable_file import PART
 from strnet_core.bundle.golden import GOLDEN_FILE
 from strnet_core.errors import BundleFolderError, BundleMissingError, PickleInBundleError
 
@@ -14,8 +15,6 @@ DOCUMENT_FILE = "bundle.json"
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "card.md"
 FILES = (DOCUMENT_FILE, WEIGHTS_FILE, CARD_FILE, GOLDEN_FILE)
-PART = ".part"
-"""Suffix of a file that is being written; one that is left belongs to a write that was cut."""
 
 _FOLDERS = frozenset(str(Path(name).parent) for name in FILES) - {"."}
 _PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".bin", ".mar", ".dill"})

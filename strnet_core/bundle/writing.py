@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from strnet_core.bundle.card import render_card
 from strnet_core.bundle.covariates import CovariateScaling
 from strnet_core.bundle.document import to_document
+from strnet_core.bundle.durable_file import write_durably
 from strnet_core.bundle.files import Weights, load_bundle
-from strnet_core.bundle.folder import CARD_FILE, DOCUMENT_FILE, PART, WEIGHTS_FILE, check_free
+from strnet_core.bundle.folder import CARD_FILE, DOCUMENT_FILE, WEIGHTS_FILE, check_free
 from strnet_core.bundle.golden import GOLDEN_FILE, Golden, encode_golden
 from strnet_core.bundle.model_bundle import ARCHITECTURE, BUNDLE_NAME, LABELS, IntendedUse, ModelBundle
 from strnet_core.bundle.settings import PreprocessingSettings
@@ -62,10 +62,10 @@ def write_bundle(folder: Path, draft: BundleDraft) -> ModelBundle:
     card = render_card(bundle, draft.card, draft.golden).encode()
     document = to_document(replace(bundle, card_sha256=_sha256(card)))
     (folder / GOLDEN_FILE).parent.mkdir(parents=True, exist_ok=True)
-    _write_durably(folder / WEIGHTS_FILE, weights)
-    _write_durably(folder / CARD_FILE, card)
-    _write_durably(folder / GOLDEN_FILE, golden)
-    _write_durably(folder / DOCUMENT_FILE, encode_object(document))
+    write_durably(folder / WEIGHTS_FILE, weights)
+    write_durably(folder / CARD_FILE, card)
+    write_durably(folder / GOLDEN_FILE, golden)
+    write_durably(folder / DOCUMENT_FILE, encode_object(document))
     return load_bundle(folder)
 
 
@@ -109,18 +109,3 @@ def _describe(folder: Path, draft: BundleDraft, weights_sha256: str, golden_sha2
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    """Write beside, fsync, rename, fsync the folder: after a crash the file is whole or absent."""
-    part = path.with_name(path.name + PART)
-    with part.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

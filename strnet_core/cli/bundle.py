@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from strnet_core.cli.bundle_from_run import from_run
 from strnet_core.cli.bundle_import import import_
 from strnet_core.cli.console import OUT, PROGRESS, Folder, device_named, remedy_instead_of_traceback
 
 app = typer.Typer(no_args_is_help=True, help="Make, import, show and verify model bundles.")
 app.command("import")(import_)
+app.command("from-run")(from_run)
 _DEFAULT_SEED = 20260420
 
 

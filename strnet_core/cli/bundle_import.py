@@ -14,7 +14,7 @@ from strnet_core.errors import BundleSchemaError, CheckpointError
 if TYPE_CHECKING:
     from strnet_core.bundle import CovariateScaling, PreprocessingSettings
 
-_USES = ("demonstration", "research", "clinical")
+USES = ("demonstration", "research", "clinical")
 
 
 def import_(
@@ -52,8 +52,8 @@ def import_(
     to_float32: Annotated[bool, typer.Option("--to-float32", help="convert float16, bfloat16 and float64 tensors")] = False,
 ) -> None:
     """Make a bundle of a training checkpoint, offline. Every name must fit exactly; nothing is guessed."""
-    if intended_use not in _USES:
-        raise typer.BadParameter(", ".join(_USES), param_hint="--intended-use")
+    if intended_use not in USES:
+        raise typer.BadParameter(", ".join(USES), param_hint="--intended-use")
     from strnet_core.bundle import IntendedUse
     from strnet_core.engines.checkpoint_import import ImportChoices, import_checkpoint
     from strnet_core.engines.import_threshold import ThresholdChoice

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from strnet_core.bundle import (
@@ -39,7 +41,7 @@ _CARD = """# STR-Net, imported weights
   neither data loader nor scaling: whether they are those of the training is not known unless the provenance says so.
 - Golden vectors were computed at import, by torch in float32 on a processor. They prove that a machine computes the same, not that
   the result is right."""
-_WARNINGS: Mapping[IntendedUse, str] = {
+WARNINGS: Mapping[IntendedUse, str] = {
     IntendedUse.DEMONSTRATION: "Demonstration only. Not for patients.",
     IntendedUse.RESEARCH: "For research only. Not for clinical decisions.",
     IntendedUse.CLINICAL: "Declared for clinical use by the importer, on the evidence stated below.",
@@ -97,22 +99,26 @@ def import_checkpoint(path: Path, folder: Path, choices: ImportChoices, progress
     threshold = choose_threshold(checkpoint.best_threshold, choices.threshold)
     mapped = map_weights(checkpoint.tensors, choices.key_map, to_float32=choices.to_float32)
     say("computing golden vectors")
-    draft = _draft(checkpoint, mapped, threshold, choices)
+    version = choices.version or f"checkpoint {checkpoint.sha256[:12]}"
+    draft = draft_of(mapped.weights, threshold, choices, version, _card(checkpoint, mapped, choices))
     say("writing")
     bundle = write_bundle(folder, draft)
     return ImportedCheckpoint(bundle=bundle, was_parallel=checkpoint.was_parallel, converted=mapped.converted)
 
 
-def _draft(checkpoint: Checkpoint, mapped: MappedWeights, threshold: ChosenThreshold, choices: ImportChoices) -> BundleDraft:
-    network = build_strnet_with(mapped.weights)
+def draft_of(
+    weights: Mapping[str, npt.NDArray[np.generic]], threshold: ChosenThreshold, choices: ImportChoices, version: str, card: str
+) -> BundleDraft:
+    """A bundle of these weights, with golden vectors that are computed now. Raises ArchitectureError and ImplausibleOutputError."""
+    network = build_strnet_with(weights)
     engine = TorchEngine(network, choices.preprocessing, torch.device("cpu"), scaling=choices.covariates)
     knees = draw_knees(GOLDEN_PHANTOMS, SEED, choices.preprocessing)
     return BundleDraft(
-        version=choices.version or f"checkpoint {checkpoint.sha256[:12]}",
+        version=version,
         parameters=PARAMETERS,
-        weights=mapped.weights,
+        weights=weights,
         intended_use=choices.intended_use,
-        card=_card(checkpoint, mapped, choices),
+        card=card,
         screening_threshold=threshold.value,
         severity_threshold=choices.severity_threshold,
         threshold_origin=f"screening: {threshold.origin}; severity: stated at import, 0.5 in the released code",
@@ -129,7 +135,7 @@ def _draft(checkpoint: Checkpoint, mapped: MappedWeights, threshold: ChosenThres
 def _card(checkpoint: Checkpoint, mapped: MappedWeights, choices: ImportChoices) -> str:
     converted = ", ".join(f"{count} from {name}" for name, count in mapped.converted.items())
     return _CARD.format(
-        warning=_WARNINGS[choices.intended_use],
+        warning=WARNINGS[choices.intended_use],
         sha256=checkpoint.sha256,
         parallel=", saved from DataParallel" if checkpoint.was_parallel else "",
         converted=f"Tensors converted to float32: {converted}."

@@ -33,8 +33,8 @@ def count_parameters(module: nn.Module) -> int:
 def build_strnet_with(weights: Mapping[str, npt.NDArray[np.generic]]) -> StrNet:
     """The network with these weights, in evaluation mode on the CPU; skips the random start values, which take seconds.
 
-    Every name must be there with its shape, none may be left over, floats must be finite float32.
-    Raises ArchitectureError that names the first few names that do not fit.
+    Every name must be there with its shape, none may be left over, floats must be finite float32; matrices and kernels may be
+    float16, which become the float32 of the same value. Raises ArchitectureError that names the first few names that do not fit.
     """
     with torch.device("meta"):
         network = StrNet()
@@ -44,11 +44,25 @@ def build_strnet_with(weights: Mapping[str, npt.NDArray[np.generic]]) -> StrNet:
     if wrong:
         raise ArchitectureError(f"{len(wrong)} names do not fit: {', '.join(wrong[:5])}")
     for name, array in weights.items():
-        if expected[name].is_floating_point() and not (array.dtype == np.float32 and np.isfinite(array).all()):
+        if expected[name].is_floating_point() and not (_is_stored(array) and np.isfinite(array).all()):
             raise ArchitectureError(f"{name} is not finite float32")
-    # copied: arrays that lie in a file's buffer are read-only, tensors may not be
-    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()}, assign=True)
+    network.load_state_dict({name: torch.from_numpy(_widened(array)) for name, array in weights.items()}, assign=True)
     return network.requires_grad_(requires_grad=False).eval()
+
+
+def may_be_half(array: npt.NDArray[np.generic]) -> bool:
+    """Whether a bundle may store this weight in float16: matrices and kernels, which are nearly all of the bytes. Biases and norms,
+    whose variances may leave its range, may not."""
+    return array.ndim > 1 and array.dtype == np.float32
+
+
+def _is_stored(array: npt.NDArray[np.generic]) -> bool:
+    return array.dtype == np.float32 or (array.dtype == np.float16 and array.ndim > 1)
+
+
+def _widened(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """A copy: arrays that lie in a file's buffer are read-only, tensors may not be."""
+    return array.astype(np.float32) if array.dtype == np.float16 else np.array(array)
 
 
 def weights_of(network: StrNet) -> dict[str, npt.NDArray[np.generic]]:

@@ -10,6 +10,6 @@ WIDTH = 128
 DROPOUT = 0.3
 
 
-def build_neck() -> nn.Sequential:
-    """(n, 2048) to (n, 128), never negative."""
-    return nn.Sequential(nn.Linear(FEATURES, WIDTH), nn.ReLU(inplace=False), nn.Dropout(DROPOUT))
+def build_neck(features: int = FEATURES) -> nn.Sequential:
+    """(n, features) to (n, 128), never negative."""
+    return nn.Sequential(nn.Linear(features, WIDTH), nn.ReLU(inplace=False), nn.Dropout(DROPOUT))

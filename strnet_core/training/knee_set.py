@@ -1,0 +1,152 @@
+"""Films to single knees as the network sees them: split, preprocessed, judged, grouped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from strnet_core.engines.films import read_film
+from strnet_core.errors import DecodeError, TrainingDataError
+from strnet_core.quality import DEFAULT_FLAGS, raised
+from strnet_core.survey import Survey, survey
+from strnet_core.training.films import Film, LeftOut
+from strnet_core.training.grouping import Traits, grouped
+from strnet_core.training.perceptual_hash import perceptual_hash
+from strnet_core.training.settings import TrainingSettings
+
+UInt8Images = npt.NDArray[np.uint8]
+Progress = Callable[[int, int], None]
+
+_SQUARE = 0.05
+"""How far a square film's sides may differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knee:
+    """One knee of a film, and what is known of it."""
+
+    name: str
+    """The film's, with `#1` or `#2` from the image's left where it shows two knees."""
+    film: Film
+    family: str
+    """Of the acquisition: the table's word, else the film's format: `square`, `tall` or `wide`."""
+    sha256: str
+    """Of the image that the network sees (hex)."""
+    group: str = ""
+
+    @property
+    def is_bone_loss(self) -> bool:
+        """Osteopenia or osteoporosis."""
+        return self.film.label > 0
+
+    @property
+    def has_covariates(self) -> bool:
+        return self.film.age_years is not None and self.film.sex is not None and self.film.bmi is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KneeSet:
+    """Knees with their images, in one order."""
+
+    knees: tuple[Knee, ...]
+    images: UInt8Images
+    """(n, size, size) uint8, 0..255: the network's input before the float step."""
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Seen:
+    knees: tuple[tuple[Knee, Traits, npt.NDArray[np.uint8]], ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def prepare(films: Sequence[Film], settings: TrainingSettings, threads: int = 2, progress: Progress | None = None) -> KneeSet:
+    """Read, split and preprocess every film (about 0.1 s each); all images stay in memory, 0.26 MB a knee at 512 x 512.
+
+    Left out are films that cannot be read, knees that the quality flags refuse (where the settings say so), all but one of the
+    knees with the same image, and all of these where their labels contradict each other. Raises TrainingDataError where nothing is left.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        seen: list[_Seen] = []
+        for each in pool.map(lambda film: _see(film, settings), films):
+            seen.append(each)
+            if progress is not None:
+                progress(len(seen), len(films))
+    kept, doubles = _without_doubles([knee for each in seen for knee in each.knees])
+    if not kept:
+        raise TrainingDataError("no knee is left")
+    groups = grouped([traits for _, traits, _ in kept], settings.duplicate_distance)
+    return KneeSet(
+        knees=tuple(replace(knee, group=group) for (knee, _, _), group in zip(kept, groups, strict=True)),
+        images=np.stack([image for _, _, image in kept]),
+        left_out=(*(each for one in seen for each in one.left_out), *doubles),
+    )
+
+
+def _see(film: Film, settings: TrainingSettings) -> _Seen:
+    try:
+        radiograph = read_film(film.path, settings.preprocessing)
+        found = survey(radiograph, settings.preprocessing)
+    except DecodeError as error:
+        return _Seen(knees=(), left_out=(LeftOut(name=film.name, reason=error.code),))
+    family = film.family or _format(radiograph.rows, radiograph.columns)
+    digests = (f"file {_file_sha256(film.path)}", f"pixels {radiograph.pixel_digest}")
+    knees, left_out = [], []
+    for knee in found.knees:
+        name = film.name if len(found.knees) == 1 else f"{film.name}#{knee.position}"
+        refused = _refusals(found, knee.measures) if settings.exclude_refused else ""
+        if refused:
+            left_out.append(LeftOut(name=name, reason=refused))
+            continue
+        traits = Traits(
+            patient_id=film.patient_id,
+            film=film.name,
+            digests=(*digests, f"knee {knee.sha256}"),
+            perceptual=perceptual_hash(knee.image),
+        )
+        knees.append((Knee(name=name, film=film, family=family, sha256=knee.sha256), traits, knee.image))
+    return _Seen(knees=tuple(knees), left_out=tuple(left_out))
+
+
+def _refusals(found: Survey, measures: object) -> str:
+    codes = raised({**found.measures, **dict(measures)})  # type: ignore[call-overload]
+    return " ".join(code for code in codes if DEFAULT_FLAGS[code].action == "refuse")
+
+
+def _format(rows: int, columns: int) -> str:
+    if abs(rows - columns) <= _SQUARE * max(rows, columns):
+        return "square"
+    return "tall" if rows > columns else "wide"
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+_Kept = tuple[Knee, Traits, npt.NDArray[np.uint8]]
+
+
+def _without_doubles(knees: Iterable[_Kept]) -> tuple[list[_Kept], tuple[LeftOut, ...]]:
+    """Of knees with one image the first; none where two labels are claimed for one image."""
+    listed = list(knees)
+    labels: dict[str, set[int]] = {}
+    for knee, _, _ in listed:
+        labels.setdefault(knee.sha256, set()).add(knee.film.label)
+    kept: dict[str, _Kept] = {}
+    left_out = []
+    for each in listed:
+        knee = each[0]
+        if len(labels[knee.sha256]) > 1:
+            left_out.append(LeftOut(name=knee.name, reason="contradictory"))
+        elif knee.sha256 in kept:
+            left_out.append(LeftOut(name=knee.name, reason="duplicate"))
+        else:
+            kept[knee.sha256] = each
+    return list(kept.values()), tuple(left_out)
