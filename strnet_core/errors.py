@@ -221,3 +221,39 @@ class EquivalenceReportError(StrnetError):
     """The equivalence report is damaged or changed. Delete it and run `strnet bundle equivalence BUNDLE --reports FOLDER` again."""
 
     code = "equivalence_report"
+
+
+class EvaluationError(StrnetError):
+    """These cases cannot be evaluated. Correct what is named in brackets."""
+
+    code = "evaluation"
+
+
+class PredictionsError(EvaluationError):
+    """The table is not what an evaluation reads. Correct the row and column that are named; docs/evaluation.md lists the columns."""
+
+    code = "predictions"
+
+
+class CountsError(EvaluationError):
+    """The counts contradict each other, so no rate of them means anything. Look up the counts again at their source."""
+
+    code = "counts"
+
+
+class OneClassError(EvaluationError):
+    """All cases are of one class, so neither discrimination nor a threshold can be measured. Add cases of the other class."""
+
+    code = "one_class"
+
+
+class TooFewCasesError(EvaluationError):
+    """There are too few cases of a class for figures that mean anything. Collect more, or pool cohorts and say so."""
+
+    code = "too_few"
+
+
+class ResearchExtraError(StrnetError):
+    """A library of the research side is missing. Install it: pip install 'strnet-gateway[research]'."""
+
+    code = "research_extra"

@@ -7,13 +7,14 @@ import typer
 from strnet_core.cli import bundle
 from strnet_core.cli.bench import bench
 from strnet_core.cli.equivalence import equivalence
+from strnet_core.cli.evaluate import evaluate
 from strnet_core.cli.knees import knees
 from strnet_core.cli.phantom import phantom
 
 app = typer.Typer(name="strnet", no_args_is_help=True, add_completion=False, help="STR-Net outside of the gateway.")
 app.add_typer(bundle.app, name="bundle")
 bundle.app.command()(equivalence)
-for _command in (knees, phantom, bench):
+for _command in (knees, phantom, bench, evaluate):
     app.command()(_command)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from strnet_core.bundle import PreprocessingSettings
 from strnet_core.preprocessing import UInt8Image
-from strnet_core.radiograph import read_dicom, read_image
+from strnet_core.radiograph import Radiograph, read_dicom, read_image
 from strnet_core.survey import survey
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
@@ -23,6 +23,10 @@ def films_in(folder: Path) -> tuple[Path, ...]:
 
 def knees_on(film: Path, settings: PreprocessingSettings) -> Iterator[UInt8Image]:
     """(size, size) uint8 of each knee, from the image's left to its right. Raises DecodeError subclasses."""
-    radiograph = read_image(film) if film.suffix.lower() in _PICTURES else read_dicom(film)
-    for knee in survey(radiograph, settings).knees:
+    for knee in survey(read_film(film), settings).knees:
         yield knee.image
+
+
+def read_film(film: Path) -> Radiograph:
+    """A PNG or JPEG by its suffix, else DICOM. Raises DecodeError subclasses."""
+    return read_image(film) if film.suffix.lower() in _PICTURES else read_dicom(film)
