@@ -251,3 +251,33 @@ class TrainingRunError(TrainingError):
     """The run's folder is not one that can be gone on with. Start a new run in an empty folder."""
 
     code = "training_run"
+
+
+class EvaluationError(StrnetError):
+    """These cases cannot be evaluated. Correct what is named in brackets."""
+
+    code = "evaluation"
+
+
+class PredictionsError(EvaluationError):
+    """The table is not what an evaluation reads. Correct the row and column that are named; docs/evaluation.md lists the columns."""
+
+    code = "predictions"
+
+
+class CountsError(EvaluationError):
+    """The counts contradict each other, so no rate of them means anything. Look up the counts again at their source."""
+
+    code = "counts"
+
+
+class OneClassError(EvaluationError):
+    """All cases are of one class, so neither discrimination nor a threshold can be measured. Add cases of the other class."""
+
+    code = "one_class"
+
+
+class TooFewCasesError(EvaluationError):
+    """There are too few cases of a class for figures that mean anything. Collect more, or pool cohorts and say so."""
+
+    code = "too_few"
