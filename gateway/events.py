@@ -75,6 +75,8 @@ class Event(StrEnum):
     DELIVERY_HELD = "delivery:held"
     DELIVERY_RELEASED = "delivery:released"
     DELIVERY_CANCELLED = "delivery:cancelled"
+    DESTINATION_LEFT_ALONE = "destination:left_alone"
+    DESTINATION_ANSWERS = "destination:answers"
     DECODER_RESTARTED = "decoder:restarted"
     ENGINE_OPENED = "engine:opened"
     ENGINE_FAILED = "engine:failed"

@@ -1,4 +1,4 @@
-"""The roles that run jobs: worker (the model) and sender (network out)."""
+"""The worker (the model), and what it shares with the sender."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from gateway.domain.job import JobKind
 from gateway.store.audit_log import AuditLog
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
-from gateway.store.deliveries import Deliveries
 from gateway.store.instances import Instances
 from gateway.store.job_bell import job_bell
 from gateway.store.job_queue import JobQueue
@@ -23,7 +22,7 @@ from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Attempts, GivesUp
 from gateway.workers.retry import Backoff, RetryPolicy
-from gateway.workers.worker import JobHandler, WorkerLoop
+from gateway.workers.worker import WorkerLoop
 
 _NO_LIMIT: Final = sys.maxsize
 
@@ -39,7 +38,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event) ->
     from gateway.workers.report_study import ReportStudy
 
     bundle = open_bundle(settings.model.bundle)
-    queue = _queue(settings, database)
+    queue = queue_of(settings, database)
     with Decoder(settings.worker, bundle.model.preprocessing) as decoder, ExitStack() as closing:
         analyzer = Analyzer(bundle, settings.model)
         spool, instances = Spool(settings.spool.folder), Instances(database)
@@ -69,7 +68,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event) ->
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
         timers = start_timers(queue, claimed, settings.worker.lease_seconds)
         record_start(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, bundle_hash=bundle.identity.bundle_hash)
-        attempts = _attempts(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
+        attempts = attempts_of(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
 
         def broken() -> bool:
@@ -90,34 +89,11 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event) ->
     return 1 if broken() else 0
 
 
-def run_sender(settings: Settings, database: Database, stop: threading.Event) -> int:
-    from gateway.delivery.storage_scu import StorageScu
-    from gateway.ops.schedule import start_timers
-    from gateway.workers.deliver_result import DeliverResult
-
-    queue = _queue(settings, database)
-    deliver = DeliverResult(
-        deliveries=Deliveries(database),
-        spool=Spool(settings.spool.folder),
-        scu=StorageScu(settings.delivery),
-        settings=settings,
-    )
-    handlers: dict[JobKind, JobHandler] = {JobKind.DELIVER_RESULT: deliver}
-    claimed = ClaimedJobs(queue, owner_name(Role.SENDER))
-    timers = start_timers(queue, claimed, settings.worker.lease_seconds)
-    record_start(AuditLog(database, owner_name(Role.SENDER)), Role.SENDER)
-    with job_bell(database, queue, poll_seconds=settings.worker.poll_seconds) as bell:
-        attempts = _attempts(settings, queue, claimed, Role.SENDER, handlers)
-        WorkerLoop(attempts=attempts, handlers=handlers, bell=bell, broken=lambda: database.broken).run(stop)
-    timers.shutdown(wait=False)
-    return 1 if database.broken else 0
-
-
-def _queue(settings: Settings, database: Database) -> JobQueue:
+def queue_of(settings: Settings, database: Database) -> JobQueue:
     return JobQueue(database, lease_seconds=settings.worker.lease_seconds, max_lease_expiries=settings.worker.max_lease_expiries)
 
 
-def _attempts(settings: Settings, queue: JobQueue, claimed: ClaimedJobs, role: Role, handlers: Mapping[JobKind, GivesUp]) -> Attempts:
+def attempts_of(settings: Settings, queue: JobQueue, claimed: ClaimedJobs, role: Role, handlers: Mapping[JobKind, GivesUp]) -> Attempts:
     return Attempts(queue=queue, claimed=claimed, handlers=handlers, policy=_policy(settings, role))
 
 

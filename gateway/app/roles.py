@@ -70,7 +70,7 @@ def run_role(role: Role, settings: Settings, sweeps: bool = False) -> None:
     finally:
         database.close()
     sys.stdout.flush()
-    # the threads of pynetdicom as SCU are no daemons: a PACS that stalls would keep a drained sender alive
+    # no thread that is left behind keeps a drained role alive
     os._exit(code)
 
 
@@ -93,6 +93,10 @@ def _runner(role: Role) -> Callable[[Settings, Database, threading.Event], int]:
         from gateway.app.receiver_role import run_receiver
 
         return run_receiver
-    from gateway.app.job_roles import run_sender, run_worker
+    if role is Role.SENDER:
+        from gateway.app.sender_role import run_sender
 
-    return run_worker if role is Role.WORKER else run_sender
+        return run_sender
+    from gateway.app.job_roles import run_worker
+
+    return run_worker
