@@ -13,6 +13,7 @@ from gateway.events import Event, log_event
 from gateway.receive.server import ReceiverServer
 from gateway.receive.sweep import sweep
 from gateway.store.audit_log import AuditLog
+from gateway.store.commitment_reports import CommitmentReports
 from gateway.store.database import Database
 from gateway.store.inventory import Inventory
 from gateway.store.receipts import Receipts
@@ -23,7 +24,10 @@ def run_receiver(settings: Settings, database: Database, stop: threading.Event) 
     actor = owner_name(Role.RECEIVER)
     spool, audit = Spool(settings.spool.folder), AuditLog(database, actor)
     receipts = Receipts(database, actor, spool)
-    server = ReceiverServer(settings, receipts=receipts, audit=audit, spool=spool, reuse_port=settings.receiver.processes > 1)
+    reports = CommitmentReports(database, actor)
+    server = ReceiverServer(
+        settings, receipts=receipts, audit=audit, spool=spool, reports=reports, reuse_port=settings.receiver.processes > 1
+    )
     port = _listen(server, settings, stop)
     if port is None:
         return 0

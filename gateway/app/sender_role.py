@@ -11,8 +11,11 @@ from gateway.app.job_roles import attempts_of, queue_of
 from gateway.app.role import Role, record_start
 from gateway.config import DestinationSettings, Settings
 from gateway.delivery.circuit_breaker import CircuitBreaker
+from gateway.delivery.commitment_scu import CommitmentScu, answering
 from gateway.delivery.destination_link import DestinationLink
+from gateway.delivery.find_scu import FindScu
 from gateway.delivery.storage_scu import StorageScu
+from gateway.domain.confirmation import CommitmentReport, ReportAnswer
 from gateway.domain.delivery import NOT_TALKED_TO
 from gateway.domain.identifiers import owner_name
 from gateway.domain.job import SENDERS_KINDS, JobKind
@@ -21,11 +24,14 @@ from gateway.events import Event, log_event
 from gateway.ops.schedule import start_timers
 from gateway.store.audit_log import AuditLog
 from gateway.store.claimed_jobs import ClaimedJobs
+from gateway.store.commitment_reports import CommitmentReports
+from gateway.store.confirmations import Confirmations
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
 from gateway.store.job_bell import JobBell, job_bell
 from gateway.store.job_queue import JobQueue
 from gateway.store.spool import Spool
+from gateway.workers.confirm_delivery import ConfirmDelivery
 from gateway.workers.deliver_result import DeliverResult
 from gateway.workers.lanes import run_lanes
 from gateway.workers.worker import JobHandler, Unhurried, WorkerLoop
@@ -106,8 +112,18 @@ class _Sender:
                 yield _Lane(self._loop(name, None), None)
 
     def _lane(self, destination: DestinationSettings, breaker: CircuitBreaker) -> _Lane:
+        reports = CommitmentReports(self.database, owner_name(Role.SENDER))
+
+        def take(report: CommitmentReport | None) -> ReportAnswer:
+            return reports.take(report, destinations=(destination.name,), ae_title=destination.ae_title)
+
         link = DestinationLink(
-            destination, self.settings.delivery, breaker, on_recovered=self._hasten(destination.name), on_left_alone=_told(destination.name)
+            destination,
+            self.settings.delivery,
+            breaker,
+            on_report=answering(take),
+            on_recovered=self._hasten(destination.name),
+            on_left_alone=_told(destination.name),
         )
         return _Lane(self._loop(destination.name, link), link)
 
@@ -141,4 +157,10 @@ class _Sender:
             scu=None if link is None else StorageScu(link),
             settings=self.settings,
         )
-        return {JobKind.DELIVER_RESULT: deliver}
+        confirm = ConfirmDelivery(
+            confirmations=Confirmations(self.database),
+            commitment=None if link is None else CommitmentScu(link),
+            find=None if link is None else FindScu(link),
+            settings=self.settings,
+        )
+        return {JobKind.DELIVER_RESULT: deliver, JobKind.CONFIRM_DELIVERY: confirm}

@@ -17,8 +17,9 @@ _DATA_SET_TYPE: Final = (0x0000, 0x0800)
 _NO_DATA_SET: Final = 0x0101
 _C_STORE_RQ: Final = 0x0001
 _C_ECHO_RQ: Final = 0x0030
-_SERVED: Final = (_C_STORE_RQ, _C_ECHO_RQ)
-"""For some of the others pynetdicom would start a thread, and we serve none of them."""
+_N_EVENT_REPORT_RQ: Final = 0x0100
+_SERVED: Final = (_C_STORE_RQ, _C_ECHO_RQ, _N_EVENT_REPORT_RQ)
+"""None of the others is served here; what pynetdicom would do about them is not for a peer to choose."""
 
 
 @dataclass(frozen=True, slots=True)

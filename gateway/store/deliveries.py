@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gateway.domain.delivery import AttemptKind, DeliveryState, Turn, Verdict, turn_of
-from gateway.domain.job import OPEN, SENDERS_KINDS, Claim, JobAction, JobKind, JobState
+from gateway.domain.job import SENDERS_KINDS, Claim, JobAction, JobKind, JobState
 from gateway.domain.outcome import Policy
 from gateway.errors import LeaseLostError, NotFoundError
 from gateway.events import Event
@@ -19,6 +19,7 @@ from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, fail, finish, put_back
 from gateway.store.tables import BundleVersionRow, DeliveryAttemptRow, DeliveryRow, JobRow, ReportRow, ResultRow
 
+_ENDED: Final = (JobState.DONE, JobState.CANCELLED)
 _EVENTS: Final = {Verdict.SENT: Event.DELIVERY_SENT, Verdict.RETRY: Event.DELIVERY_RETRY, Verdict.DEAD: Event.DELIVERY_DEAD}
 
 
@@ -116,8 +117,8 @@ class Deliveries:
             )
 
     def open_lanes(self) -> tuple[str, ...]:
-        """Destinations for which jobs are not ended, whether the configuration knows them or not."""
-        open_of_sender = select(JobRow.lane).where(JobRow.kind.in_(SENDERS_KINDS), JobRow.state.in_(OPEN), JobRow.lane.is_not(None))
+        """Destinations for which jobs are open or may be opened again, whether the configuration knows them or not."""
+        open_of_sender = select(JobRow.lane).where(JobRow.kind.in_(SENDERS_KINDS), JobRow.state.not_in(_ENDED), JobRow.lane.is_not(None))
         with self._database.reading() as session:
             return tuple(lane for lane in session.scalars(open_of_sender.distinct()) if lane is not None)
 

@@ -66,6 +66,13 @@ def resume(session: Session, kind: JobKind, subject: str, study_instance_uid: st
     record_job(session, Event.JOB_RELEASED, row, actor=actor)
 
 
+def pull_forward(session: Session, kind: JobKind, subject: str) -> None:
+    """One that waits is due now; where none does, nothing happens."""
+    waiting = session.scalar(select(JobRow).where(JobRow.kind == kind, JobRow.subject == subject, IS_WAITING).with_for_update())
+    if waiting is not None:
+        waiting.next_at = min(waiting.next_at, datetime.now(UTC))
+
+
 def held(session: Session, claim: Claim) -> JobRow:
     """The claim's row, locked. LeaseLostError when another worker has claimed the job since (its fence is higher)."""
     row = session.scalar(select(JobRow).where(JobRow.id == claim.job_id).with_for_update())
