@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli.audit import app
 from gateway.config import Settings, parse_settings
 from gateway.delivery.destination_link import Answered
 from gateway.domain.confirmation import CommitmentReport, ReportAnswer
 from gateway.domain.delivery import Verdict
-from gateway.domain.job import JobKind
+from gateway.domain.job import JobAction, JobKind
+from gateway.domain.operator import Operator
 from gateway.domain.story import DeliveryStory
+from gateway.errors import LeaseLostError
 from gateway.store.commitment_reports import CommitmentReports
 from gateway.store.confirmations import Confirmations
 from gateway.store.database import Database
 from gateway.store.deliveries import Attempt, Deliveries
+from gateway.store.job_acts import JobActs
 from gateway.store.queries import Queries
 from gateway.store.results import Results
 from gateway.workers.confirm_delivery import ConfirmDelivery
@@ -199,6 +205,37 @@ def test_what_is_not_found_again_and_again_is_sent_again(database: Database) -> 
         sent.confirm()
     assert len(sent.asked.calls) == 5
     assert sent.story.state == "pending"
+
+
+def test_deliveries_are_listed_with_every_attempt_its_time_and_its_status(sent: Sent, database_url: str, tmp_path: Path) -> None:
+    sent.confirm()
+    sent.report(sent.transactions[0], 0x0213)
+    config = tmp_path / "config.toml"
+    config.write_text(f'[serve]\ndevelopment = true\n[database]\nurl = "{database_url}"\n')
+    run = CliRunner(env={"COLUMNS": "400"})
+    as_json = run.invoke(app, ["deliveries", STUDY, "--json", "--config", str(config)])
+    told = {one["delivery"]["state"]: one["delivery"]["tried"] for one in json.loads(as_json.stdout)}
+    assert [(a["kind"], a["code"], a["dimse_status"], a["failure_reason"]) for a in told["sent"]] == [
+        ("send", "success", "0000", None),
+        ("commitment", "commitment_asked", "0000", "0213"),
+    ]
+    assert [(a["code"], a["dimse_status"]) for a in told["dead"]] == [("cannot_understand", "C000")]
+    assert all(a["started_at"] and a["ended_at"] for tried in told.values() for a in tried)
+    table = run.invoke(app, ["deliveries", "--config", str(config)])
+    assert "commitment 0000 commitment_asked reported" in table.stdout
+    assert (as_json.exit_code, table.exit_code) == (1, 1)
+    assert run.invoke(app, ["deliveries", "--state", "sent", "--config", str(config)]).exit_code == 0
+
+
+def test_what_the_peer_said_is_kept_also_when_the_job_was_taken_away_meanwhile(database: Database) -> None:
+    claim, new = finished_report(database)
+    Results(database).commit(claim, new)
+    (taken, *_) = queue_of(database).claim((JobKind.DELIVER_RESULT,), "host:sender:1")
+    JobActs(database).act(taken.job_id, JobAction.HOLD, Operator(name="someone", reason="T-1"))
+    with pytest.raises(LeaseLostError):
+        Deliveries(database).record(taken, Attempt(verdict=Verdict.SENT, code="success", dimse_status=0))
+    held = [d for r in Queries(database).explain(STUDY).results for d in r.deliveries if d.state == "held"]
+    assert [(a.code, a.dimse_status) for d in held for a in d.tried] == [("success", "0000")]
 
 
 def test_destination_that_confirms_nothing_is_not_asked(database: Database) -> None:
