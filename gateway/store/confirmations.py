@@ -14,6 +14,7 @@ from gateway.errors import NotFoundError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
+from gateway.store.deliveries import locked_delivery
 from gateway.store.job_queue import enqueue, fail, finish, put_back
 from gateway.store.tables import DeliveryAttemptRow, DeliveryRow, ResultRow
 
@@ -67,7 +68,7 @@ class Confirmations:
     def begin(self, claim: Claim, kind: AttemptKind, transaction_uid: str | None = None) -> int:
         """Before the network is asked: a report may come before the answer. Returns the attempt's number."""
         with self._database.transaction() as session:
-            delivery = _locked(session, claim.subject)
+            delivery = locked_delivery(session, claim.subject)
             row = DeliveryAttemptRow(
                 delivery_id=delivery.id, kind=kind, actor=claim.owner, started_at=datetime.now(UTC), transaction_uid=transaction_uid
             )
@@ -79,7 +80,7 @@ class Confirmations:
     def wait(self, claim: Claim, attempt: int, *, code: str, dimse_status: int | None, seconds: float) -> None:
         """Asked, and not confirmed yet: the destination is asked again after so long, or looked at once it reports."""
         with self._database.transaction() as session:
-            _locked(session, claim.subject)
+            locked_delivery(session, claim.subject)
             row = _ended(session, attempt, code, dimse_status)
             # the report may have come before the answer to the request
             put_back(
@@ -88,7 +89,7 @@ class Confirmations:
 
     def found(self, claim: Claim, attempt: int, *, dimse_status: int | None) -> None:
         with self._database.transaction() as session:
-            delivery = _locked(session, claim.subject)
+            delivery = locked_delivery(session, claim.subject)
             _ended(session, attempt, "found", dimse_status)
             if delivery.state == DeliveryState.SENT:
                 delivery.state = DeliveryState.FOUND
@@ -98,7 +99,7 @@ class Confirmations:
     def send_again(self, claim: Claim, *, code: str, attempt: int | None, dimse_status: int | None) -> None:
         """The destination has it no longer, or never had it: the same object once more. attempt: the one that told so, if just made."""
         with self._database.transaction() as session:
-            delivery = _locked(session, claim.subject)
+            delivery = locked_delivery(session, claim.subject)
             if attempt is not None:
                 _ended(session, attempt, code, dimse_status)
             finish(session, claim, code=code, actor=claim.owner)
@@ -114,7 +115,7 @@ class Confirmations:
     def give_up(self, claim: Claim, *, code: str) -> None:
         """It stays sent and is not confirmed: an alarm. `jobs retry` asks again."""
         with self._database.transaction() as session:
-            delivery = _locked(session, claim.subject)
+            delivery = locked_delivery(session, claim.subject)
             fail(session, claim, code=code, retry_in_seconds=None)
             _tell(session, Event.DELIVERY_UNCONFIRMED, claim, delivery, code)
 
@@ -128,13 +129,6 @@ def _asked(session: Session, delivery_id: str) -> tuple[int, DeliveryAttemptRow 
     )
     since = session.scalars(of_delivery.where(DeliveryAttemptRow.id > (last_sent or 0)).order_by(DeliveryAttemptRow.id)).all()
     return len(since), since[-1] if since else None
-
-
-def _locked(session: Session, delivery_id: str) -> DeliveryRow:
-    row = session.scalar(select(DeliveryRow).where(DeliveryRow.id == delivery_id).with_for_update())
-    if row is None:
-        raise NotFoundError(delivery_id)
-    return row
 
 
 def _ended(session: Session, attempt: int, code: str, dimse_status: int | None) -> DeliveryAttemptRow:

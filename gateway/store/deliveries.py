@@ -103,7 +103,7 @@ class Deliveries:
     def supersede(self, claim: Claim) -> None:
         """A newer revision goes there: this one must never arrive after it."""
         with self._database.transaction() as session:
-            row = _locked(session, claim.subject)
+            row = locked_delivery(session, claim.subject)
             row.state, row.last_code = DeliveryState.CANCELLED, "superseded"
             finish(session, claim, code="superseded", actor=claim.owner)
             record(
@@ -136,7 +136,7 @@ class Deliveries:
 
     def _record(self, claim: Claim, attempt: Attempt) -> None:
         with self._database.transaction() as session:
-            row = _locked(session, claim.subject)
+            row = locked_delivery(session, claim.subject)
             row.attempts += 1
             row.last_status, row.last_code = attempt.dimse_status, attempt.code
             if attempt.verdict is Verdict.SENT:
@@ -163,7 +163,8 @@ class Deliveries:
             )
 
 
-def _locked(session: Session, delivery_id: str) -> DeliveryRow:
+def locked_delivery(session: Session, delivery_id: str) -> DeliveryRow:
+    """The row, locked: always before its job's. NotFoundError for an id that no delivery has."""
     row = session.scalar(select(DeliveryRow).where(DeliveryRow.id == delivery_id).with_for_update())
     if row is None:
         raise NotFoundError(delivery_id)

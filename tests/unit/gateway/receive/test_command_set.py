@@ -20,10 +20,17 @@ def test_store_request_has_a_data_set_and_echo_request_has_none() -> None:
     assert read_command(echo_command()) == CommandHead(field=0x0030, has_data_set=False)
 
 
-@pytest.mark.parametrize("field", [0x8001, 0x8030, 0x0020, 0x0021, 0x0010, 0x0110, 0x0120, 0x0130, 0x0140, 0x0150, 0x0FFF, 0x4242])
+@pytest.mark.parametrize("field", [0x8001, 0x8030, 0x0020, 0x0021, 0x0010, 0x0100, 0x0110, 0x0120, 0x0130, 0x0140, 0x0150, 0x0FFF, 0x4242])
 def test_command_that_is_not_served_is_refused(field: int) -> None:
     with pytest.raises(PeerLimitError):
         read_command(us(0x0100, field) + us(0x0800, 0x0101))
+
+
+def test_report_is_served_in_the_context_of_storage_commitment_alone() -> None:
+    report = us(0x0100, 0x0100) + us(0x0800, 1)
+    assert read_command(report, takes_reports=True) == CommandHead(field=0x0100, has_data_set=True)
+    with pytest.raises(PeerLimitError):
+        read_command(report)
 
 
 def test_echo_request_with_a_data_set_is_refused() -> None:
