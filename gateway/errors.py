@@ -75,6 +75,56 @@ class PeerLimitError(GatewayError):
     """A peer went beyond what the receiver allows; its connection was closed. docs/receiver.md has the limits: look at the sender."""
 
 
+class DestinationError(GatewayError):
+    """A destination did not take a result. `strnet-gateway audit deliveries` shows every attempt with its answer; it is tried again."""
+
+    retryable = True
+
+
+class DestinationUnreachableError(DestinationError):
+    """No connection to the destination. Check host and port of its `[[destinations]]` table, and whether it runs."""
+
+    code = "no_association"
+
+
+class AssociationRejectedTransientError(DestinationError):
+    """The destination rejected the association for now, as busy systems do. It is tried again."""
+
+    code = "association_rejected_transient"
+
+
+class AssociationRejectedError(DestinationError):
+    """The destination does not know us. Register `calling_ae_title` there, check `ae_title`, then `strnet-gateway jobs retry`."""
+
+    retryable = False
+    code = "association_rejected_permanent"
+
+
+class AssociationLostError(DestinationError):
+    """The destination ended the association, or its connection broke. It is tried again."""
+
+    code = "association_lost"
+
+
+class NoResponseError(DestinationError):
+    """The destination did not answer, or took nothing in, for longer than `delivery.response_seconds`. It is tried again."""
+
+    code = "no_response"
+
+
+class DrainingError(DestinationError):
+    """The sender was told to stop while it spoke to a destination, and ended the connection. The next sender goes on."""
+
+    code = "interrupted"
+
+
+class ContextRefusedError(DestinationError):
+    """The destination does not take this class of objects. Enable the class there, then `strnet-gateway jobs retry`."""
+
+    retryable = False
+    code = "context_refused"
+
+
 class SpoolError(GatewayError):
     """A file could not be made durable in the spool. Check the disk and the permissions of `spool.folder`."""
 

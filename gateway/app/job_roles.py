@@ -1,4 +1,4 @@
-"""The roles that run jobs: worker (the model) and sender (network out)."""
+"""The worker (the model), and what it shares with the sender."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Final
 
 from gateway.app.role import DRAIN_SHARE, Role, record_start
 from gateway.app.role_line import RoleLine
-from gateway.app.timers import sender_timers, worker_timers
+from gateway.app.timers import worker_timers
 from gateway.config import Settings
 from gateway.domain.identifiers import new_id, owner_name
 from gateway.domain.job import JobKind
 from gateway.store.audit_log import AuditLog
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
-from gateway.store.deliveries import Deliveries
 from gateway.store.instances import Instances
 from gateway.store.job_bell import job_bell
 from gateway.store.job_queue import JobQueue
@@ -26,7 +25,7 @@ from gateway.store.spool import Spool
 from gateway.workers.attempt import Attempts, GivesUp
 from gateway.workers.lanes import Lane, run_lanes
 from gateway.workers.retry import Backoff, RetryPolicy
-from gateway.workers.worker import JobHandler, WorkerLoop
+from gateway.workers.worker import WorkerLoop
 
 _NO_LIMIT: Final = sys.maxsize
 
@@ -41,7 +40,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
     from gateway.workers.report_study import ReportStudy
 
     bundle = open_bundle(settings.model.bundle)
-    queue = _queue(settings, database)
+    queue = queue_of(settings, database)
     with Decoder(settings.worker, bundle.model.preprocessing) as decoder, ExitStack() as closing:
         analyzer = Analyzer(bundle, settings.model)
         spool, instances = Spool(settings.spool.folder), Instances(database)
@@ -71,7 +70,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
         self_test = worker_self_test(settings, database, bundle, analyze)
         closing.enter_context(worker_timers(settings, database, queue, claimed, self_test))
-        attempts = _attempts(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
+        attempts = attempts_of(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
 
         record_start(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, line, bundle_hash=bundle.identity.bundle_hash)
@@ -94,37 +93,17 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
     return 1 if broken() else 0
 
 
-def run_sender(settings: Settings, database: Database, stop: threading.Event, line: RoleLine) -> int:
-    from gateway.delivery.storage_scu import StorageScu
-    from gateway.workers.deliver_result import DeliverResult
-
-    queue = _queue(settings, database)
-    deliver = DeliverResult(
-        deliveries=Deliveries(database),
-        spool=Spool(settings.spool.folder),
-        scu=StorageScu(settings.delivery),
-        settings=settings,
-    )
-    handlers: dict[JobKind, JobHandler] = {JobKind.DELIVER_RESULT: deliver}
-    claimed = ClaimedJobs(queue, owner_name(Role.SENDER))
-    with sender_timers(settings, database, queue, claimed), job_bell(database, queue, poll_seconds=settings.worker.poll_seconds) as bell:
-        attempts = _attempts(settings, queue, claimed, Role.SENDER, handlers)
-        record_start(AuditLog(database, owner_name(Role.SENDER)), Role.SENDER, line)
-        _run(settings, stop, attempts, WorkerLoop(attempts=attempts, handlers=handlers, bell=bell, broken=lambda: database.broken).run)
-    return 1 if database.broken else 0
-
-
 def _run(settings: Settings, stop: threading.Event, attempts: Attempts, *lanes: Lane) -> None:
-    """The lanes until they end; a job that a stalled peer or decoder holds longer than the grace period goes back to the queue."""
+    """The lanes until they end; a job that a stalled decoder holds longer than the grace period goes back to the queue."""
     if not run_lanes(stop, *lanes, grace_seconds=settings.serve.grace_seconds * DRAIN_SHARE):
         attempts.give_back_in_hand()
 
 
-def _queue(settings: Settings, database: Database) -> JobQueue:
+def queue_of(settings: Settings, database: Database) -> JobQueue:
     return JobQueue(database, lease_seconds=settings.worker.lease_seconds, max_lease_expiries=settings.worker.max_lease_expiries)
 
 
-def _attempts(settings: Settings, queue: JobQueue, claimed: ClaimedJobs, role: Role, handlers: Mapping[JobKind, GivesUp]) -> Attempts:
+def attempts_of(settings: Settings, queue: JobQueue, claimed: ClaimedJobs, role: Role, handlers: Mapping[JobKind, GivesUp]) -> Attempts:
     return Attempts(queue=queue, claimed=claimed, handlers=handlers, policy=_policy(settings, role))
 
 

@@ -20,6 +20,7 @@ from gateway.receive.server import ReceiverServer
 from gateway.receive.sweep import settle, sweep
 from gateway.store.associations import Associations
 from gateway.store.audit_log import AuditLog
+from gateway.store.commitment_reports import CommitmentReports
 from gateway.store.database import Database
 from gateway.store.inventory import Inventory
 from gateway.store.process_file import ProcessFile, ProcessFiles
@@ -39,6 +40,7 @@ def run_receiver(settings: Settings, database: Database, stop: threading.Event, 
             receipts=Receipts(database, actor, spool, process=process),
             audit=audit,
             spool=spool,
+            reports=CommitmentReports(database, actor),
             counts=Counts(counts.table, counts.row) if counts is not None else None,
             reuse_port=settings.receiver.processes > 1,
         )

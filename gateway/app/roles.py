@@ -82,7 +82,7 @@ def run_role(
     finally:
         database.close()
     sys.stdout.flush()
-    # the threads of pynetdicom as SCU are no daemons: a PACS that stalls would keep a drained sender alive
+    # no thread that is left behind keeps a drained role alive
     os._exit(code)
 
 
@@ -92,6 +92,10 @@ def _runner(role: Role, counts: SharedCounts | None) -> Callable[[Settings, Data
         from gateway.app.receiver_role import run_receiver
 
         return functools.partial(run_receiver, counts=counts)
-    from gateway.app.job_roles import run_sender, run_worker
+    if role is Role.SENDER:
+        from gateway.app.sender_role import run_sender
 
-    return run_worker if role is Role.WORKER else run_sender
+        return run_sender
+    from gateway.app.job_roles import run_worker
+
+    return run_worker

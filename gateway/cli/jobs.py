@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.deliveries import told_attempt
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, short
 from gateway.config import load_settings
 from gateway.domain.job import JobAction, JobState
@@ -97,6 +98,8 @@ def _print(found: JobExplanation) -> None:
     if job.lease_owner is not None:
         print(f"  in the hands of {job.lease_owner} until {job.lease_until:%F %T} UTC unless renewed")
     print(f"  can be done: {', '.join(f'jobs {action}' for action in found.actions) or 'nothing'}")
+    for attempt in found.tried:
+        print(f"  {told_attempt(attempt)}")
     for event in found.events:
         said = " ".join(f"{key}={event.detail[key]}" for key in ("code", "reason", "attempts") if key in event.detail)
         print(f"  {event.at:%F %T} UTC {event.actor}: {event.event} {said}".rstrip())

@@ -145,11 +145,18 @@ class DestinationSettings(Section):
     port: int = Field(ge=1, le=65535)
     calling_ae_title: AETitle = "STRNET"
     destination_class: Literal["test", "research", "clinical"] = Field(alias="class")
+    max_associations: int = Field(default=1, ge=1, le=16)
+    breaker_failures: int = Field(default=3, ge=1)
+    breaker_seconds: float = Field(default=60, gt=0)
+    commitment: Literal["none", "storage_commitment", "find"] = "none"
 
 
 class DeliverySettings(Section):
     connect_seconds: float = Field(default=10, gt=0)
     response_seconds: float = Field(default=30, gt=0)
+    message_seconds: float = Field(default=120, gt=0)
+    reuse_seconds: float = Field(default=5, ge=0)
+    confirm_after_seconds: float = Field(default=300, gt=0)
     retry_first_seconds: float = Field(default=60, gt=0)
     retry_max_seconds: float = Field(default=3600, gt=0)
     retry_for_days: float = Field(default=7, gt=0)

@@ -1,81 +1,45 @@
-"""C-STORE SCU: one result to one destination over one association."""
+"""C-STORE SCU: one result to one destination."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from io import BytesIO
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
 
-from pydicom import dcmread
-from pydicom.uid import ExplicitVRLittleEndian
-from pynetdicom import AE, build_context
-
-from gateway.config import DeliverySettings, DestinationSettings
+from gateway.delivery.association import Association
+from gateway.delivery.destination_link import Answered, DestinationLink, trouble
 from gateway.delivery.peer_status import verdict_for
-from gateway.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from gateway.domain.delivery import Verdict
+from gateway.dicom.part10 import split_result
+from gateway.errors import ContextRefusedError, DestinationError
 
-_REJECTED_PERMANENT = 0x01
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """What came of a send. dimse_status: the peer's, None when it gave none."""
-
-    verdict: Verdict
-    code: str
-    dimse_status: int | None = None
+_MEDIUM: int = 0
 
 
 class StorageScu:
-    """Sends; never raises for what a peer does."""
+    """Sends over a link; never raises for what a peer does."""
 
-    def __init__(self, settings: DeliverySettings) -> None:
-        self._settings = settings
+    def __init__(self, link: DestinationLink) -> None:
+        self._link = link
 
-    def send(self, destination: DestinationSettings, content: bytes, sop_class_uid: str) -> Answered:
-        """content: a whole DICOM file in Explicit VR Little Endian."""
+    def send(self, content: bytes, sop_class_uid: str, sop_instance_uid: str) -> Answered:
+        """content: a whole DICOM file of ours."""
         try:
-            association = self._application_entity(destination).associate(
-                destination.host,
-                destination.port,
-                contexts=[build_context(sop_class_uid, ExplicitVRLittleEndian)],
-                ae_title=destination.ae_title,
-            )
-        except OSError:
-            # the host's name cannot be resolved, now
-            return Answered(verdict=Verdict.RETRY, code="no_association")
-        if association.is_rejected:
-            permanent = association.acceptor.primitive.result == _REJECTED_PERMANENT
-            return Answered(
-                verdict=Verdict.DEAD if permanent else Verdict.RETRY,
-                code="association_rejected_permanent" if permanent else "association_rejected_transient",
-            )
-        if not association.is_established:
-            # pynetdicom aborts an association of which the peer accepted no context
-            refused = bool(association.rejected_contexts)
-            return (
-                Answered(verdict=Verdict.DEAD, code="context_refused")
-                if refused
-                else Answered(verdict=Verdict.RETRY, code="no_association")
-            )
-        try:
-            status = association.send_c_store(dcmread(BytesIO(content)))
-        except (ValueError, RuntimeError):
-            return Answered(verdict=Verdict.RETRY, code="association_lost")
-        finally:
-            if association.is_established:
-                association.release()
-        if "Status" not in status:
-            return Answered(verdict=Verdict.RETRY, code="no_response")
-        verdict, code = verdict_for(int(status.Status))
-        return Answered(verdict=verdict, code=code, dimse_status=int(status.Status))
+            status = self._link.ask(lambda association: _store(association, content, sop_class_uid, sop_instance_uid))
+        except DestinationError as error:
+            return trouble(error)
+        verdict, code = verdict_for(status)
+        return Answered(verdict=verdict, code=code, dimse_status=status)
 
-    def _application_entity(self, destination: DestinationSettings) -> AE:
-        ae = AE(ae_title=destination.calling_ae_title)
-        ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        ae.connection_timeout = self._settings.connect_seconds
-        ae.acse_timeout = self._settings.response_seconds
-        ae.dimse_timeout = self._settings.response_seconds
-        ae.network_timeout = self._settings.response_seconds
-        return ae
+
+def _store(association: Association, content: bytes, sop_class_uid: str, sop_instance_uid: str) -> int:
+    """The peer's status (PS3.7 9.3.1)."""
+    syntax, dataset = split_result(content)
+    context = association.context_for(sop_class_uid)
+    if context.transfer_syntax_uid != syntax:
+        raise ContextRefusedError(syntax)
+    request = C_STORE()
+    request.MessageID, request.Priority = association.next_message_id(), _MEDIUM
+    request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = sop_class_uid, sop_instance_uid
+    request.DataSet = dataset
+    association.send(C_STORE_RQ(), request, context)
+    response, _ = association.receive(request.MessageID)
+    return int(response.Status)

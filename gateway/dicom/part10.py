@@ -22,6 +22,8 @@ from gateway.domain.attributes import InstanceIdentity
 from gateway.errors import UnreadableInstanceError
 
 _PIXEL_DATA: Final = 0x7FE00010
+_BEFORE_META: Final = 132
+"""Bytes before the file meta information, DICM included."""
 _ITEM: Final = b"\xfe\xff\x00\xe0"
 _SEQUENCE_DELIMITER: Final = b"\xfe\xff\xdd\xe0"
 _META_GROUP: Final = 0x0002
@@ -217,10 +219,21 @@ def split_file(path: Path, *, max_bytes: int) -> tuple[str, BytesIO]:
         if path.stat().st_size > max_bytes:
             raise UnreadableInstanceError("too large")
         with path.open("rb") as file:
-            if file.read(132)[128:] != b"DICM":
+            if file.read(_BEFORE_META)[-4:] != b"DICM":
                 raise UnreadableInstanceError("no DICOM preamble")
-            # by group, not by its length element: files without that element exist
-            meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_is_past_meta)
-            return text(meta, "TransferSyntaxUID"), BytesIO(file.read())
+            return _past_preamble(file)
     except (*READ_ERRORS, struct.error) as error:
         raise UnreadableInstanceError(type(error).__name__) from error
+
+
+def split_result(content: bytes) -> tuple[str, BytesIO]:
+    """One of our own files as (transfer syntax UID, encoded data set): what goes out is what was kept, byte for byte."""
+    file = BytesIO(content)
+    file.seek(_BEFORE_META)
+    return _past_preamble(file)
+
+
+def _past_preamble(file: BinaryIO) -> tuple[str, BytesIO]:
+    # by group, not by its length element: files without that element exist
+    meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_is_past_meta)
+    return text(meta, "TransferSyntaxUID"), BytesIO(file.read())

@@ -35,6 +35,13 @@ from pydicom.uid import (
 
 _NAMESPACE: Final = uuid.UUID("8f0f3f0a-5a7b-5c1e-9d0e-6f2b7a4c1d20")
 
+STORAGE_COMMITMENT: Final = "1.2.840.10008.1.20.1"
+"""Storage Commitment Push Model (PS3.4 J)."""
+STORAGE_COMMITMENT_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+"""Its well-known instance."""
+STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
+"""Study Root Query/Retrieve Information Model, FIND (PS3.4 C)."""
+
 IMPLEMENTATION_CLASS_UID: Final = "2.25.195952687056314970146102025054514215619"
 IMPLEMENTATION_VERSION_NAME: Final = "STRNET_GW_010"
 """PS3.5 6.2 SH: at most 16 characters."""

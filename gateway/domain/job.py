@@ -14,6 +14,8 @@ class JobKind(StrEnum):
     ANALYZE_INSTANCE = "analyze_instance"
     REPORT_STUDY = "report_study"
     DELIVER_RESULT = "deliver_result"
+    CONFIRM_DELIVERY = "confirm_delivery"
+    """Is the result that was sent still there? By storage commitment or by C-FIND."""
 
 
 class JobState(StrEnum):
@@ -77,10 +79,14 @@ def after(state: JobState, action: JobAction) -> JobState:
         raise ValueError(f"a {state} job knows no {action}") from None
 
 
+SENDERS_KINDS: Final = (JobKind.DELIVER_RESULT, JobKind.CONFIRM_DELIVERY)
+"""In the order in which a lane of the sender takes them."""
+
+
 def operator_actions(kind: JobKind, state: JobState) -> tuple[JobAction, ...]:
-    """What an operator may do with such a job. Only a delivery can be cancelled: whatever was received gets an outcome."""
+    """What an operator may do with such a job. Only the sender's can be cancelled: whatever was received gets an outcome."""
     known = (action for action in OPERATOR_ACTIONS if (state, action) in TRANSITIONS)
-    return tuple(action for action in known if action is not JobAction.CANCEL or kind is JobKind.DELIVER_RESULT)
+    return tuple(action for action in known if action is not JobAction.CANCEL or kind in SENDERS_KINDS)
 
 
 def after_expiry(lease_expiries: int, max_lease_expiries: int) -> JobAction:

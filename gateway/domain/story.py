@@ -126,6 +126,22 @@ class InstanceStory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStory:
+    """One request to a destination, and what came of it."""
+
+    kind: str
+    """`send`, `commitment` or `find`."""
+    started_at: datetime
+    ended_at: datetime | None
+    """None: its answer never came to be known here."""
+    code: str | None
+    dimse_status: str | None
+    transaction_uid: str | None
+    reported_at: datetime | None
+    failure_reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryStory:
     destination: str
     state: str
@@ -133,6 +149,22 @@ class DeliveryStory:
     last_status: str | None
     last_code: str | None
     sent_at: datetime | None
+    committed_at: datetime | None
+    tried: tuple[AttemptStory, ...]
+    """Every attempt, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredStory:
+    """A delivery with the result that it is of, and the job that an operator may act on."""
+
+    study_instance_uid: str
+    kind: str
+    revision: int
+    sop_instance_uid: str
+    created_at: datetime
+    job_id: int | None
+    delivery: DeliveryStory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +210,8 @@ class JobExplanation:
     job: JobStory
     actions: tuple[str, ...]
     events: tuple[TimelineEntry, ...]
+    tried: tuple[AttemptStory, ...] = ()
+    """Of the delivery that the job is for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,12 @@ from typing import Any, Final
 from pynetdicom import evt
 from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.association import Association
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_primitives import C_STORE, N_EVENT_REPORT
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.service_class import StorageServiceClass
+from pynetdicom.service_class_n import StorageCommitmentServiceClass
 
+from gateway.dicom.uids import STORAGE_COMMITMENT
 from gateway.events import Event, log_event
 from gateway.receive.limits import Cut, Limits
 from gateway.receive.memory import MemoryBudget
@@ -152,11 +154,29 @@ class ReceiverAssociation(Association):  # type: ignore[misc]
         if not message.is_valid_request:
             # pynetdicom would leave it without an answer
             self._refuse(Cut.COMMAND)
+        elif isinstance(message, N_EVENT_REPORT):
+            self._serve_report(message, context_id)
         elif isinstance(message, C_STORE) and context_id in self._accepted_cx:
             # pynetdicom asks the command's SOP class, and aborts the association when it does not know it: that must cost one instance
             StorageServiceClass(self).SCP(message, self._accepted_cx[context_id])
         else:
             self._serve_request(message, context_id)
+
+    def _serve_request(self, msg: Any, context_id: int) -> None:
+        """pynetdicom starts a thread with this for an N-EVENT-REPORT; here it waits its turn like every other message."""
+        if isinstance(msg, N_EVENT_REPORT):
+            self.dimse.msg_queue.put((context_id, msg))
+            self._activity.set()
+        else:
+            super()._serve_request(msg, context_id)
+
+    def _serve_report(self, message: Any, context_id: int) -> None:
+        """Only of storage commitment, whatever class the command names."""
+        context = self._accepted_cx.get(context_id)
+        if context is None or context.abstract_syntax != STORAGE_COMMITMENT:
+            self._refuse(Cut.COMMAND)
+        else:
+            StorageCommitmentServiceClass(self).SCP(message, context)
 
     def _has_ended(self) -> bool:
         """The checks of pynetdicom's own loop, in its order."""

@@ -17,8 +17,9 @@ _DATA_SET_TYPE: Final = (0x0000, 0x0800)
 _NO_DATA_SET: Final = 0x0101
 _C_STORE_RQ: Final = 0x0001
 _C_ECHO_RQ: Final = 0x0030
+_N_EVENT_REPORT_RQ: Final = 0x0100
 _SERVED: Final = (_C_STORE_RQ, _C_ECHO_RQ)
-"""For some of the others pynetdicom would start a thread, and we serve none of them."""
+"""None of the others is served here; what pynetdicom would do about them is not for a peer to choose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ class CommandHead:
     has_data_set: bool
 
 
-def read_command(command: bytes) -> CommandHead:
-    """PeerLimitError when it is no command set, or none that is served."""
+def read_command(command: bytes, *, takes_reports: bool = False) -> CommandHead:
+    """PeerLimitError when it is no command set, or none that is served. takes_reports: its context is that of storage commitment."""
     found: dict[tuple[int, int], bytes] = {}
     for tag, value in _elements(command):
         if tag in found:
@@ -36,7 +37,7 @@ def read_command(command: bytes) -> CommandHead:
             raise PeerLimitError(Cut.COMMAND)
         found[tag] = value
     field, data_set_type = _number(found, _COMMAND_FIELD), _number(found, _DATA_SET_TYPE)
-    if field not in _SERVED:
+    if field not in _SERVED and not (takes_reports and field == _N_EVENT_REPORT_RQ):
         raise PeerLimitError(Cut.COMMAND)
     head = CommandHead(field, data_set_type != _NO_DATA_SET)
     if head.field == _C_ECHO_RQ and head.has_data_set:

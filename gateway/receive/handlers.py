@@ -12,7 +12,9 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 
 from gateway.config import PeerSettings
+from gateway.dicom.commitment import read_report
 from gateway.domain.answered import AdmittedBy, OpenedAssociation
+from gateway.domain.confirmation import REPORT_NOT_RECORDED, REPORT_STATUS, CommitmentReport, ReportAnswer
 from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, SpoolNotDurableError
 from gateway.events import Event, log_event
 from gateway.receive.admission import Admission, Caller, admit
@@ -45,6 +47,7 @@ class Handlers:
         places: AssociationPlaces,
         called_ae_title: str | None,
         tls_identity: Callable[[Association], TlsIdentity | None],
+        take_report: Callable[[str, CommitmentReport | None], ReportAnswer],
         may_accept: Callable[[], bool],
         on_fatal: Callable[[], None],
     ) -> None:
@@ -55,6 +58,7 @@ class Handlers:
         self._places = places
         self._called_ae_title = called_ae_title
         self._tls_identity = tls_identity
+        self._take_report = take_report
         self._may_accept = may_accept
         self._on_fatal = on_fatal
         self._open_associations = OpenAssociations(receipts)
@@ -69,6 +73,7 @@ class Handlers:
             (evt.EVT_CONN_CLOSE, self.ended, ["closed"]),
             (evt.EVT_C_ECHO, self.echo),
             (evt.EVT_C_STORE, self.store),
+            (evt.EVT_N_EVENT_REPORT, self.report),
         ]
 
     def requested(self, event: Any) -> None:
@@ -143,6 +148,18 @@ class Handlers:
     def echo(self, event: Any) -> int:
         log_event(Event.ECHO_ANSWERED, calling_ae_title=str(event.assoc.requestor.ae_title).strip())
         return SUCCESS
+
+    def report(self, event: Any) -> tuple[int, None]:
+        """A storage commitment report on an association of the destination's own (PS3.4 J.3.3)."""
+        try:
+            report = read_report(int(event.event_type), event.event_information)
+        except Exception:  # noqa: BLE001  pynetdicom's decoders raise whatever Python does
+            report = None
+        try:
+            return REPORT_STATUS[self._take_report(str(event.assoc.requestor.ae_title).strip(), report)], None
+        except Exception as error:  # noqa: BLE001  the DIMSE edge: a bug costs this report, not the association
+            log_event(Event.COMMITMENT_REFUSED, level="error", error_class=type(error).__name__)
+            return REPORT_NOT_RECORDED, None
 
     def store(self, event: Any) -> Dataset:
         request = _store_request(event, self._identify(event.assoc))

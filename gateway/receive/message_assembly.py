@@ -28,16 +28,25 @@ class MessageAssembly:
     reserve: a place in the memory budget for a message.
     on_message: called just before pynetdicom hands a whole message to its service.
     is_over: true once the association is ending: waiting for memory is then given up.
+    takes_reports: whether a presentation context, by its number, is that of storage commitment.
     """
 
     def __init__(
-        self, dimse: Any, limits: Limits, reserve: Callable[[], Reservation], *, on_message: Callable[[], None], is_over: Callable[[], bool]
+        self,
+        dimse: Any,
+        limits: Limits,
+        reserve: Callable[[], Reservation],
+        *,
+        on_message: Callable[[], None],
+        is_over: Callable[[], bool],
+        takes_reports: Callable[[int | None], bool] = lambda _context: False,
     ) -> None:
         self._dimse = dimse
         self._limits = limits
         self._reserve = reserve
         self._on_message = on_message
         self._is_over = is_over
+        self._takes_reports = takes_reports
         self._context: int | None = None
         """Of the message in the making."""
         self._command = bytearray()
@@ -101,7 +110,7 @@ class MessageAssembly:
             return
         command = bytes(self._command)
         self._command.clear()
-        if read_command(command).has_data_set:
+        if read_command(command, takes_reports=self._takes_reports(self._context)).has_data_set:
             self._hand_over(_COMMAND | _LAST, command, is_whole=False)
             self._content = self._dimse.message.data_set = ReceivedDataSet(self._reserve())
             self._size = 0

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Final
 
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, _config
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
@@ -15,6 +16,7 @@ from gateway.dicom.uids import (
     ACCEPTED_TRANSFER_SYNTAXES,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
+    STORAGE_COMMITMENT,
 )
 from gateway.domain.readiness import Cause
 from gateway.errors import GatewayError
@@ -22,6 +24,7 @@ from gateway.events import Event, log_event
 from gateway.receive.association import ReceiverAssociation
 from gateway.receive.association_places import AssociationPlaces
 from gateway.receive.catching_up import CatchingUp
+from gateway.receive.commitment_scp import reports_from
 from gateway.receive.counts import Counts, CountTable
 from gateway.receive.disk_guard import DiskGuard
 from gateway.receive.handlers import Handlers
@@ -35,6 +38,7 @@ from gateway.receive.self_check import SelfCheck
 from gateway.receive.storage_scp import StorageScp
 from gateway.receive.tls import TlsContexts, identity_of
 from gateway.store.audit_log import AuditLog
+from gateway.store.commitment_reports import CommitmentReports
 from gateway.store.receipts import Receipts
 from gateway.store.spool import Spool
 
@@ -55,6 +59,7 @@ class ReceiverServer:
         receipts: Receipts,
         audit: AuditLog,
         spool: Spool,
+        reports: CommitmentReports,
         counts: Counts | None = None,
         reuse_port: bool = False,
     ) -> None:
@@ -78,6 +83,7 @@ class ReceiverServer:
             places=AssociationPlaces(self._counts, settings.peers, settings.receiver.max_associations),
             called_ae_title=settings.receiver.ae_title if settings.receiver.require_called_ae_title else None,
             tls_identity=lambda association: identity_of(association.dul.socket.socket),
+            take_report=reports_from(settings, reports),
             may_accept=self._may_accept,
             on_fatal=self.failed.set,
         )
@@ -204,6 +210,9 @@ def _application_entity(settings: Settings, limits: Limits) -> _ApplicationEntit
     ae.acse_timeout = min(15.0, settings.receiver.idle_seconds)
     ae.dimse_timeout = settings.receiver.idle_seconds
     ae.add_supported_context(Verification)
+    if any(destination.commitment == "storage_commitment" for destination in settings.destinations):
+        # the peer is the SCP here, and reports to us; some say so by role selection, some do not
+        ae.add_supported_context(STORAGE_COMMITMENT, [ExplicitVRLittleEndian, ImplicitVRLittleEndian], scu_role=True, scp_role=True)
     for sop_class in ACCEPTED_SOP_CLASSES:
         ae.add_supported_context(sop_class, list(ACCEPTED_TRANSFER_SYNTAXES))
     return ae

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pynetdicom.dul import DULServiceProvider
 
+from gateway.dicom.uids import STORAGE_COMMITMENT
 from gateway.errors import PeerLimitError
 from gateway.events import Event, log_event
 from gateway.receive.limits import Cut, Limits
@@ -56,7 +57,12 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
         self._idle_timer = MonotonicTimer(60)
         self.artim_timer = MonotonicTimer(30)
         self._assembly = MessageAssembly(
-            association.dimse, limits, self._reserve, on_message=self._count_message, is_over=lambda: self.is_over
+            association.dimse,
+            limits,
+            self._reserve,
+            on_message=self._count_message,
+            is_over=lambda: self.is_over,
+            takes_reports=self._is_of_commitment,
         )
         self._unanswered = 0
         self._is_reading = False
@@ -148,6 +154,10 @@ class UpperLayer(DULServiceProvider):  # type: ignore[misc]
 
     def _reserve(self) -> Reservation:
         return self._memory.reservation(str(self.assoc.requestor.address))
+
+    def _is_of_commitment(self, context_id: int | None) -> bool:
+        context = self.assoc._accepted_cx.get(context_id)  # noqa: SLF001  the public list would be searched
+        return context is not None and context.abstract_syntax == STORAGE_COMMITMENT
 
     def _count_message(self) -> None:
         with self._lock:

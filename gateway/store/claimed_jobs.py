@@ -12,7 +12,7 @@ from gateway.domain.job import Claim, JobKind
 class Leases(Protocol):
     """The part of a queue that gives and renews leases."""
 
-    def claim(self, kinds: Sequence[JobKind], owner: str, *, limit: int = 1) -> tuple[Claim, ...]: ...
+    def claim(self, kinds: Sequence[JobKind], owner: str, *, limit: int = 1, lane: str | None = None) -> tuple[Claim, ...]: ...
 
     def renew(self, claims: Sequence[Claim]) -> tuple[Claim, ...]: ...
 
@@ -26,9 +26,9 @@ class ClaimedJobs:
         self._lock = threading.Lock()
         self._claims: dict[tuple[int, int], Claim] = {}
 
-    def claim(self, kinds: Sequence[JobKind], *, limit: int = 1) -> tuple[Claim, ...]:
+    def claim(self, kinds: Sequence[JobKind], *, limit: int = 1, lane: str | None = None) -> tuple[Claim, ...]:
         """See `JobQueue.claim`."""
-        claims = self._queue.claim(kinds, self.owner, limit=limit)
+        claims = self._queue.claim(kinds, self.owner, limit=limit, lane=lane)
         with self._lock:
             self._claims.update({(claim.job_id, claim.fence): claim for claim in claims})
         return claims

@@ -1,4 +1,4 @@
-"""Deliveries: what the sender needs, and what it learned from the peer."""
+"""Deliveries: what the sender needs, whose turn it is, and what it learned from the peer."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from gateway.domain.delivery import DeliveryState, Verdict
-from gateway.domain.job import Claim
+from gateway.domain.delivery import AttemptKind, DeliveryState, Turn, Verdict, turn_of
+from gateway.domain.job import SENDERS_KINDS, Claim, JobAction, JobKind, JobState
 from gateway.domain.outcome import Policy
-from gateway.errors import NotFoundError
+from gateway.errors import LeaseLostError, NotFoundError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
-from gateway.store.job_queue import fail, finish
+from gateway.store.job_queue import enqueue, fail, finish, put_back
 from gateway.store.repeating import repeated
-from gateway.store.tables import BundleVersionRow, DeliveryRow, ReportRow, ResultRow
+from gateway.store.tables import BundleVersionRow, DeliveryAttemptRow, DeliveryRow, JobRow, ReportRow, ResultRow
 
+_ENDED: Final = (JobState.DONE, JobState.CANCELLED)
 _EVENTS: Final = {Verdict.SENT: Event.DELIVERY_SENT, Verdict.RETRY: Event.DELIVERY_RETRY, Verdict.DEAD: Event.DELIVERY_DEAD}
 
 
@@ -42,6 +44,7 @@ class PendingDelivery:
     """That it was released under."""
     intended_use: str
     """Of the bundle that made the result."""
+    turn: Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,10 @@ class Attempt:
     code: str
     dimse_status: int | None = None
     retry_in_seconds: float | None = None
+    started_at: datetime | None = None
+    """None for one that ended before the network was asked."""
+    confirm: bool = False
+    """Whether the destination is to be asked later if it still has what it took."""
 
 
 class Deliveries:
@@ -86,25 +93,67 @@ class Deliveries:
                 routes=(result.route,) if report is None else tuple(report.routes),
                 policy=Policy.ALL if report is None else Policy(report.policy),
                 intended_use=bundle.intended_use,
+                turn=_turn(session, delivery, result),
             )
 
     @repeated
-    def record(self, claim: Claim, attempt: Attempt) -> None:
-        """One transaction: the delivery's state, the peer's status, and the job's."""
+    def wait_for_older(self, claim: Claim, *, seconds: float) -> None:
+        """An older revision is being sent there: not yet."""
         with self._database.transaction() as session:
-            row = session.scalar(select(DeliveryRow).where(DeliveryRow.id == claim.subject).with_for_update())
-            if row is None:
-                raise NotFoundError(claim.subject)
+            put_back(session, claim, JobAction.POSTPONE, Event.JOB_POSTPONED, seconds=seconds, code="older_first")
+
+    @repeated
+    def supersede(self, claim: Claim) -> None:
+        """A newer revision goes there: this one must never arrive after it."""
+        with self._database.transaction() as session:
+            row = locked_delivery(session, claim.subject)
+            row.state, row.last_code = DeliveryState.CANCELLED, "superseded"
+            finish(session, claim, code="superseded", actor=claim.owner)
+            record(
+                session,
+                Event.DELIVERY_CANCELLED,
+                actor=claim.owner,
+                study_instance_uid=claim.study_instance_uid,
+                delivery_id=row.id,
+                destination=row.destination,
+                code="superseded",
+            )
+
+    def open_lanes(self) -> tuple[str, ...]:
+        """Destinations for which jobs are open or may be opened again, whether the configuration knows them or not."""
+        open_of_sender = select(JobRow.lane).where(JobRow.kind.in_(SENDERS_KINDS), JobRow.state.not_in(_ENDED), JobRow.lane.is_not(None))
+        with self._database.reading() as session:
+            return tuple(lane for lane in session.scalars(open_of_sender.distinct()) if lane is not None)
+
+    def record(self, claim: Claim, attempt: Attempt) -> None:
+        """One transaction: the attempt, the delivery's state, the peer's status, and the job's.
+
+        LeaseLostError when the job is another's or held by now; what the peer said is kept all the same.
+        """
+        try:
+            self._record(claim, attempt)
+        except LeaseLostError:
+            with self._database.transaction() as session:
+                _add_attempt(session, claim, attempt)
+            raise
+
+    @repeated
+    def _record(self, claim: Claim, attempt: Attempt) -> None:
+        with self._database.transaction() as session:
+            row = locked_delivery(session, claim.subject)
             row.attempts += 1
             row.last_status, row.last_code = attempt.dimse_status, attempt.code
             if attempt.verdict is Verdict.SENT:
                 row.state, row.sent_at = DeliveryState.SENT, datetime.now(UTC)
                 finish(session, claim, code=attempt.code, actor=claim.owner)
+                if attempt.confirm:
+                    enqueue(session, JobKind.CONFIRM_DELIVERY, row.id, claim.study_instance_uid, actor=claim.owner, lane=row.destination)
             elif attempt.verdict is Verdict.DEAD:
                 row.state = DeliveryState.DEAD
                 fail(session, claim, code=attempt.code, retry_in_seconds=None)
             else:
                 fail(session, claim, code=attempt.code, retry_in_seconds=attempt.retry_in_seconds)
+            _add_attempt(session, claim, attempt)
             record(
                 session,
                 _EVENTS[attempt.verdict],
@@ -116,3 +165,44 @@ class Deliveries:
                 dimse_status=None if attempt.dimse_status is None else f"{attempt.dimse_status:04X}",
                 attempts=row.attempts,
             )
+
+
+def locked_delivery(session: Session, delivery_id: str) -> DeliveryRow:
+    """The row, locked: always before its job's. NotFoundError for an id that no delivery has."""
+    row = session.scalar(select(DeliveryRow).where(DeliveryRow.id == delivery_id).with_for_update())
+    if row is None:
+        raise NotFoundError(delivery_id)
+    return row
+
+
+def _add_attempt(session: Session, claim: Claim, attempt: Attempt) -> None:
+    now = datetime.now(UTC)
+    session.add(
+        DeliveryAttemptRow(
+            delivery_id=claim.subject,
+            kind=AttemptKind.SEND,
+            actor=claim.owner,
+            started_at=attempt.started_at or now,
+            ended_at=now,
+            code=attempt.code,
+            dimse_status=attempt.dimse_status,
+        )
+    )
+
+
+def _turn(session: Session, delivery: DeliveryRow, result: ResultRow) -> Turn:
+    there_too = (
+        select(DeliveryRow.id)
+        .join(ResultRow, ResultRow.id == DeliveryRow.result_id)
+        .where(
+            ResultRow.study_instance_uid == result.study_instance_uid,
+            DeliveryRow.destination == delivery.destination,
+            DeliveryRow.state != DeliveryState.CANCELLED,
+        )
+    )
+    older = there_too.where(ResultRow.revision < result.revision)
+    under_way = select(JobRow.id).where(JobRow.kind == JobKind.DELIVER_RESULT, JobRow.state == JobState.RUNNING, JobRow.subject.in_(older))
+    return turn_of(
+        newer_released=session.scalar(there_too.where(ResultRow.revision > result.revision).limit(1)) is not None,
+        older_under_way=session.scalar(under_way.limit(1)) is not None,
+    )

@@ -27,8 +27,8 @@ _RECONNECT_SECONDS: Final = 1.0
 class JobBell(Protocol):
     """What an idle lane waits for."""
 
-    def wait(self, kinds: Sequence[JobKind], stop: threading.Event) -> None:
-        """Returns when a job of these kinds may be due, or `stop` is set. Raises DatabaseUnavailableError."""
+    def wait(self, kinds: Sequence[JobKind], stop: threading.Event, *, lane: str | None = None) -> None:
+        """Returns when a job of these kinds may be due, or `stop` is set. Raises DatabaseUnavailableError. lane: see `JobQueue.claim`."""
         ...
 
 
@@ -38,7 +38,7 @@ class PollingBell:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def wait(self, kinds: Sequence[JobKind], stop: threading.Event) -> None:  # noqa: ARG002  whoever asks
+    def wait(self, kinds: Sequence[JobKind], stop: threading.Event, *, lane: str | None = None) -> None:  # noqa: ARG002  whoever asks
         stop.wait(self._seconds)
 
 
@@ -51,22 +51,23 @@ class ListeningBell:
         self._driver_error: type[Exception] = database.engine.dialect.loaded_dbapi.Error
         self._rung = threading.Condition()
         self._rings: dict[str, int] = {}
-        self._heard: dict[tuple[JobKind, ...], int] = {}
+        self._heard: dict[tuple[int, tuple[JobKind, ...]], int] = {}
         self._closed = threading.Event()
         self.listening = threading.Event()
         """Set while a connection listens."""
         self._thread = threading.Thread(target=self._listen, name="job-bell", daemon=True)
         self._thread.start()
 
-    def wait(self, kinds: Sequence[JobKind], stop: threading.Event) -> None:
+    def wait(self, kinds: Sequence[JobKind], stop: threading.Event, *, lane: str | None = None) -> None:
         """What rang since the last call has been looked at by then, so it returns at once only for news."""
-        due = self._queue.seconds_until_due(kinds)
+        due = self._queue.seconds_until_due(kinds, lane=lane)
         deadline = time.monotonic() + min(_LOOK_ANYWAY_SECONDS, _LOOK_ANYWAY_SECONDS if due is None else due)
-        lane = tuple(kinds)
+        # by thread: what one lane has heard another one of the same kinds has not
+        listener = (threading.get_ident(), tuple(kinds))
         with self._rung:
-            while not stop.is_set() and self._count(lane) == self._heard.get(lane, 0) and (left := deadline - time.monotonic()) > 0:
+            while not stop.is_set() and self._count(kinds) == self._heard.get(listener, 0) and (left := deadline - time.monotonic()) > 0:
                 self._rung.wait(min(left, _STOP_SECONDS))
-            self._heard[lane] = self._count(lane)
+            self._heard[listener] = self._count(kinds)
 
     def close(self) -> None:
         self._closed.set()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,16 @@ from gateway.store.tables import JobRow
 Row = TypeVar("Row")
 
 
-def enqueue(session: Session, kind: JobKind, subject: str, study_instance_uid: str, *, actor: str, next_at: datetime | None = None) -> None:
+def enqueue(
+    session: Session,
+    kind: JobKind,
+    subject: str,
+    study_instance_uid: str,
+    *,
+    actor: str,
+    next_at: datetime | None = None,
+    lane: str | None = None,
+) -> None:
     """Adds a job in the caller's transaction; one that is waiting already is pulled forward instead."""
     now = datetime.now(UTC)
     waiting = session.scalar(select(JobRow).where(JobRow.kind == kind, JobRow.subject == subject, IS_WAITING).with_for_update())
@@ -29,7 +38,13 @@ def enqueue(session: Session, kind: JobKind, subject: str, study_instance_uid: s
         waiting.next_at = min(waiting.next_at, next_at or now)
         return
     row = JobRow(
-        kind=kind, subject=subject, study_instance_uid=study_instance_uid, state=JobState.QUEUED, created_at=now, next_at=next_at or now
+        kind=kind,
+        subject=subject,
+        study_instance_uid=study_instance_uid,
+        lane=lane,
+        state=JobState.QUEUED,
+        created_at=now,
+        next_at=next_at or now,
     )
     try:
         with session.begin_nested():
@@ -50,6 +65,13 @@ def resume(session: Session, kind: JobKind, subject: str, study_instance_uid: st
     move(row, JobAction.RELEASE)
     row.attempts, row.next_at = 0, datetime.now(UTC)
     record_job(session, Event.JOB_RELEASED, row, actor=actor)
+
+
+def pull_forward(session: Session, kind: JobKind, subject: str) -> None:
+    """One that waits is due now; where none does, nothing happens."""
+    waiting = session.scalar(select(JobRow).where(JobRow.kind == kind, JobRow.subject == subject, IS_WAITING).with_for_update())
+    if waiting is not None:
+        waiting.next_at = min(waiting.next_at, datetime.now(UTC))
 
 
 def held(session: Session, claim: Claim) -> JobRow:
@@ -81,6 +103,14 @@ def fail(session: Session, claim: Claim, *, code: str, retry_in_seconds: float |
         record_job(session, Event.JOB_RETRY, row, actor=claim.owner, code=code, attempts=row.attempts)
 
 
+def put_back(session: Session, claim: Claim, action: JobAction, event: Event, *, seconds: float, code: str | None = None) -> None:
+    """Waits again in the caller's transaction, without counting as an attempt."""
+    row, now = held(session, claim), datetime.now(UTC)
+    row.last_code = code or row.last_code
+    if wait_again(session, row, action, actor=claim.owner, next_at=now + timedelta(seconds=seconds), now=now):
+        record_job(session, event, row, actor=claim.owner, code=code)
+
+
 def open_jobs(session: Session, kind: JobKind, study_instance_uid: str) -> int:
     rows = session.scalars(
         select(JobRow.id).where(JobRow.kind == kind, JobRow.study_instance_uid == study_instance_uid, JobRow.state.in_(OPEN))
@@ -97,22 +127,22 @@ class JobQueue:
         self._max_lease_expiries = max_lease_expiries
 
     @repeated
-    def claim(self, kinds: Sequence[JobKind], owner: str, *, limit: int = 1) -> tuple[Claim, ...]:
+    def claim(self, kinds: Sequence[JobKind], owner: str, *, limit: int = 1, lane: str | None = None) -> tuple[Claim, ...]:
         """Takes up to `limit` due jobs: the first kind's before the second's, of a kind the oldest first. A suspect comes alone.
 
-        Other workers skip rows that are being taken.
+        Other workers skip rows that are being taken. lane: only jobs of this one, None: of any.
         """
         now = datetime.now(UTC)
         with self._database.reading() as session:
-            waiting = [kind for kind in kinds if session.scalar(_due(select(JobRow.id), kind, now).limit(1)) is not None]
+            waiting = [kind for kind in kinds if session.scalar(_due(select(JobRow.id), kind, lane, now).limit(1)) is not None]
         if not waiting:
             return ()
         with self._database.transaction() as session:
-            rows = [row for kind in waiting for row in self._due_rows(session, kind, now, limit)]
+            rows = [row for kind in waiting for row in self._due_rows(session, kind, lane, now, limit)]
             return tuple(self._claim_row(session, row, owner, now) for row in together(rows, limit))
 
-    def _due_rows(self, session: Session, kind: JobKind, now: datetime, limit: int) -> Sequence[JobRow]:
-        return session.scalars(_due(select(JobRow), kind, now).limit(limit).with_for_update(skip_locked=True)).all()
+    def _due_rows(self, session: Session, kind: JobKind, lane: str | None, now: datetime, limit: int) -> Sequence[JobRow]:
+        return session.scalars(_due(select(JobRow), kind, lane, now).limit(limit).with_for_update(skip_locked=True)).all()
 
     def _claim_row(self, session: Session, row: JobRow, owner: str, now: datetime) -> Claim:
         move(row, JobAction.CLAIM)
@@ -133,12 +163,23 @@ class JobQueue:
             first_claimed_at=row.first_claimed_at,
         )
 
-    def seconds_until_due(self, kinds: Sequence[JobKind]) -> float | None:
+    def seconds_until_due(self, kinds: Sequence[JobKind], *, lane: str | None = None) -> float | None:
         """Until the next waiting job of these kinds is due, 0 when one is; None when none waits."""
         with self._database.reading() as session:
-            found = [session.scalar(_waiting(select(JobRow.next_at), kind).limit(1)) for kind in kinds]
+            found = [session.scalar(_waiting(select(JobRow.next_at), kind, lane).limit(1)) for kind in kinds]
         now = datetime.now(UTC)
         return min((max(0.0, (at - now).total_seconds()) for at in found if at is not None), default=None)
+
+    @repeated
+    def hasten(self, kinds: Sequence[JobKind], lane: str, codes: Sequence[str]) -> None:
+        """Jobs of a lane that wait for their next attempt after one of these codes are due now: what stood in their way is gone."""
+        now = datetime.now(UTC)
+        with self._database.transaction() as session:
+            session.execute(
+                update(JobRow)
+                .where(JobRow.kind.in_(kinds), JobRow.lane == lane, IS_WAITING, JobRow.last_code.in_(codes), JobRow.next_at > now)
+                .values(next_at=now)
+            )
 
     @repeated
     def finish(self, claim: Claim, *, code: str = "done") -> None:
@@ -156,9 +197,7 @@ class JobQueue:
     @repeated
     def _back(self, claim: Claim, action: JobAction, event: Event, seconds: float) -> None:
         with self._database.transaction() as session:
-            row, now = held(session, claim), datetime.now(UTC)
-            if wait_again(session, row, action, actor=claim.owner, next_at=now + timedelta(seconds=seconds), now=now):
-                record_job(session, event, row, actor=claim.owner)
+            put_back(session, claim, action, event, seconds=seconds)
 
     @repeated
     def fail(self, claim: Claim, *, code: str, retry_in_seconds: float | None) -> None:
@@ -219,10 +258,11 @@ class JobQueue:
             record_job(session, Event.JOB_LEASE_EXPIRED, row, actor=actor)
 
 
-def _due(wanted: Select[Row], kind: JobKind, now: datetime) -> Select[Row]:
-    return _waiting(wanted, kind).where(JobRow.next_at <= now)
+def _due(wanted: Select[Row], kind: JobKind, lane: str | None, now: datetime) -> Select[Row]:
+    return _waiting(wanted, kind, lane).where(JobRow.next_at <= now)
 
 
-def _waiting(wanted: Select[Row], kind: JobKind) -> Select[Row]:
-    """Oldest first, in the order of the index over waiting jobs."""
-    return wanted.where(JobRow.kind == kind, IS_WAITING).order_by(JobRow.next_at, JobRow.id)
+def _waiting(wanted: Select[Row], kind: JobKind, lane: str | None) -> Select[Row]:
+    """Oldest first, in the order of the indexes over waiting jobs."""
+    of_lane = wanted if lane is None else wanted.where(JobRow.lane == lane)
+    return of_lane.where(JobRow.kind == kind, IS_WAITING).order_by(JobRow.next_at, JobRow.id)

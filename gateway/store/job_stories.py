@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from gateway.domain.job import OPEN, JobKind, JobState, operator_actions
+from gateway.domain.job import OPEN, SENDERS_KINDS, JobKind, JobState, operator_actions
 from gateway.domain.story import JobExplanation, JobStory, TimelineEntry
 from gateway.errors import JobNotFoundError
 from gateway.store.database import Database
+from gateway.store.delivery_stories import attempt_stories
 from gateway.store.tables import AuditEventRow, JobRow
 
 
@@ -22,6 +23,7 @@ def explain_job(database: Database, job_id: int) -> JobExplanation:
             job=job_story(row),
             actions=tuple(action.value for action in operator_actions(JobKind(row.kind), JobState(row.state))),
             events=tuple(timeline_entry(event) for event in session.scalars(of_study) if event.detail.get("job_id") == job_id),
+            tried=attempt_stories(session, row.subject) if row.kind in SENDERS_KINDS else (),
         )
 
 

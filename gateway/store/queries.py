@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from gateway.domain.job import OPEN, JobKind, JobState
 from gateway.domain.outcome import InstanceState
 from gateway.domain.story import (
-    DeliveryStory,
     Explanation,
     InstanceStory,
     JobStory,
@@ -25,6 +24,7 @@ from gateway.domain.story import (
 from gateway.errors import NotFoundError
 from gateway.store.alarms import standing_alarms
 from gateway.store.database import Database
+from gateway.store.delivery_stories import delivery_story
 from gateway.store.evidence import receipt_story, receipts_query
 from gateway.store.job_stories import job_story, timeline_entry
 from gateway.store.self_tests import newest_of_each_worker
@@ -218,15 +218,5 @@ def _result_story(session: Session, row: ResultRow) -> ResultStory:
         repeats_uid=row.repeats_uid,
         created_at=row.created_at,
         purged_at=row.purged_at,
-        deliveries=tuple(
-            DeliveryStory(
-                destination=delivery.destination,
-                state=delivery.state,
-                attempts=delivery.attempts,
-                last_status=None if delivery.last_status is None else f"{delivery.last_status:04X}",
-                last_code=delivery.last_code,
-                sent_at=delivery.sent_at,
-            )
-            for delivery in deliveries
-        ),
+        deliveries=tuple(delivery_story(session, delivery) for delivery in deliveries),
     )

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import StudyResult
-from gateway.domain.delivery import DeliveryState
+from gateway.domain.delivery import ARRIVED, DeliveryState
 from gateway.domain.finding import Laterality
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
@@ -206,7 +206,7 @@ class Results:
 def _queue_delivery(session: Session, claim: Claim, result_id: str, destination: str, now: datetime) -> None:
     delivery_id = new_id()
     session.add(DeliveryRow(id=delivery_id, result_id=result_id, destination=destination, state=DeliveryState.PENDING, created_at=now))
-    enqueue(session, JobKind.DELIVER_RESULT, delivery_id, claim.study_instance_uid, actor=claim.owner)
+    enqueue(session, JobKind.DELIVER_RESULT, delivery_id, claim.study_instance_uid, actor=claim.owner, lane=destination)
     record(
         session,
         Event.DELIVERY_QUEUED,
@@ -256,9 +256,7 @@ def _result_row(new: NewResultSet, result: NewResult, now: datetime) -> ResultRo
 
 
 def _told_report(session: Session, result: ResultRow, report: ReportRow) -> ToldReport:
-    arrived = select(DeliveryRow.destination).where(
-        DeliveryRow.result_id == result.id, DeliveryRow.state.in_((DeliveryState.SENT, DeliveryState.COMMITTED))
-    )
+    arrived = select(DeliveryRow.destination).where(DeliveryRow.result_id == result.id, DeliveryRow.state.in_(ARRIVED))
     return ToldReport(
         sop_instance_uid=result.sop_instance_uid,
         study_date=datetime.strptime(report.study_date, "%Y%m%d").date() if report.study_date else None,  # noqa: DTZ007  a date

@@ -159,6 +159,15 @@ class JobRow(Base):
             sqlite_where=text("state IN ('queued', 'retry')"),
         ),
         Index(
+            "ix_job_lane",
+            "kind",
+            "lane",
+            "next_at",
+            "id",
+            postgresql_where=text("state IN ('queued', 'retry')"),
+            sqlite_where=text("state IN ('queued', 'retry')"),
+        ),
+        Index(
             "uq_job_waiting",
             "kind",
             "subject",
@@ -174,7 +183,9 @@ class JobRow(Base):
     id: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)
     kind: Mapped[str] = mapped_column(String(24))
     subject: Mapped[str] = mapped_column(_Uid)
-    """analyze_instance: instance id; report_study: study instance UID; deliver_result: delivery id."""
+    """analyze_instance: instance id; report_study: study instance UID; deliver_result and confirm_delivery: delivery id."""
+    lane: Mapped[str | None] = mapped_column(String(64))
+    """The destination that the job is for: each has lanes of its own. None for the worker's jobs."""
     study_instance_uid: Mapped[str] = mapped_column(_Uid)
     bundle_hash: Mapped[str | None] = mapped_column(_Digest)
     state: Mapped[str] = mapped_column(String(12))
@@ -310,6 +321,33 @@ class DeliveryRow(Base):
     sent_at: Mapped[datetime | None]
     committed_at: Mapped[datetime | None]
     transaction_uid: Mapped[str | None] = mapped_column(_Uid)
+    """Of the newest storage commitment request; `delivery_attempt` has all of them."""
+
+
+class DeliveryAttemptRow(Base):
+    """One request to a destination for one delivery, and what came of it."""
+
+    __tablename__ = "delivery_attempt"
+    __table_args__ = (
+        Index("ix_delivery_attempt_delivery_id", "delivery_id", "id"),
+        Index("uq_delivery_attempt_transaction_uid", "transaction_uid", unique=True),
+    )
+
+    id: Mapped[int] = mapped_column(_Serial, primary_key=True, autoincrement=True)
+    delivery_id: Mapped[str] = mapped_column(_Id, ForeignKey("delivery.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    """`send`, `commitment` or `find`."""
+    actor: Mapped[str] = mapped_column(String(160))
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    """None: its answer never came to be known here."""
+    code: Mapped[str | None] = mapped_column(_Code)
+    dimse_status: Mapped[int | None]
+    transaction_uid: Mapped[str | None] = mapped_column(_Uid)
+    reported_at: Mapped[datetime | None]
+    """When the storage commitment report to it came."""
+    failure_reason: Mapped[int | None]
+    """Of that report (PS3.3 C.14); None = committed."""
 
 
 class ConfigVersionRow(Base):

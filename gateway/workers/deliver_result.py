@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gateway.config import Settings, destinations_above
 from gateway.delivery.storage_scu import StorageScu
-from gateway.domain.delivery import Verdict
+from gateway.domain.delivery import Turn, Verdict
 from gateway.domain.job import Claim
 from gateway.domain.outcome import Release
-from gateway.errors import GatewayError
+from gateway.errors import DrainingError, GatewayError
 from gateway.events import Event
 from gateway.routing.study_route import strictest_route
 from gateway.store.deliveries import Attempt, Deliveries, PendingDelivery
@@ -20,20 +20,29 @@ from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
 from gateway.workers.retry import Backoff
 
+_OLDER_FIRST_SECONDS: Final = 1.0
 _EVENTS: Final = {Verdict.SENT: Event.JOB_DONE, Verdict.RETRY: Event.JOB_RETRY, Verdict.DEAD: Event.JOB_DEAD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverResult:
-    """The deliver_result job; the last gate before the network."""
+    """The deliver_result job of one lane; the last gate before the network."""
 
     deliveries: Deliveries
     spool: Spool
-    scu: StorageScu
+    scu: StorageScu | None
+    """None: the lane's destination is not in the configuration any more."""
     settings: Settings
 
     def run(self, claim: Claim) -> Ending:
-        attempt = self._attempt(claim, self.deliveries.get(claim.subject))
+        delivery = self.deliveries.get(claim.subject)
+        if delivery.turn is Turn.WAIT:
+            self.deliveries.wait_for_older(claim, seconds=_OLDER_FIRST_SECONDS)
+            return Ending(Event.JOB_POSTPONED, "older_first")
+        if delivery.turn is Turn.SUPERSEDED:
+            self.deliveries.supersede(claim)
+            return Ending(Event.JOB_DONE, "superseded")
+        attempt = self._attempt(claim, delivery)
         self.deliveries.record(claim, attempt)
         return Ending(_EVENTS[attempt.verdict], attempt.code)
 
@@ -42,7 +51,7 @@ class DeliverResult:
 
     def _attempt(self, claim: Claim, delivery: PendingDelivery) -> Attempt:
         destination = self.settings.destination(delivery.destination)
-        if destination is None:
+        if destination is None or self.scu is None:
             return Attempt(verdict=Verdict.DEAD, code="destination_unknown")
         if delivery.release != Release.SENT:
             return Attempt(verdict=Verdict.DEAD, code="not_released")
@@ -50,16 +59,22 @@ class DeliverResult:
             return Attempt(verdict=Verdict.DEAD, code="policy_withdrawn")
         if delivery.destination in destinations_above(self.settings, delivery.intended_use):
             return Attempt(verdict=Verdict.DEAD, code="destination_class")
-        content = self.spool.read_verified(delivery.file, delivery.sha256)
-        answered = self.scu.send(destination, content, delivery.sop_class_uid)
-        if answered.verdict is not Verdict.RETRY:
-            return Attempt(verdict=answered.verdict, code=answered.code, dimse_status=answered.dimse_status)
-        return self._retry(claim, delivery, answered.code, answered.dimse_status)
+        content, started_at = self.spool.read_verified(delivery.file, delivery.sha256), datetime.now(UTC)
+        answered = self.scu.send(content, delivery.sop_class_uid, delivery.sop_instance_uid)
+        attempt = Attempt(
+            verdict=answered.verdict,
+            code=answered.code,
+            dimse_status=answered.dimse_status,
+            started_at=started_at,
+            confirm=destination.commitment != "none",
+        )
+        return attempt if answered.verdict is not Verdict.RETRY else self._retry(claim, delivery, attempt)
 
-    def _retry(self, claim: Claim, delivery: PendingDelivery, code: str, dimse_status: int | None) -> Attempt:
+    def _retry(self, claim: Claim, delivery: PendingDelivery, attempt: Attempt) -> Attempt:
         policy = self.settings.delivery
+        if attempt.code == DrainingError.code:
+            return replace(attempt, retry_in_seconds=0.0)
         if datetime.now(UTC) - delivery.created_at > timedelta(days=policy.retry_for_days):
-            return Attempt(verdict=Verdict.DEAD, code="retried_too_long", dimse_status=dimse_status)
+            return replace(attempt, verdict=Verdict.DEAD, code="retried_too_long")
         backoff = Backoff(first_seconds=policy.retry_first_seconds, max_seconds=policy.retry_max_seconds)
-        delay = backoff.delay(claim.attempts + 1, random.random())  # noqa: S311  jitter is no secret
-        return Attempt(verdict=Verdict.RETRY, code=code, dimse_status=dimse_status, retry_in_seconds=delay)
+        return replace(attempt, retry_in_seconds=backoff.delay(claim.attempts + 1, random.random()))  # noqa: S311  jitter is no secret

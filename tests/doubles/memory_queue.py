@@ -28,6 +28,7 @@ class MemoryJob:
     last_code: str | None = None
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     first_claimed_at: datetime | None = None
+    lane: str | None = None
 
     def move(self, action: JobAction) -> None:
         self.state = after(self.state, action)
@@ -46,7 +47,9 @@ class MemoryQueue:
         self._max_lease_expiries = max_lease_expiries
         self._numbers = itertools.count(1)
 
-    def enqueue(self, kind: JobKind, subject: str, study_instance_uid: str = "1.2", *, next_at: datetime | None = None) -> None:
+    def enqueue(
+        self, kind: JobKind, subject: str, study_instance_uid: str = "1.2", *, next_at: datetime | None = None, lane: str | None = None
+    ) -> None:
         with self.changed:
             at = next_at or datetime.now(UTC)
             waiting = self._waiting(kind, subject)
@@ -54,19 +57,19 @@ class MemoryQueue:
                 waiting.next_at = min(waiting.next_at, at)
                 return
             number = next(self._numbers)
-            self.jobs[number] = MemoryJob(number, kind, subject, study_instance_uid, at)
+            self.jobs[number] = MemoryJob(number, kind, subject, study_instance_uid, at, lane=lane)
             self.changed.notify_all()
 
-    def claim(self, kinds: Sequence[JobKind], owner: str, *, limit: int = 1) -> tuple[Claim, ...]:
+    def claim(self, kinds: Sequence[JobKind], owner: str, *, limit: int = 1, lane: str | None = None) -> tuple[Claim, ...]:
         with self._available():
             now = datetime.now(UTC)
-            due = [job for kind in kinds for job in self._oldest(kind) if job.next_at <= now]
+            due = [job for kind in kinds for job in self._oldest(kind, lane) if job.next_at <= now]
             return tuple(self._claim(job, owner, now) for job in together(due, limit))
 
-    def seconds_until_due(self, kinds: Sequence[JobKind]) -> float | None:
+    def seconds_until_due(self, kinds: Sequence[JobKind], *, lane: str | None = None) -> float | None:
         with self._available():
             now = datetime.now(UTC)
-            return min((max(0.0, (job.next_at - now).total_seconds()) for kind in kinds for job in self._oldest(kind)), default=None)
+            return min((max(0.0, (job.next_at - now).total_seconds()) for kind in kinds for job in self._oldest(kind, lane)), default=None)
 
     def finish(self, claim: Claim, *, code: str = "done") -> None:
         self._end(claim, lambda job: self._close(job, JobAction.FINISH, code))
@@ -141,8 +144,8 @@ class MemoryQueue:
     def _waiting(self, kind: JobKind, subject: str) -> MemoryJob | None:
         return next((job for job in self.jobs.values() if (job.kind, job.subject) == (kind, subject) and job.state in CLAIMABLE), None)
 
-    def _oldest(self, kind: JobKind) -> list[MemoryJob]:
-        waiting = (job for job in self.jobs.values() if job.kind is kind and job.state in CLAIMABLE)
+    def _oldest(self, kind: JobKind, lane: str | None) -> list[MemoryJob]:
+        waiting = (job for job in self.jobs.values() if job.kind is kind and job.state in CLAIMABLE and lane in (None, job.lane))
         return sorted(waiting, key=lambda job: (job.next_at, job.job_id))
 
     def _claim(self, job: MemoryJob, owner: str, now: datetime) -> Claim:

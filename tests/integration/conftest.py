@@ -13,6 +13,7 @@ from gateway.config import Settings, parse_settings
 from gateway.dicom.part10 import set_tolerant_reading
 from gateway.receive.server import ReceiverServer
 from gateway.store.audit_log import AuditLog
+from gateway.store.commitment_reports import CommitmentReports
 from gateway.store.database import Database
 from gateway.store.process_file import ProcessFile
 from gateway.store.receipts import Receipts
@@ -51,8 +52,13 @@ def receivers(database: Database, spool: Spool, tmp_path: Path) -> Iterator[Call
         base: dict[str, object] = {"serve": {"development": True}, "receiver": {"port": 0}, "spool": {"reserve_mb": 0}}
         settings: Settings = parse_settings({**base, **sections})
         process = ProcessFile(spool.processes)
-        receipts = Receipts(database, "test", spool, process=process)
-        server = ReceiverServer(settings, receipts=receipts, audit=AuditLog(database, "test"), spool=spool)
+        server = ReceiverServer(
+            settings,
+            receipts=Receipts(database, "test", spool, process=process),
+            audit=AuditLog(database, "test"),
+            spool=spool,
+            reports=CommitmentReports(database, "test"),
+        )
         processes.append(process)
         port = server.start()
         started.append(server)

@@ -229,7 +229,7 @@ def test_class_that_nobody_knows_is_answered_0122_and_its_siblings_are_stored(st
 def test_command_that_the_library_reads_otherwise_ends_the_association(
     strict: Receiver, peers: Callable[..., RawPeer], monkeypatch: pytest.MonkeyPatch, has_data_set: bool
 ) -> None:
-    monkeypatch.setattr(message_assembly, "read_command", lambda _: CommandHead(0x0001, has_data_set))
+    monkeypatch.setattr(message_assembly, "read_command", lambda _, **_context: CommandHead(0x0001, has_data_set))
     peer = peers(strict.port)
     assert peer.associate() == ACCEPT
     said = echo_command() if has_data_set else store_command()

@@ -52,8 +52,8 @@ class InMemory:
         self._memory._max_lease_expiries = expiries
         return self._memory
 
-    def add(self, subject: str, kind: JobKind = JobKind.ANALYZE_INSTANCE, *, due_in: float = 0.0) -> None:
-        self._memory.enqueue(kind, subject, next_at=datetime.now(UTC) + timedelta(seconds=due_in) if due_in else None)
+    def add(self, subject: str, kind: JobKind = JobKind.ANALYZE_INSTANCE, *, due_in: float = 0.0, lane: str | None = None) -> None:
+        self._memory.enqueue(kind, subject, next_at=datetime.now(UTC) + timedelta(seconds=due_in) if due_in else None, lane=lane)
 
     def act(self, job_id: int, action: JobAction) -> None:
         self._memory.act(job_id, action)
@@ -74,10 +74,10 @@ class InDatabase:
     def queue(self, *, lease: float = 60, expiries: int = 3) -> Any:
         return JobQueue(self._database, lease_seconds=lease, max_lease_expiries=expiries)
 
-    def add(self, subject: str, kind: JobKind = JobKind.ANALYZE_INSTANCE, *, due_in: float = 0.0) -> None:
+    def add(self, subject: str, kind: JobKind = JobKind.ANALYZE_INSTANCE, *, due_in: float = 0.0, lane: str | None = None) -> None:
         with self._database.transaction() as session:
             at = datetime.now(UTC) + timedelta(seconds=due_in) if due_in else None
-            enqueue(session, kind, subject, "1.2", actor="test", next_at=at)
+            enqueue(session, kind, subject, "1.2", actor="test", next_at=at, lane=lane)
 
     def act(self, job_id: int, action: JobAction) -> None:
         JobActs(self._database).act(job_id, action, SOMEONE)
@@ -205,6 +205,17 @@ def test_oldest_comes_first_and_what_is_not_due_stays(store: Store) -> None:
     assert [c.subject for c in taken] == ["i1", "i2", "i3"]
     assert store.queue().claim(KINDS, ME, limit=10) == ()
     assert [job.state for job in store.jobs() if job.subject == "later"] == ["queued"]
+
+
+def test_lane_takes_its_own_jobs_and_waits_for_its_own_alone(store: Store) -> None:
+    store.add("a1", JobKind.DELIVER_RESULT, lane="a")
+    store.add("b1", JobKind.DELIVER_RESULT, lane="b", due_in=3600)
+    queue, kinds = store.queue(), (JobKind.DELIVER_RESULT,)
+    assert queue.claim(kinds, ME, lane="b") == ()
+    assert queue.seconds_until_due(kinds, lane="b") > 3000
+    assert queue.seconds_until_due(kinds) == 0
+    assert [c.subject for c in queue.claim(kinds, ME, lane="a")] == ["a1"]
+    assert queue.seconds_until_due(kinds, lane="a") is None
 
 
 def test_kinds_come_in_the_order_in_which_they_are_asked_for(store: Store) -> None:

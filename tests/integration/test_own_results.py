@@ -13,6 +13,8 @@ from pydicom.uid import UID
 from sqlalchemy import func, select
 
 from gateway.config import DeliverySettings, DestinationSettings
+from gateway.delivery.circuit_breaker import CircuitBreaker
+from gateway.delivery.destination_link import DestinationLink
 from gateway.delivery.storage_scu import StorageScu
 from gateway.store.evidence import Evidence
 from gateway.store.tables import AuditEventRow, InstanceRow, JobRow
@@ -84,7 +86,9 @@ def test_page_that_our_own_sender_sends_back_is_known_by_its_implementation(rece
     destination = DestinationSettings.model_validate(
         {"name": "loop", "ae_title": "STRNET", "host": "127.0.0.1", "port": receiver.port, "calling_ae_title": "ELSEWHERE", "class": "test"}
     )
-    assert StorageScu(DeliverySettings()).send(destination, content.getvalue(), SC).dimse_status == 0
+    link = DestinationLink(destination, DeliverySettings(), CircuitBreaker(failures=3, seconds=1))
+    assert StorageScu(link).send(content.getvalue(), SC, "1.2.3.1").dimse_status == 0
+    link.close()
     assert kept(receiver) == (0, 0, 0)
     assert signs(receiver) == ["implementation_class_uid"]
 

@@ -13,6 +13,8 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 
 from gateway.config import DeliverySettings, DestinationSettings
+from gateway.delivery.circuit_breaker import CircuitBreaker
+from gateway.delivery.destination_link import Answered, DestinationLink
 from gateway.delivery.storage_scu import StorageScu
 from gateway.domain.delivery import Verdict
 from tests.peers.postgresql import free_port
@@ -62,6 +64,13 @@ def destination(port: int) -> DestinationSettings:
     return DestinationSettings.model_validate({"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port, "class": "test"})
 
 
+def send(to: DestinationSettings, content: bytes | None = None) -> Answered:
+    link = DestinationLink(to, SETTINGS, CircuitBreaker(failures=3, seconds=1))
+    answered = StorageScu(link).send(content or result(), SC, "2.25.7")
+    link.close()
+    return answered
+
+
 @pytest.fixture
 def peers() -> Iterator[Callable[..., Peer]]:
     started: list[Peer] = []
@@ -88,34 +97,34 @@ def peers() -> Iterator[Callable[..., Peer]]:
 )
 def test_peers_status_is_kept_and_decides(peers: Callable[..., Peer], status: int, verdict: Verdict) -> None:
     peer = peers(status)
-    answered = StorageScu(SETTINGS).send(peer.destination, result(), SC)
+    answered = send(peer.destination)
     assert (answered.verdict, answered.dimse_status) == (verdict, status)
     assert peer.held == ["2.25.7"]
 
 
 def test_peer_that_does_not_know_the_class_is_dead_at_once(peers: Callable[..., Peer]) -> None:
     peer = peers(sop_class=SR)
-    answered = StorageScu(SETTINGS).send(peer.destination, result(), SC)
+    answered = send(peer.destination)
     assert (answered.verdict, answered.code, peer.held) == (Verdict.DEAD, "context_refused", [])
 
 
 def test_peer_that_does_not_know_us_is_dead_at_once(peers: Callable[..., Peer]) -> None:
-    answered = StorageScu(SETTINGS).send(peers(only="SOMEBODY").destination, result(), SC)
+    answered = send(peers(only="SOMEBODY").destination)
     assert (answered.verdict, answered.code) == (Verdict.DEAD, "association_rejected_permanent")
 
 
 def test_peer_that_is_not_there_is_tried_again() -> None:
-    answered = StorageScu(SETTINGS).send(destination(free_port()), result(), SC)
+    answered = send(destination(free_port()))
     assert (answered.verdict, answered.code) == (Verdict.RETRY, "no_association")
 
 
 def test_peer_whose_name_cannot_be_resolved_is_tried_again() -> None:
     unknown = destination(104).model_copy(update={"host": "no-such-host.invalid"})
-    assert StorageScu(SETTINGS).send(unknown, result(), SC).verdict is Verdict.RETRY
+    assert send(unknown).verdict is Verdict.RETRY
 
 
 def test_peer_that_aborts_during_the_transfer_is_tried_again(peers: Callable[..., Peer]) -> None:
-    answered = StorageScu(SETTINGS).send(peers(during=lambda event: event.assoc.abort()).destination, result(), SC)
+    answered = send(peers(during=lambda event: event.assoc.abort()).destination)
     assert answered.verdict is Verdict.RETRY
     assert answered.dimse_status is None
 
@@ -123,7 +132,7 @@ def test_peer_that_aborts_during_the_transfer_is_tried_again(peers: Callable[...
 def test_peer_that_never_answers_is_given_up_after_the_time_limit(peers: Callable[..., Peer]) -> None:
     never = threading.Event()
     try:
-        answered = StorageScu(SETTINGS).send(peers(during=lambda _event: never.wait(20) and None).destination, result(), SC)
+        answered = send(peers(during=lambda _event: never.wait(20) and None).destination)
     finally:
         never.set()
     assert (answered.verdict, answered.code) == (Verdict.RETRY, "no_response")

@@ -114,6 +114,30 @@ def test_database_of_the_first_schema_is_moved_with_its_assessments(database_url
     assert (kept.reading.logit, kept.quality_flags, kept.measures, kept.pixel_notes) == (0.5, ("lossy",), {}, ())
 
 
+def test_delivery_that_waited_before_there_were_lanes_gets_its_destinations(database_url: str) -> None:
+    with closing(Database(database_url)) as old:
+        schema.migrate(old, "0005")
+        with old.engine.begin() as connection:
+            for statement in (
+                (
+                    "INSERT INTO result (id, study_instance_uid, assessment_set, kind, sop_class_uid, sop_instance_uid, series_instance_uid, file,"
+                    " sha256, release, route, flagged, revision, bundle_hash, config_hash, created_at)"
+                    " VALUES ('r1', '1.2', 's', 'sr', '1.3', '1.4', '1.5', 'f', 'h', 'sent', 'r', false, 1, 'b', 'c', '2026-11-20 00:00:00')"
+                ),
+                (
+                    "INSERT INTO delivery (id, result_id, destination, state, attempts, created_at)"
+                    " VALUES ('d1', 'r1', 'pacs', 'pending', 0, '2026-11-20 00:00:00')"
+                ),
+                (
+                    "INSERT INTO job (kind, subject, study_instance_uid, state, attempts, lease_expiries, fence, created_at, next_at)"
+                    " VALUES ('deliver_result', 'd1', '1.2', 'queued', 0, 0, 0, '2026-11-20 00:00:00', '2026-11-20 00:00:00')"
+                ),
+            ):
+                connection.exec_driver_sql(statement)
+        schema.migrate(old)
+        assert [claim.subject for claim in queue_of(old).claim((JobKind.DELIVER_RESULT,), "s", lane="pacs")] == ["d1"]
+
+
 def test_decision_of_the_network_without_its_reading_is_refused_by_the_database(database: Database) -> None:
     _, instance_id = take(database)
     decide = text(

@@ -26,6 +26,13 @@ def test_command_that_is_not_served_is_refused(field: int) -> None:
         read_command(us(0x0100, field) + us(0x0800, 0x0101))
 
 
+def test_report_is_served_in_the_context_of_storage_commitment_alone() -> None:
+    report = us(0x0100, 0x0100) + us(0x0800, 1)
+    assert read_command(report, takes_reports=True) == CommandHead(field=0x0100, has_data_set=True)
+    with pytest.raises(PeerLimitError):
+        read_command(report)
+
+
 def test_echo_request_with_a_data_set_is_refused() -> None:
     with pytest.raises(PeerLimitError):
         read_command(us(0x0100, 0x0030) + us(0x0800, 1))

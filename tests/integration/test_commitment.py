@@ -1,0 +1,244 @@
+"""`committed` is said by a report alone: whose reports count, what a refusal leads to, and what is asked again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.cli.audit import app
+from gateway.config import Settings, parse_settings
+from gateway.delivery.destination_link import Answered
+from gateway.domain.confirmation import CommitmentReport, ReportAnswer
+from gateway.domain.delivery import Verdict
+from gateway.domain.job import JobAction, JobKind
+from gateway.domain.operator import Operator
+from gateway.domain.story import DeliveryStory
+from gateway.errors import LeaseLostError
+from gateway.store.commitment_reports import CommitmentReports
+from gateway.store.confirmations import Confirmations
+from gateway.store.database import Database
+from gateway.store.deliveries import Attempt, Deliveries
+from gateway.store.job_acts import JobActs
+from gateway.store.queries import Queries
+from gateway.store.results import Results
+from gateway.workers.confirm_delivery import ConfirmDelivery
+from tests.integration.test_store import finished_report, queue_of
+
+STUDY = "1.2.100"
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+def settings(commitment: str, **delivery: Any) -> Settings:
+    pacs = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 1, "class": "test", "commitment": commitment}
+    return parse_settings({"destinations": [pacs], "delivery": {"confirm_after_seconds": 0.001, "retry_max_seconds": 0.001, **delivery}})
+
+
+class Asked:
+    """A destination that answers requests for commitment, or finds, as it is told."""
+
+    def __init__(self, answered: Answered | None = None) -> None:
+        self.answered = answered or Answered(verdict=Verdict.SENT, code="commitment_asked", dimse_status=0)
+        self.calls: list[tuple[str, ...]] = []
+        self.before_answer: Callable[[str], Any] = lambda _transaction: None
+
+    def ask(self, *keys: str) -> Answered:
+        self.calls.append(keys)
+        self.before_answer(keys[0])
+        return self.answered
+
+
+class Sent:
+    """One result at its destination, to be confirmed."""
+
+    def __init__(self, database: Database, asked: Asked, commitment: str = "storage_commitment", **delivery: Any) -> None:
+        self.database, self.asked = database, asked
+        claim, new = finished_report(database)
+        Results(database).commit(claim, new)
+        (first, second) = queue_of(database).claim((JobKind.DELIVER_RESULT,), "host:sender:1", limit=2)
+        Deliveries(database).record(first, Attempt(verdict=Verdict.SENT, code="success", dimse_status=0, confirm=True))
+        Deliveries(database).record(second, Attempt(verdict=Verdict.DEAD, code="cannot_understand", dimse_status=0xC000))
+        self.uid = Deliveries(database).get(first.subject).sop_instance_uid
+        self.handler = ConfirmDelivery(
+            confirmations=Confirmations(database),
+            commitment=asked,  # type: ignore[arg-type]
+            find=asked,  # type: ignore[arg-type]
+            settings=settings(commitment, **delivery),
+        )
+
+    def confirm(self) -> str:
+        """Runs the job once it is due; its code."""
+        claims: tuple[Any, ...] = ()
+        while not claims:
+            claims = queue_of(self.database).claim((JobKind.CONFIRM_DELIVERY,), "host:sender:1")
+        return self.handler.run(claims[0]).code
+
+    def report(self, transaction_uid: str, reason: int | None = None, *, to: str = "pacs", uid: str = "") -> ReportAnswer:
+        told = uid or self.uid
+        report = CommitmentReport(
+            transaction_uid=transaction_uid,
+            committed=frozenset() if reason is not None else frozenset({told}),
+            failed={} if reason is None else {told: reason},
+        )
+        return CommitmentReports(self.database, "test").take(report, destinations=[to], ae_title="PACS")
+
+    @property
+    def transactions(self) -> list[str]:
+        return [call[0] for call in self.asked.calls]
+
+    @property
+    def story(self) -> DeliveryStory:
+        (found,) = (d for r in Queries(self.database).explain(STUDY).results if r.sop_instance_uid == self.uid for d in r.deliveries)
+        return found
+
+    @property
+    def events(self) -> list[str]:
+        return [entry.event for entry in Queries(self.database).timeline(STUDY)]
+
+
+@pytest.fixture
+def sent(database: Database) -> Sent:
+    return Sent(database, Asked())
+
+
+def test_only_a_report_commits(sent: Sent) -> None:
+    assert sent.confirm() == "commitment_asked"
+    assert sent.story.state == "sent"
+    assert sent.report(sent.transactions[0]) is ReportAnswer.TAKEN
+    assert sent.story.state == "committed"
+    assert sent.story.committed_at is not None
+    assert sent.confirm() == "committed"
+    assert "delivery:committed" in sent.events
+
+
+def test_every_request_has_a_transaction_of_its_own_and_a_late_report_to_an_old_one_counts(sent: Sent) -> None:
+    for _ in range(3):
+        sent.confirm()
+    assert len(set(sent.transactions)) == 3
+    assert sent.report(sent.transactions[0]) is ReportAnswer.TAKEN
+    assert sent.story.state == "committed"
+    assert [attempt.kind for attempt in sent.story.tried] == ["send", "commitment", "commitment", "commitment"]
+    assert [attempt.reported_at is not None for attempt in sent.story.tried] == [False, True, False, False]
+
+
+def test_report_that_comes_before_the_answer_to_the_request_is_not_lost(sent: Sent) -> None:
+    sent.asked.before_answer = sent.report
+    sent.confirm()
+    assert sent.story.state == "committed"
+    assert sent.confirm() == "committed"
+
+
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [
+        ({"transaction_uid": "2.25.1"}, ReportAnswer.UNKNOWN_TRANSACTION),
+        ({"to": "another"}, ReportAnswer.FOREIGN_PEER),
+        ({"uid": "2.25.999"}, ReportAnswer.INSTANCE_MISSING),
+    ],
+)
+def test_foreign_report_is_refused_and_audited(sent: Sent, database: Database, given: dict[str, str], answer: ReportAnswer) -> None:
+    sent.confirm()
+    assert sent.report(**{"transaction_uid": sent.transactions[0], **given}) is answer
+    assert sent.story.state == "sent"
+    with database.engine.connect() as connection:
+        audited = connection.exec_driver_sql("SELECT detail FROM audit_event WHERE event = 'commitment:refused'").scalars().all()
+    assert len(audited) == 1
+    assert answer.value in str(audited[0])
+
+
+def test_same_report_twice_changes_nothing(sent: Sent) -> None:
+    sent.confirm()
+    assert [sent.report(sent.transactions[0]) for _ in range(2)] == [ReportAnswer.TAKEN] * 2
+    assert sent.events.count("delivery:committed") == 1
+
+
+def test_destination_that_does_not_have_it_is_sent_it_again(sent: Sent, database: Database) -> None:
+    sent.confirm()
+    sent.report(sent.transactions[0], 0x0112)
+    assert sent.story.state == "sent"
+    assert sent.confirm() == "commitment_not_there"
+    assert sent.story.state == "pending"
+    (again,) = queue_of(database).claim((JobKind.DELIVER_RESULT,), "host:sender:1", lane="pacs")
+    Deliveries(database).record(again, Attempt(verdict=Verdict.SENT, code="success", dimse_status=0, confirm=True))
+    assert sent.confirm() == "commitment_asked"
+    sent.report(sent.transactions[-1])
+    assert sent.story.state == "committed"
+
+
+def test_passing_refusal_is_asked_about_again_and_a_lasting_one_is_an_alarm(sent: Sent) -> None:
+    sent.confirm()
+    sent.report(sent.transactions[0], 0x0213)
+    assert sent.confirm() == "commitment_asked"
+    sent.report(sent.transactions[1], 0x0122)
+    assert sent.confirm() == "commitment_class_not_supported"
+    assert sent.story.state == "sent"
+    assert "delivery:unconfirmed" in sent.events
+
+
+def test_commitment_that_never_comes_ends_in_an_alarm(database: Database) -> None:
+    sent = Sent(database, Asked(), retry_for_days=1e-9)
+    assert sent.confirm() == "confirmation_never_came"
+    assert sent.story.state == "sent"
+    assert "delivery:unconfirmed" in sent.events
+
+
+def test_find_is_less_than_committed(database: Database) -> None:
+    sent = Sent(database, Asked(Answered(verdict=Verdict.RETRY, code="not_found", dimse_status=0)), "find")
+    assert sent.confirm() == "not_found"
+    assert sent.story.state == "sent"
+    sent.asked.answered = Answered(verdict=Verdict.SENT, code="found", dimse_status=0)
+    assert sent.confirm() == "found"
+    assert (sent.story.state, sent.story.committed_at) == ("found", None)
+
+
+def test_what_is_not_found_again_and_again_is_sent_again(database: Database) -> None:
+    sent = Sent(database, Asked(Answered(verdict=Verdict.RETRY, code="not_found", dimse_status=0)), "find")
+    while sent.story.state == "sent":
+        sent.confirm()
+    assert len(sent.asked.calls) == 5
+    assert sent.story.state == "pending"
+
+
+def test_deliveries_are_listed_with_every_attempt_its_time_and_its_status(sent: Sent, database_url: str, tmp_path: Path) -> None:
+    sent.confirm()
+    sent.report(sent.transactions[0], 0x0213)
+    config = tmp_path / "config.toml"
+    config.write_text(f'[serve]\ndevelopment = true\n[database]\nurl = "{database_url}"\n')
+    run = CliRunner(env={"COLUMNS": "400"})
+    as_json = run.invoke(app, ["deliveries", STUDY, "--json", "--config", str(config)])
+    told = {one["delivery"]["state"]: one["delivery"]["tried"] for one in json.loads(as_json.stdout)}
+    assert [(a["kind"], a["code"], a["dimse_status"], a["failure_reason"]) for a in told["sent"]] == [
+        ("send", "success", "0000", None),
+        ("commitment", "commitment_asked", "0000", "0213"),
+    ]
+    assert [(a["code"], a["dimse_status"]) for a in told["dead"]] == [("cannot_understand", "C000")]
+    assert all(a["started_at"] and a["ended_at"] for tried in told.values() for a in tried)
+    table = run.invoke(app, ["deliveries", "--config", str(config)])
+    assert "commitment 0000 commitment_asked reported" in table.stdout
+    assert (as_json.exit_code, table.exit_code) == (1, 1)
+    assert run.invoke(app, ["deliveries", "--state", "sent", "--config", str(config)]).exit_code == 0
+
+
+def test_what_the_peer_said_is_kept_also_when_the_job_was_taken_away_meanwhile(database: Database) -> None:
+    claim, new = finished_report(database)
+    Results(database).commit(claim, new)
+    (taken, *_) = queue_of(database).claim((JobKind.DELIVER_RESULT,), "host:sender:1")
+    JobActs(database).act(taken.job_id, JobAction.HOLD, Operator(name="someone", reason="T-1"))
+    with pytest.raises(LeaseLostError):
+        Deliveries(database).record(taken, Attempt(verdict=Verdict.SENT, code="success", dimse_status=0))
+    held = [d for r in Queries(database).explain(STUDY).results for d in r.deliveries if d.state == "held"]
+    assert [(a.code, a.dimse_status) for d in held for a in d.tried] == [("success", "0000")]
+
+
+def test_destination_that_confirms_nothing_is_not_asked(database: Database) -> None:
+    sent = Sent(database, Asked(), "none")
+    assert sent.confirm() == "not_asked"
+    assert sent.asked.calls == []

@@ -1,0 +1,135 @@
+"""A destination that speaks bytes: it accepts an association, and then does what no PACS should."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Self
+
+from pynetdicom.dimse_messages import C_STORE_RSP, DIMSEMessage
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ, P_DATA_TF
+from pynetdicom.presentation import negotiate_as_acceptor
+
+Behaviour = Callable[["Visitor"], None]
+
+
+class Visitor:
+    """One connection, as the destination sees it."""
+
+    def __init__(self, connection: socket.socket, ended: threading.Event) -> None:
+        self.socket = connection
+        self.ended = ended
+        """Set when the test is over: what stays silent on purpose waits for it."""
+
+    def read(self) -> tuple[int, bytes]:
+        """The next PDU, whole; ConnectionError when the visitor has gone."""
+        head = self._exactly(6)
+        kind, _, length = struct.unpack(">BBL", head)
+        return kind, head + self._exactly(length)
+
+    def accept(self, *, only: set[str] | None = None) -> None:
+        """Answers A-ASSOCIATE-RQ; only: the abstract syntaxes that are taken, by default all."""
+        _, content = self.read()
+        request = A_ASSOCIATE_RQ()
+        request.decode(content)
+        asked = request.to_primitive()
+        contexts, _ = negotiate_as_acceptor(
+            asked.presentation_context_definition_list,
+            [c for c in asked.presentation_context_definition_list if only is None or str(c.abstract_syntax) in only],
+        )
+        asked.presentation_context_definition_results_list = contexts
+        asked.result, asked.result_source = 0, 1
+        self.socket.sendall(A_ASSOCIATE_AC(asked).encode())
+
+    def request(self) -> Any:
+        """The next DIMSE message's primitive."""
+        message = DIMSEMessage()
+        while True:
+            kind, content = self.read()
+            if kind != 4:
+                raise ConnectionError(f"PDU {kind}")
+            pdu = P_DATA_TF()
+            pdu.decode(content)
+            if message.decode_msg(pdu.to_primitive()):
+                self.context = message.context_id
+                return message.message_to_primitive()
+
+    def answer(self, request: Any, status: int, *, message_id: int | None = None) -> None:
+        """A C-STORE-RSP."""
+        response = C_STORE()
+        response.MessageIDBeingRespondedTo = request.MessageID if message_id is None else message_id
+        response.AffectedSOPClassUID, response.AffectedSOPInstanceUID = request.AffectedSOPClassUID, request.AffectedSOPInstanceUID
+        response.Status = status
+        message = C_STORE_RSP()
+        message.primitive_to_message(response)
+        for part in message.encode_msg(self.context, 16384):
+            self.socket.sendall(P_DATA_TF(part).encode())
+
+    def abort(self) -> None:
+        self.socket.sendall(struct.pack(">BBLBBBB", 7, 0, 4, 0, 0, 2, 0))
+
+    def release(self) -> None:
+        """Answers A-RELEASE-RQ."""
+        self.socket.sendall(struct.pack(">BBLL", 6, 0, 4, 0))
+
+    def _exactly(self, count: int) -> bytes:
+        received = b""
+        while len(received) < count:
+            part = self.socket.recv(count - len(received))
+            if not part:
+                raise ConnectionError
+            received += part
+        return received
+
+
+class RawScp:
+    """Listens on 127.0.0.1, on a free port unless one is given; every connection is handed to the behaviour, in a thread of its own."""
+
+    def __init__(self, behaviour: Behaviour, *, receive_buffer: int = 4096, port: int = 0) -> None:
+        self._behaviour = behaviour
+        self._ended = threading.Event()
+        self.connections = 0
+        self._open: list[socket.socket] = []
+        self._listener = socket.socket()
+        # a small one: a peer that does not read is felt after some kilobytes
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", port))
+        self._listener.listen(16)
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+        for connection in self._open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    def _accept(self) -> None:
+        while not self._ended.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(connection)
+            threading.Thread(target=self._visit, args=(connection,), daemon=True).start()
+
+    def _visit(self, connection: socket.socket) -> None:
+        with suppress(OSError):
+            self._behaviour(Visitor(connection, self._ended))
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
