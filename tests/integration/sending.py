@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from gateway.app.role_line import RoleLine
 from gateway.app.sender_role import run_sender
 from gateway.config import Settings
 from gateway.config.sections import SpoolSettings
@@ -73,7 +74,7 @@ def sender(settings: Settings, here: Bench) -> Iterator[threading.Thread]:
     """Runs the role; at the end it is drained as by SIGTERM."""
     stop, database = threading.Event(), here.database
     settings = settings.model_copy(update={"spool": SpoolSettings(folder=here.spool._folder)})
-    thread = threading.Thread(target=run_sender, args=(settings, database, stop))
+    thread = threading.Thread(target=run_sender, args=(settings, database, stop, RoleLine()))
     thread.start()
     try:
         yield thread

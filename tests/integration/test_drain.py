@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,14 +13,14 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from sqlalchemy import select
 
-from gateway.app.job_roles import run_sender
 from gateway.app.role_line import RoleLine
+from gateway.app.sender_role import run_sender
 from gateway.config import Settings, parse_settings
 from gateway.dicom.uids import RESULT_SOP_CLASSES
 from gateway.domain.job import JobKind, JobState
 from gateway.store.database import Database
 from gateway.store.spool import Spool
-from gateway.store.tables import DeliveryRow, JobRow
+from gateway.store.tables import DeliveryAttemptRow, DeliveryRow, JobRow
 from tests.integration.bench import Bench
 
 GRACE_SECONDS = 2.0
@@ -79,7 +80,6 @@ def test_sender_ends_within_its_grace_period_though_the_pacs_is_frozen(
     here = bench()
     here.receive(1, study=1)
     here.work()
-    waiting = deliveries(database)
     settings, stop = settings_for(str(tmp_path / "spool"), pacs.port), threading.Event()
     ended: list[int] = []
     role = threading.Thread(target=lambda: ended.append(run_sender(settings, database, stop, RoleLine())), daemon=True)
@@ -91,4 +91,9 @@ def test_sender_ends_within_its_grace_period_though_the_pacs_is_frozen(
     role.join(30)
     assert ended == [0]
     assert time.monotonic() - asked_at < GRACE_SECONDS + 3
-    assert deliveries(database) == waiting
+    # what was under way is on record as interrupted, and due at once
+    assert [owner for _, _, owner in deliveries(database)] == [None] * len(deliveries(database))
+    assert [state for state, attempts, _ in deliveries(database) if attempts] == [JobState.RETRY]
+    with database.reading() as session:
+        assert session.scalars(select(DeliveryAttemptRow.code)).all() == ["interrupted"]
+        assert all(due <= datetime.now(UTC) for due in session.scalars(select(JobRow.next_at).where(JobRow.kind == JobKind.DELIVER_RESULT)))
