@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Final
 
-from pynetdicom import AE
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom.dimse_messages import C_ECHO_RQ
+from pynetdicom.dimse_primitives import C_ECHO
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from gateway.config import DeliverySettings, DestinationSettings
-from gateway.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from gateway.delivery.association import Association
+from gateway.delivery.connection import Connection
+from gateway.delivery.destination_link import no_report
+from gateway.errors import ContextRefusedError, DestinationError
 
 _SUCCESS: Final = 0x0000
+_CONTEXTS: Final = {Verification: (ExplicitVRLittleEndian, ImplicitVRLittleEndian)}
 
 
 class VerificationScu:
-    """Asks; never raises for what a peer does."""
+    """Asks over an association of its own; never raises for what a peer does."""
 
     def __init__(self, settings: DeliverySettings) -> None:
         self._settings = settings
 
     def silence(self, destination: DestinationSettings) -> str | None:
         """None when it answered, else a code that says how not. One that refuses C-ECHO as such is there."""
-        try:
-            association = self._application_entity(destination).associate(destination.host, destination.port, ae_title=destination.ae_title)
-        except OSError:
-            # the host's name cannot be resolved, now
-            return "no_association"
-        if association.is_rejected:
-            return "association_rejected"
-        if not association.is_established:
-            return None if association.rejected_contexts else "no_association"
-        try:
-            status = association.send_c_echo()
-        except (ValueError, RuntimeError):
-            return "association_lost"
-        finally:
-            if association.is_established:
+        with closing(Connection(user_timeout_seconds=self._settings.response_seconds)) as connection:
+            association = Association(destination, self._settings, connection, no_report)
+            try:
+                association.request(_CONTEXTS)
+                status = _echo(association)
                 association.release()
-        if "Status" not in status:
-            return "no_response"
-        return None if status.Status == _SUCCESS else f"status_{int(status.Status):04x}"
+            except ContextRefusedError:
+                association.release()
+                return None
+            except DestinationError as error:
+                return error.code
+        return None if status == _SUCCESS else f"status_{status:04x}"
 
-    def _application_entity(self, destination: DestinationSettings) -> AE:
-        ae = AE(ae_title=destination.calling_ae_title)
-        ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-        ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-        ae.add_requested_context(Verification)
-        ae.connection_timeout = self._settings.connect_seconds
-        ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = self._settings.response_seconds
-        return ae
+
+def _echo(association: Association) -> int:
+    """The peer's status (PS3.7 9.3.5)."""
+    context = association.context_for(Verification)
+    request = C_ECHO()
+    request.MessageID, request.AffectedSOPClassUID = association.next_message_id(), Verification
+    association.send(C_ECHO_RQ(), request, context)
+    response, _ = association.receive(request.MessageID)
+    return int(response.Status)
