@@ -7,7 +7,9 @@ from typing import Final
 from tests.faults import (
     assessed,
     content,
+    database_server,
     disk,
+    engine,
     half_open,
     hostile,
     interrupted,
@@ -16,6 +18,7 @@ from tests.faults import (
     power,
     power_calls,
     secured,
+    several_gateways,
     store,
     strangers,
 )
@@ -26,14 +29,17 @@ _MODULES: Final = (
     half_open,
     hostile,
     interrupted,
+    engine,
     store,
     kills,
     power,
     power_calls,
     disk,
     content,
+    database_server,
     operation,
     secured,
+    several_gateways,
     strangers,
 )
 

@@ -1,15 +1,18 @@
-"""Faults 4 to 6: worker and sender die with work in their hands."""
+"""Faults 4 to 6 and 47: worker and sender die or stand still with work in their hands."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import signal
 from collections.abc import Iterator
 
 from tests.faults.fault import Fault, Point
 from tests.faults.images import encode
 from tests.faults.knees import outcome, phantom, wait_quiet
 from tests.faults.ledger import Ledger
+from tests.faults.processes import is_stopped
 from tests.faults.receiver import Receiver
 from tests.faults.senders import send_all
 from tests.faults.waiting import wait_for
@@ -19,10 +22,11 @@ from tests.peers.orthanc import BINARY, Orthanc
 _SHORT_LEASE = {"lease_seconds": 2, "settle_seconds": 0.1}
 
 
-def _odd(w: Workplace, name: str) -> Receiver:
-    """Receiver and worker of a gateway with a difference."""
-    arguments = ("tests.faults.odd_gateway", "--odd", name, "--role", "receiver", "--role", "worker")
-    receiver = w.receiver(sections={"worker": _SHORT_LEASE}, arguments=arguments).start()
+def _odd(w: Workplace, name: str, *roles: str, **worker: object) -> Receiver:
+    """A gateway with a difference: receiver, worker, and what else is named."""
+    words = [word for role in ("receiver", "worker", *roles) for word in ("--role", role)]
+    sections = {"worker": {**_SHORT_LEASE, **worker}}
+    receiver = w.receiver(sections=sections, arguments=("tests.faults.odd_gateway", "--odd", name, *words)).start()
     receiver.wait_started(role="worker")
     return receiver
 
@@ -98,6 +102,29 @@ def _to_pacs(w: Workplace, pacs: Orthanc) -> Receiver:
     return receiver
 
 
+def zombie(w: Workplace) -> Iterator[Point]:
+    """The stopped worker belongs to one gateway, the one that takes its job over to another, on one database and spool."""
+    first, one = _odd(w, "stops in inference"), encode(phantom(1))
+    ledger = w.ledger(first)
+    worker = int(next(line["pid"] for line in first.events("role:started") if line["role"] == "worker"))
+    yield Point("answer", send_all(first.port, [one], w.log), ["0000"])
+    wait_for(lambda: is_stopped(worker), 60, "the worker did not stop")
+    second = w.receiver(name="second", spool=ledger.spool, database=ledger.database, roles=("worker",), sections={"worker": _SHORT_LEASE})
+    second.launch()
+    second.wait_started(role="worker")
+    wait_quiet(ledger)
+    yield Point("lease ran out", ledger.audited("job:lease_expired", job_kind="analyze_instance"), 1)
+    before = ledger.ask("SELECT id, created_at FROM assessment")
+    os.kill(worker, signal.SIGCONT)
+    wait_for(lambda: bool(first.events("job:lease_expired")), 60, "the late worker noticed nothing")
+    yield Point(
+        "the late worker's write", "rejected" if ledger.ask("SELECT id, created_at FROM assessment") == before else "accepted", "rejected"
+    )
+    yield Point("outcome", outcome(ledger, one), "assessed")
+    yield from _counted(ledger)
+    yield from ledger.invariants(w.log.acknowledged)
+
+
 FAULTS = (
     Fault(
         number=4,
@@ -122,6 +149,14 @@ FAULTS = (
         how="the sender kills itself before the transaction of the delivery; Orthanc's REST interface is asked",
         scenario=after_the_pacs_said_yes,
         needs=(str(BINARY),),
+        seconds=300,
+    ),
+    Fault(
+        number=47,
+        what="a worker that stands still past its lease and goes on (SIGSTOP, SIGCONT)",
+        expected="another worker does the job; the fence number rejects the late write",
+        how="the worker stops itself when it asks the network; a second gateway on the same database and spool; `lease_seconds` 2",
+        scenario=zombie,
         seconds=300,
     ),
 )

@@ -24,7 +24,7 @@ class Ledger:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=10)) as connection:
             return connection.execute(sql, values).fetchall()
 
-    def count(self, table: str, where: str = "1") -> int:
+    def count(self, table: str, where: str = "1 = 1") -> int:
         ((found,),) = self.ask(f"SELECT count(*) FROM {table} WHERE {where}")
         return int(str(found))
 

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from tests.peers.postgresql import find_binaries
+
 _PRESENT: Final[dict[str, Callable[[], bool]]] = {
     "root": lambda: os.geteuid() == 0,
     "loop": lambda: Path("/dev/loop-control").exists(),
+    "postgresql": lambda: find_binaries() is not None,
     "storescu": lambda: Path("/usr/bin/storescu").exists(),
 }
 

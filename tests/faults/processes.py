@@ -53,3 +53,13 @@ def is_stopped(pid: int) -> bool:
     except OSError:
         return False
     return all(state in "tT" for state in states)
+
+
+def holds_port(pid: int, port: int) -> bool:
+    """True when the process has the connection that goes out from this port of 127.0.0.1."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    wanted = {f"socket:[{row[9]}]" for row in rows if row[1] == f"0100007F:{port:04X}"}
+    try:
+        return any(_target(link) in wanted for link in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False

@@ -38,12 +38,19 @@ class PostgresCluster:
             self._folder.chmod(0o755)
             shutil.chown(self._folder, "postgres")
         self._run("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
-        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self._folder} -c max_connections=50"
-        self._run("pg_ctl", "-D", self._data, "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+        self.resume()
 
     def stop(self, mode: str = "fast") -> None:
-        self._run("pg_ctl", "-D", self._data, "-w", "-m", mode, "stop")
+        self.halt(mode)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def halt(self, mode: str = "immediate") -> None:
+        """The server ends; what it holds stays, for `resume`."""
+        self._run("pg_ctl", "-D", self._data, "-w", "-m", mode, "stop")
+
+    def resume(self) -> None:
+        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self._folder} -c max_connections=50"
+        self._run("pg_ctl", "-D", self._data, "-w", "-l", str(self._folder / "log"), "-o", options, "start")
 
     def new_database(self) -> str:
         name = f"strnet_{uuid.uuid4().hex[:12]}"
