@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.faults import (
+    answers,
     assessed,
     content,
     database_server,
@@ -25,6 +26,7 @@ from tests.faults import (
 from tests.faults.fault import Fault
 
 _MODULES: Final = (
+    answers,
     assessed,
     half_open,
     hostile,

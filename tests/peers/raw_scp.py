@@ -12,7 +12,7 @@ from typing import Any, Self
 from pynetdicom.dimse_messages import C_STORE_RSP, DIMSEMessage
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ, P_DATA_TF
-from pynetdicom.presentation import negotiate_as_acceptor
+from pynetdicom.presentation import build_context, negotiate_as_acceptor
 
 Behaviour = Callable[["Visitor"], None]
 
@@ -31,16 +31,17 @@ class Visitor:
         kind, _, length = struct.unpack(">BBL", head)
         return kind, head + self._exactly(length)
 
-    def accept(self, *, only: set[str] | None = None) -> None:
-        """Answers A-ASSOCIATE-RQ; only: the abstract syntaxes that are taken, by default all."""
+    def accept(self, *, only: set[str] | None = None, syntax: str | None = None) -> None:
+        """Answers A-ASSOCIATE-RQ; only: the abstract syntaxes that are taken, by default all; syntax: the one transfer syntax, by default any."""
         _, content = self.read()
         request = A_ASSOCIATE_RQ()
         request.decode(content)
         asked = request.to_primitive()
-        contexts, _ = negotiate_as_acceptor(
-            asked.presentation_context_definition_list,
-            [c for c in asked.presentation_context_definition_list if only is None or str(c.abstract_syntax) in only],
-        )
+        proposed = asked.presentation_context_definition_list
+        taken = [c for c in proposed if only is None or str(c.abstract_syntax) in only]
+        if syntax is not None:
+            taken = [build_context(str(c.abstract_syntax), syntax) for c in taken]
+        contexts, _ = negotiate_as_acceptor(proposed, taken)
         asked.presentation_context_definition_results_list = contexts
         asked.result, asked.result_source = 0, 1
         self.socket.sendall(A_ASSOCIATE_AC(asked).encode())
@@ -68,6 +69,11 @@ class Visitor:
         message.primitive_to_message(response)
         for part in message.encode_msg(self.context, 16384):
             self.socket.sendall(P_DATA_TF(part).encode())
+
+    def reject(self) -> None:
+        """Answers A-ASSOCIATE-RQ with a transient rejection: local limit exceeded."""
+        self.read()
+        self.socket.sendall(struct.pack(">BBLBBBB", 3, 0, 4, 0, 2, 3, 2))
 
     def abort(self) -> None:
         self.socket.sendall(struct.pack(">BBLBBBB", 7, 0, 4, 0, 0, 2, 0))
