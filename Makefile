@@ -45,7 +45,7 @@ $(OHIF)/index.html: tests/viewer/ohif/package.json tests/viewer/ohif/package-loc
 	@touch $@
 
 test: $(STAMP_DEV) peers ## all tests; PEERS=install installs Debian's DICOM peers first, without them their tests are skipped and named
-	$(RUN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(RUN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 check: $(STAMP_DEV) ## formatter, linter, types, import contracts
 	$(RUN)/ruff format --check .

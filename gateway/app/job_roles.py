@@ -69,7 +69,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
         )
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
         self_test = worker_self_test(settings, database, bundle, analyze)
-        closing.enter_context(worker_timers(settings, database, queue, claimed, self_test))
+        closing.enter_context(worker_timers(settings, database, queue, claimed, self_test.tick))
         attempts = attempts_of(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from gateway.app.role import Role
@@ -11,7 +12,6 @@ from gateway.domain.duty import Duty
 from gateway.domain.identifiers import owner_name
 from gateway.ops.retention import OrphanSearch, Retention
 from gateway.ops.schedule import Timer, Timers
-from gateway.ops.self_test import SelfTest
 from gateway.ops.watches import ClockWatch, DestinationWatch, DiskWatch, QueueWatch, SpoolWatch
 from gateway.store.alarms import Alarms
 from gateway.store.claimed_jobs import ClaimedJobs
@@ -40,12 +40,15 @@ def receiver_timers(settings: Settings, database: Database) -> Timers:
     return Timers(_of_host(settings, database, Role.RECEIVER))
 
 
-def worker_timers(settings: Settings, database: Database, queue: JobQueue, claimed: ClaimedJobs, self_test: SelfTest) -> Timers:
+def worker_timers(
+    settings: Settings, database: Database, queue: JobQueue, claimed: ClaimedJobs, test_itself: Callable[[], object]
+) -> Timers:
+    """test_itself: looks whether the worker's self-test is due."""
     timers = (
         *_of_jobs(settings, queue, claimed),
         *_of_host(settings, database, Role.WORKER),
         *_of_store(settings, database, Role.WORKER),
-        Timer(name="self_test", seconds=_SELF_TEST_SECONDS, tick=self_test.tick),
+        Timer(name="self_test", seconds=_SELF_TEST_SECONDS, tick=test_itself),
     )
     return Timers(timers, {Duty.STORE: leadership(database, Duty.STORE)})
 
