@@ -14,6 +14,7 @@ from pynetdicom.dsutils import decode, encode
 from gateway.delivery.association import Association
 from gateway.delivery.destination_link import Answered, DestinationLink, trouble
 from gateway.dicom.uids import STUDY_ROOT_FIND
+from gateway.domain.confirmation import NOT_FOUND
 from gateway.domain.delivery import Verdict
 from gateway.errors import AssociationLostError, DestinationError
 
@@ -40,7 +41,7 @@ class FindScu:
             return trouble(error)
         if sop_instance_uid in found:
             return Answered(verdict=Verdict.SENT, code="found", dimse_status=status)
-        return Answered(verdict=Verdict.RETRY, code="not_found" if status == 0 else "find_refused", dimse_status=status)
+        return Answered(verdict=Verdict.RETRY, code=NOT_FOUND if status == 0 else "find_refused", dimse_status=status)
 
 
 def _find(association: Association, keys: Dataset) -> tuple[int, frozenset[str]]:

@@ -74,7 +74,9 @@ class DeliverResult:
         policy = self.settings.delivery
         if attempt.code == DrainingError.code:
             return replace(attempt, retry_in_seconds=0.0)
-        if datetime.now(UTC) - delivery.created_at > timedelta(days=policy.retry_for_days):
+        # a job of its own for each time that it is sent: what is sent again after a week is not too old at once
+        since = max(claim.created_at, delivery.let_go_at or claim.created_at)
+        if datetime.now(UTC) - since > timedelta(days=policy.retry_for_days):
             return replace(attempt, verdict=Verdict.DEAD, code="retried_too_long")
         backoff = Backoff(first_seconds=policy.retry_first_seconds, max_seconds=policy.retry_max_seconds)
         return replace(attempt, retry_in_seconds=backoff.delay(claim.attempts + 1, random.random()))  # noqa: S311  jitter is no secret
