@@ -30,9 +30,12 @@ class Connection:
     def open(self, host: str, port: int, deadline: float) -> None:
         """DestinationUnreachableError when no address of the host answers in time."""
         trouble = "no address"
-        for family, kind, protocol, _, address in _resolve(host, port, deadline):
+        addresses = _resolve(host, port, deadline)
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
+            # one that does not answer leaves time for the others
+            share = (deadline - time.monotonic()) / (len(addresses) - number)
             try:
-                self._connect(socket.socket(family, kind, protocol), address, deadline)
+                self._connect(socket.socket(family, kind, protocol), address, time.monotonic() + share)
             except OSError as error:
                 trouble = type(error).__name__
                 self.close()

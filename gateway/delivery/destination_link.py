@@ -17,6 +17,7 @@ from gateway.delivery.connection import Connection
 from gateway.dicom.uids import RESULT_SOP_CLASSES, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from gateway.domain.delivery import Verdict
 from gateway.errors import AssociationLostError, AssociationRejectedError, ContextRefusedError, DestinationError, DrainingError
+from gateway.events import Event, log_event
 
 Made = TypeVar("Made")
 _RESULTS: Final = {uid: [ExplicitVRLittleEndian] for uid in sorted(RESULT_SOP_CLASSES)}
@@ -74,19 +75,21 @@ class DestinationLink:
         self._used_at = 0.0
         self._stopped = threading.Event()
 
-    def ask(self, request: Callable[[Association], Made]) -> Made:
+    def ask(self, request: Callable[[Association], Made], *, repeat: bool = True) -> Made:
         """Runs a request over the association. DestinationError for everything that keeps the peer from giving a status.
 
-        A kept association may have been ended by the peer meanwhile: then the request is made once more over a new one.
+        A kept association may have been ended by the peer meanwhile: then the request is made once more over a new one. repeat False:
+        it never goes out twice; an association that is seen to have ended is replaced before.
         """
+        begun = self._breaker.now()
         try:
-            made = self._ask(request)
+            made = self._ask(request, repeat=repeat)
         except DestinationError as error:
             if self._stopped.is_set():
                 raise DrainingError from error
             if isinstance(error, ContextRefusedError | AssociationRejectedError):
                 self._tell_answered()
-            elif self._breaker.failed():
+            elif self._breaker.failed(begun):
                 self._on_left_alone()
             raise
         self._tell_answered()
@@ -98,14 +101,8 @@ class DestinationLink:
 
     def idle(self) -> None:
         """There is nothing to send: takes what the peer reports by itself, and releases what has not been used for a while."""
-        if self._association is None:
-            return
-        try:
-            self._association.serve()
-        except DestinationError:
-            self._drop()
-            return
-        if time.monotonic() - self._used_at >= self._settings.reuse_seconds:
+        self._serve()
+        if self._association is not None and time.monotonic() - self._used_at >= self._settings.reuse_seconds:
             self.close()
 
     def close(self) -> None:
@@ -121,7 +118,21 @@ class DestinationLink:
             if self._connection is not None:
                 self._connection.cut()
 
-    def _ask(self, request: Callable[[Association], Made]) -> Made:
+    def _serve(self) -> None:
+        """Whatever the peer does of itself costs its association, never the lane."""
+        if self._association is None:
+            return
+        try:
+            self._association.serve()
+        except Exception as error:  # noqa: BLE001
+            if not isinstance(error, DestinationError):
+                log_event(Event.COMMITMENT_REFUSED, level="error", destination=self._destination.name, error_class=type(error).__name__)
+            self._drop()
+
+    def _ask(self, request: Callable[[Association], Made], *, repeat: bool) -> Made:
+        if not repeat:
+            self._serve()
+            return self._ask_once(request)
         is_kept = self._association is not None
         try:
             return self._ask_once(request)

@@ -54,7 +54,7 @@ def _find(association: Association, keys: Dataset) -> tuple[int, frozenset[str]]
     association.send(C_FIND_RQ(), request, context)
     found: set[str] = set()
     for _ in range(_MOST_MATCHES):
-        response, _context = association.receive(request.MessageID)
+        response, _context = association.receive(request.MessageID, C_FIND)
         if int(response.Status) not in _PENDING:
             return int(response.Status), frozenset(found)
         try:

@@ -41,5 +41,5 @@ def _store(association: Association, content: bytes, sop_class_uid: str, sop_ins
     request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = sop_class_uid, sop_instance_uid
     request.DataSet = dataset
     association.send(C_STORE_RQ(), request, context)
-    response, _ = association.receive(request.MessageID)
+    response, _ = association.receive(request.MessageID, C_STORE)
     return int(response.Status)
