@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
@@ -31,11 +32,13 @@ class CommitmentScu:
     def __init__(self, link: DestinationLink) -> None:
         self._link = link
 
-    def ask(self, transaction_uid: str, sop_class_uid: str, sop_instance_uid: str) -> Answered:
-        """SENT: the destination will report."""
+    def ask(self, transaction_uid: str, sop_class_uid: str, sop_instance_uid: str, *, until: float = math.inf) -> Answered:
+        """SENT: the destination will report. until: see `DestinationLink.ask`."""
         try:
             # never twice: a destination may have seen the transaction although its association was lost
-            status = self._link.ask(lambda association: _ask(association, transaction_uid, sop_class_uid, sop_instance_uid), repeat=False)
+            status = self._link.ask(
+                lambda association: _ask(association, transaction_uid, sop_class_uid, sop_instance_uid), until=until, repeat=False
+            )
         except DestinationError as error:
             return trouble(error)
         if status == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -73,15 +74,18 @@ class DestinationLink:
         self._connection: Connection | None = None
         self._association: Association | None = None
         self._used_at = 0.0
+        self._until = math.inf
         self._stopped = threading.Event()
 
-    def ask(self, request: Callable[[Association], Made], *, repeat: bool = True) -> Made:
+    def ask(self, request: Callable[[Association], Made], *, until: float = math.inf, repeat: bool = True) -> Made:
         """Runs a request over the association. DestinationError for everything that keeps the peer from giving a status.
 
         A kept association may have been ended by the peer meanwhile: then the request is made once more over a new one. repeat False:
-        it never goes out twice; an association that is seen to have ended is replaced before.
+        it never goes out twice; an association that is seen to have ended is replaced before. until: on time.monotonic(), after which
+        nothing of it goes out, connection and repetition included.
         """
         begun = self._breaker.now()
+        self._limit(until)
         try:
             made = self._ask(request, repeat=repeat)
         except DestinationError as error:
@@ -92,6 +96,9 @@ class DestinationLink:
             elif self._breaker.failed(begun):
                 self._on_left_alone()
             raise
+        finally:
+            # what follows by itself, as its release, is no part of the request
+            self._limit(math.inf)
         self._tell_answered()
         return made
 
@@ -155,6 +162,7 @@ class DestinationLink:
     def _opened(self) -> Association:
         if self._association is None:
             connection = Connection(user_timeout_seconds=self._settings.response_seconds)
+            connection.until = self._until
             with self._lock:
                 self._connection = connection
             if self._stopped.is_set():
@@ -162,6 +170,11 @@ class DestinationLink:
             self._association = Association(self._destination, self._settings, connection, self._on_report)
             self._association.request({**_RESULTS, **_CONFIRMING[self._destination.commitment]})
         return self._association
+
+    def _limit(self, until: float) -> None:
+        self._until = until
+        if self._connection is not None:
+            self._connection.until = until
 
     def _drop(self) -> None:
         association, self._association = self._association, None

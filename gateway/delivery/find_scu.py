@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from io import BytesIO
 from typing import Final
 
@@ -30,13 +31,13 @@ class FindScu:
     def __init__(self, link: DestinationLink) -> None:
         self._link = link
 
-    def ask(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> Answered:
-        """SENT with code `found`: it is there."""
+    def ask(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str, *, until: float = math.inf) -> Answered:
+        """SENT with code `found`: it is there. until: see `DestinationLink.ask`."""
         keys = Dataset()
         keys.QueryRetrieveLevel = "IMAGE"
         keys.StudyInstanceUID, keys.SeriesInstanceUID, keys.SOPInstanceUID = study_instance_uid, series_instance_uid, sop_instance_uid
         try:
-            status, found = self._link.ask(lambda association: _find(association, keys))
+            status, found = self._link.ask(lambda association: _find(association, keys), until=until)
         except DestinationError as error:
             return trouble(error)
         if sop_instance_uid in found:

@@ -19,7 +19,7 @@ from gateway.errors import GatewayError
 from gateway.events import Event
 from gateway.store.confirmations import Answer, Confirmations, PendingConfirmation
 from gateway.workers.attempt import Ending
-from gateway.workers.retry import Backoff
+from gateway.workers.retry import Backoff, sends_until
 
 _TIMES_NOT_FOUND = 5
 """So many finds in a row without it, and it is sent again."""
@@ -63,13 +63,17 @@ class ConfirmDelivery:
         # a new one each time: destinations refuse, or mix up, one that they have seen (PS3.4 J.3.2.1.1)
         transaction_uid = str(generate_uid(prefix=None))
         attempt = self.confirmations.begin(claim, AttemptKind.COMMITMENT, transaction_uid)
-        answered = self.commitment.ask(transaction_uid, pending.sop_class_uid, pending.sop_instance_uid)
+        answered = self.commitment.ask(
+            transaction_uid, pending.sop_class_uid, pending.sop_instance_uid, until=sends_until(claim, self.settings)
+        )
         return self._wait(claim, pending, _answer(attempt, answered))
 
     def _look(self, claim: Claim, pending: PendingConfirmation) -> Ending:
         assert self.find is not None
         attempt = self.confirmations.begin(claim, AttemptKind.FIND)
-        answered = self.find.ask(pending.study_instance_uid, pending.series_instance_uid, pending.sop_instance_uid)
+        answered = self.find.ask(
+            pending.study_instance_uid, pending.series_instance_uid, pending.sop_instance_uid, until=sends_until(claim, self.settings)
+        )
         if answered.verdict is Verdict.SENT:
             self.confirmations.found(claim, _answer(attempt, answered))
             return Ending(Event.JOB_DONE, answered.code)

@@ -18,7 +18,7 @@ from gateway.routing.study_route import strictest_route
 from gateway.store.deliveries import Attempt, Deliveries, PendingDelivery
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
-from gateway.workers.retry import Backoff
+from gateway.workers.retry import Backoff, sends_until
 
 _OLDER_FIRST_SECONDS: Final = 1.0
 _EVENTS: Final = {Verdict.SENT: Event.JOB_DONE, Verdict.RETRY: Event.JOB_RETRY, Verdict.DEAD: Event.JOB_DEAD}
@@ -60,7 +60,7 @@ class DeliverResult:
         if delivery.destination in destinations_above(self.settings, delivery.intended_use):
             return Attempt(verdict=Verdict.DEAD, code="destination_class")
         content, started_at = self.spool.read_verified(delivery.file, delivery.sha256), datetime.now(UTC)
-        answered = self.scu.send(content, delivery.sop_class_uid, delivery.sop_instance_uid)
+        answered = self.scu.send(content, delivery.sop_class_uid, delivery.sop_instance_uid, until=sends_until(claim, self.settings))
         attempt = Attempt(
             verdict=answered.verdict,
             code=answered.code,

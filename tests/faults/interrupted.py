@@ -17,12 +17,13 @@ from tests.faults.workplace import Workplace
 from tests.peers.orthanc import BINARY, Orthanc
 
 _SHORT_LEASE = {"lease_seconds": 2, "settle_seconds": 0.1}
+_SHORT_DELIVERY = {"message_seconds": 1.5}
 
 
 def _odd(w: Workplace, name: str) -> Receiver:
     """Receiver and worker of a gateway with a difference."""
     arguments = ("tests.faults.odd_gateway", "--odd", name, "--role", "receiver", "--role", "worker")
-    receiver = w.receiver(sections={"worker": _SHORT_LEASE}, arguments=arguments).start()
+    receiver = w.receiver(sections={"worker": _SHORT_LEASE, "delivery": _SHORT_DELIVERY}, arguments=arguments).start()
     receiver.wait_started(role="worker")
     return receiver
 
@@ -88,6 +89,7 @@ def after_the_pacs_said_yes(w: Workplace) -> Iterator[Point]:
 def _to_pacs(w: Workplace, pacs: Orthanc) -> Receiver:
     sections = {
         "worker": _SHORT_LEASE,
+        "delivery": _SHORT_DELIVERY,
         "routes": [{"name": "all", "policy": "all", "destinations": ["pacs"]}],
         "destinations": [{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": pacs.dicom_port, "class": "test"}],
     }

@@ -57,7 +57,7 @@ class Asked:
         self.calls: list[tuple[str, ...]] = []
         self.before_answer: Callable[[str], Any] = lambda _transaction: None
 
-    def ask(self, *keys: str) -> Answered:
+    def ask(self, *keys: str, **_: float) -> Answered:
         self.calls.append(keys)
         self.before_answer(keys[0])
         return self.answered

@@ -193,6 +193,22 @@ def test_answer_of_another_kind_or_without_a_status_is_no_answer() -> None:
         assert (answered.verdict, answered.code) == (Verdict.RETRY, "association_lost")
 
 
+def test_lane_that_was_stopped_for_longer_than_its_lease_sends_nothing_more() -> None:
+    seen: list[Any] = []
+
+    def vanishes(visitor: Visitor) -> None:
+        visitor.accept()
+        visitor.answer(visitor.request(), 0)
+        seen.append(visitor.request())
+
+    with linked(vanishes) as (link, scp):
+        assert send(link, result()).code == "success"
+        over = StorageScu(link).send(result(), SC, "2.25.7", until=time.monotonic())
+        assert (over.verdict, over.code, scp.connections, seen) == (Verdict.RETRY, "no_response", 1, [])
+        assert StorageScu(link).send(result(), SC, "2.25.7", until=time.monotonic()).code == "no_association"
+        assert scp.connections == 1
+
+
 def test_commitment_is_never_asked_for_twice_with_one_transaction() -> None:
     asked: list[Any] = []
 
