@@ -154,7 +154,7 @@ class DestinationSettings(Section):
 class DeliverySettings(Section):
     connect_seconds: float = Field(default=10, gt=0)
     response_seconds: float = Field(default=30, gt=0)
-    message_seconds: float = Field(default=120, gt=0)
+    message_seconds: float = Field(default=90, gt=0)
     reuse_seconds: float = Field(default=5, ge=0)
     confirm_after_seconds: float = Field(default=300, gt=0)
     retry_first_seconds: float = Field(default=60, gt=0)

@@ -67,6 +67,12 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _objects_are_sent_within_a_lease(self) -> Settings:
+        if self.delivery.message_seconds >= self.worker.lease_seconds:
+            raise ValueError("delivery.message_seconds: must be below worker.lease_seconds, or nothing large could be sent within a lease")
+        return self
+
+    @model_validator(mode="after")
     def _peers_name_routes_that_exist(self) -> Settings:
         known = {route.name for route in self.routes}
         for peer in self.peers:

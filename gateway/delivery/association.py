@@ -27,6 +27,7 @@ from gateway.errors import (
     AssociationRejectedError,
     AssociationRejectedTransientError,
     ContextRefusedError,
+    DestinationError,
     NoResponseError,
 )
 
@@ -103,14 +104,19 @@ class Association:
         for part in message.encode_msg(context.number, self._max_pdu):
             self._connection.write(P_DATA_TF(part).encode(), min(end, self._answer_deadline()))
 
-    def receive(self, message_id: int) -> tuple[Any, int]:
-        """The next response to that request, with its context's number. Answers to other messages are no answers to ours."""
+    def receive(self, message_id: int, expected: type[Any]) -> tuple[Any, int]:
+        """The next response to that request, with its context's number. Answers to other messages are no answers to ours.
+
+        expected: the primitive's class. AssociationLostError for a response of another one, or one without a status.
+        """
         deadline = self._answer_deadline()
         while True:
             primitive, context = self._receive(deadline)
             if isinstance(primitive, N_EVENT_REPORT) and primitive.is_valid_request:
                 self._report(primitive, context)
             elif primitive.MessageIDBeingRespondedTo == message_id:
+                if not isinstance(primitive, expected) or not primitive.is_valid_response:
+                    raise AssociationLostError("unreadable message")
                 return primitive, context
 
     def serve(self) -> None:
@@ -192,8 +198,13 @@ class Association:
 
     def _report(self, primitive: Any, context: int) -> None:
         syntax = next((accepted.transfer_syntax_uid for accepted in self._accepted.values() if accepted.number == context), "")
-        message, response = self._on_report(primitive, syntax)
-        message.primitive_to_message(response)
+        try:
+            message, response = self._on_report(primitive, syntax)
+            message.primitive_to_message(response)
+        except DestinationError:
+            raise
+        except Exception as error:  # pynetdicom's primitives raise whatever Python does
+            raise AssociationLostError("unreadable message") from error
         for part in message.encode_msg(context, self._max_pdu):
             self._connection.write(P_DATA_TF(part).encode(), self._answer_deadline())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +23,12 @@ class CircuitBreaker:
         self._clock = clock
         self._lock = threading.Lock()
         self._failed = 0
+        self._opened_at = -math.inf
         self._open_until = 0.0
+
+    def now(self) -> float:
+        """On its clock, for `failed`."""
+        return self._clock()
 
     @property
     def pause_seconds(self) -> float:
@@ -30,14 +36,20 @@ class CircuitBreaker:
         with self._lock:
             return max(0.0, self._open_until - self._clock())
 
-    def failed(self) -> bool:
-        """The destination could not be talked to. True when this has opened the breaker."""
+    def failed(self, begun: float) -> bool:
+        """The destination could not be talked to, in a request begun then. True when this has opened the breaker.
+
+        Lanes that fail together count once: what was begun before the current pause says nothing of the time after it.
+        """
         with self._lock:
+            if begun < self._opened_at:
+                return False
             self._failed += 1
             beyond = self._failed - self._allowed
             if beyond < 0:
                 return False
-            self._open_until = self._clock() + min(self._longest, _FIRST_SECONDS * 2.0 ** min(beyond, 30))
+            self._opened_at = self._clock()
+            self._open_until = self._opened_at + min(self._longest, _FIRST_SECONDS * 2.0 ** min(beyond, 30))
             return beyond == 0
 
     def answered(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
@@ -17,7 +18,8 @@ from gateway.dicom.commitment import commitment_request, read_report
 from gateway.dicom.uids import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from gateway.domain.confirmation import REPORT_NOT_RECORDED, REPORT_STATUS, CommitmentReport, ReportAnswer
 from gateway.domain.delivery import Verdict
-from gateway.errors import DatabaseUnavailableError, DestinationError
+from gateway.errors import DestinationError
+from gateway.events import Event, log_event
 
 _REQUEST_COMMITMENT: Final = 1
 TakeReport = Callable[[CommitmentReport | None], ReportAnswer]
@@ -30,10 +32,13 @@ class CommitmentScu:
     def __init__(self, link: DestinationLink) -> None:
         self._link = link
 
-    def ask(self, transaction_uid: str, sop_class_uid: str, sop_instance_uid: str) -> Answered:
-        """SENT: the destination will report."""
+    def ask(self, transaction_uid: str, sop_class_uid: str, sop_instance_uid: str, *, until: float = math.inf) -> Answered:
+        """SENT: the destination will report. until: see `DestinationLink.ask`."""
         try:
-            status = self._link.ask(lambda association: _ask(association, transaction_uid, sop_class_uid, sop_instance_uid))
+            # never twice: a destination may have seen the transaction although its association was lost
+            status = self._link.ask(
+                lambda association: _ask(association, transaction_uid, sop_class_uid, sop_instance_uid), until=until, repeat=False
+            )
         except DestinationError as error:
             return trouble(error)
         if status == 0:
@@ -50,7 +55,7 @@ def _ask(association: Association, transaction_uid: str, sop_class_uid: str, sop
     content = encode(commitment_request(transaction_uid, sop_class_uid, sop_instance_uid), implicit, is_little_endian=True)
     request.ActionInformation = BytesIO(content or b"")
     association.send(N_ACTION_RQ(), request, context)
-    response, _ = association.receive(request.MessageID)
+    response, _ = association.receive(request.MessageID, N_ACTION)
     return int(response.Status)
 
 
@@ -64,7 +69,8 @@ def answering(take: TakeReport) -> Callable[[Any, str], Any]:
         response.EventTypeID = request.EventTypeID
         try:
             response.Status = REPORT_STATUS[take(_read(request, transfer_syntax_uid))]
-        except DatabaseUnavailableError:
+        except Exception as error:  # noqa: BLE001  whatever a peer reports, its lane goes on
+            log_event(Event.COMMITMENT_REFUSED, level="error", error_class=type(error).__name__)
             response.Status = REPORT_NOT_RECORDED
         return N_EVENT_REPORT_RSP(), response
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -26,13 +27,19 @@ class Connection:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_cut = False
+        self.until = math.inf
+        """No deadline is later."""
 
     def open(self, host: str, port: int, deadline: float) -> None:
         """DestinationUnreachableError when no address of the host answers in time."""
         trouble = "no address"
-        for family, kind, protocol, _, address in _resolve(host, port, deadline):
+        deadline = min(deadline, self.until)
+        addresses = _resolve(host, port, deadline)
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
+            # one that does not answer leaves time for the others
+            share = (deadline - time.monotonic()) / (len(addresses) - number)
             try:
-                self._connect(socket.socket(family, kind, protocol), address, deadline)
+                self._connect(socket.socket(family, kind, protocol), address, time.monotonic() + share)
             except OSError as error:
                 trouble = type(error).__name__
                 self.close()
@@ -111,7 +118,7 @@ class Connection:
     def _timed(self, deadline: float) -> socket.socket:
         if self._socket is None or self._is_cut:
             raise ConnectionAbortedError
-        self._socket.settimeout(_left(deadline))
+        self._socket.settimeout(_left(min(deadline, self.until)))
         return self._socket
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from gateway.delivery.connection import Connection
 from gateway.dicom.uids import RESULT_SOP_CLASSES, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from gateway.domain.delivery import Verdict
 from gateway.errors import AssociationLostError, AssociationRejectedError, ContextRefusedError, DestinationError, DrainingError
+from gateway.events import Event, log_event
 
 Made = TypeVar("Made")
 _RESULTS: Final = {uid: [ExplicitVRLittleEndian] for uid in sorted(RESULT_SOP_CLASSES)}
@@ -72,23 +74,31 @@ class DestinationLink:
         self._connection: Connection | None = None
         self._association: Association | None = None
         self._used_at = 0.0
+        self._until = math.inf
         self._stopped = threading.Event()
 
-    def ask(self, request: Callable[[Association], Made]) -> Made:
+    def ask(self, request: Callable[[Association], Made], *, until: float = math.inf, repeat: bool = True) -> Made:
         """Runs a request over the association. DestinationError for everything that keeps the peer from giving a status.
 
-        A kept association may have been ended by the peer meanwhile: then the request is made once more over a new one.
+        A kept association may have been ended by the peer meanwhile: then the request is made once more over a new one. repeat False:
+        it never goes out twice; an association that is seen to have ended is replaced before. until: on time.monotonic(), after which
+        nothing of it goes out, connection and repetition included.
         """
+        begun = self._breaker.now()
+        self._limit(until)
         try:
-            made = self._ask(request)
+            made = self._ask(request, repeat=repeat)
         except DestinationError as error:
             if self._stopped.is_set():
                 raise DrainingError from error
             if isinstance(error, ContextRefusedError | AssociationRejectedError):
                 self._tell_answered()
-            elif self._breaker.failed():
+            elif self._breaker.failed(begun):
                 self._on_left_alone()
             raise
+        finally:
+            # what follows by itself, as its release, is no part of the request
+            self._limit(math.inf)
         self._tell_answered()
         return made
 
@@ -98,14 +108,8 @@ class DestinationLink:
 
     def idle(self) -> None:
         """There is nothing to send: takes what the peer reports by itself, and releases what has not been used for a while."""
-        if self._association is None:
-            return
-        try:
-            self._association.serve()
-        except DestinationError:
-            self._drop()
-            return
-        if time.monotonic() - self._used_at >= self._settings.reuse_seconds:
+        self._serve()
+        if self._association is not None and time.monotonic() - self._used_at >= self._settings.reuse_seconds:
             self.close()
 
     def close(self) -> None:
@@ -121,7 +125,21 @@ class DestinationLink:
             if self._connection is not None:
                 self._connection.cut()
 
-    def _ask(self, request: Callable[[Association], Made]) -> Made:
+    def _serve(self) -> None:
+        """Whatever the peer does of itself costs its association, never the lane."""
+        if self._association is None:
+            return
+        try:
+            self._association.serve()
+        except Exception as error:  # noqa: BLE001
+            if not isinstance(error, DestinationError):
+                log_event(Event.COMMITMENT_REFUSED, level="error", destination=self._destination.name, error_class=type(error).__name__)
+            self._drop()
+
+    def _ask(self, request: Callable[[Association], Made], *, repeat: bool) -> Made:
+        if not repeat:
+            self._serve()
+            return self._ask_once(request)
         is_kept = self._association is not None
         try:
             return self._ask_once(request)
@@ -144,6 +162,7 @@ class DestinationLink:
     def _opened(self) -> Association:
         if self._association is None:
             connection = Connection(user_timeout_seconds=self._settings.response_seconds)
+            connection.until = self._until
             with self._lock:
                 self._connection = connection
             if self._stopped.is_set():
@@ -151,6 +170,11 @@ class DestinationLink:
             self._association = Association(self._destination, self._settings, connection, self._on_report)
             self._association.request({**_RESULTS, **_CONFIRMING[self._destination.commitment]})
         return self._association
+
+    def _limit(self, until: float) -> None:
+        self._until = until
+        if self._connection is not None:
+            self._connection.until = until
 
     def _drop(self) -> None:
         association, self._association = self._association, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from io import BytesIO
 from typing import Final
 
@@ -14,6 +15,7 @@ from pynetdicom.dsutils import decode, encode
 from gateway.delivery.association import Association
 from gateway.delivery.destination_link import Answered, DestinationLink, trouble
 from gateway.dicom.uids import STUDY_ROOT_FIND
+from gateway.domain.confirmation import NOT_FOUND
 from gateway.domain.delivery import Verdict
 from gateway.errors import AssociationLostError, DestinationError
 
@@ -29,18 +31,18 @@ class FindScu:
     def __init__(self, link: DestinationLink) -> None:
         self._link = link
 
-    def ask(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str) -> Answered:
-        """SENT with code `found`: it is there."""
+    def ask(self, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str, *, until: float = math.inf) -> Answered:
+        """SENT with code `found`: it is there. until: see `DestinationLink.ask`."""
         keys = Dataset()
         keys.QueryRetrieveLevel = "IMAGE"
         keys.StudyInstanceUID, keys.SeriesInstanceUID, keys.SOPInstanceUID = study_instance_uid, series_instance_uid, sop_instance_uid
         try:
-            status, found = self._link.ask(lambda association: _find(association, keys))
+            status, found = self._link.ask(lambda association: _find(association, keys), until=until)
         except DestinationError as error:
             return trouble(error)
         if sop_instance_uid in found:
             return Answered(verdict=Verdict.SENT, code="found", dimse_status=status)
-        return Answered(verdict=Verdict.RETRY, code="not_found" if status == 0 else "find_refused", dimse_status=status)
+        return Answered(verdict=Verdict.RETRY, code=NOT_FOUND if status == 0 else "find_refused", dimse_status=status)
 
 
 def _find(association: Association, keys: Dataset) -> tuple[int, frozenset[str]]:
@@ -53,7 +55,7 @@ def _find(association: Association, keys: Dataset) -> tuple[int, frozenset[str]]
     association.send(C_FIND_RQ(), request, context)
     found: set[str] = set()
     for _ in range(_MOST_MATCHES):
-        response, _context = association.receive(request.MessageID)
+        response, _context = association.receive(request.MessageID, C_FIND)
         if int(response.Status) not in _PENDING:
             return int(response.Status), frozenset(found)
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
@@ -20,10 +22,10 @@ class StorageScu:
     def __init__(self, link: DestinationLink) -> None:
         self._link = link
 
-    def send(self, content: bytes, sop_class_uid: str, sop_instance_uid: str) -> Answered:
-        """content: a whole DICOM file of ours."""
+    def send(self, content: bytes, sop_class_uid: str, sop_instance_uid: str, *, until: float = math.inf) -> Answered:
+        """content: a whole DICOM file of ours. until: see `DestinationLink.ask`."""
         try:
-            status = self._link.ask(lambda association: _store(association, content, sop_class_uid, sop_instance_uid))
+            status = self._link.ask(lambda association: _store(association, content, sop_class_uid, sop_instance_uid), until=until)
         except DestinationError as error:
             return trouble(error)
         verdict, code = verdict_for(status)
@@ -41,5 +43,5 @@ def _store(association: Association, content: bytes, sop_class_uid: str, sop_ins
     request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = sop_class_uid, sop_instance_uid
     request.DataSet = dataset
     association.send(C_STORE_RQ(), request, context)
-    response, _ = association.receive(request.MessageID)
+    response, _ = association.receive(request.MessageID, C_STORE)
     return int(response.Status)

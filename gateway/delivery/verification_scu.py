@@ -48,5 +48,5 @@ def _echo(association: Association) -> int:
     request = C_ECHO()
     request.MessageID, request.AffectedSOPClassUID = association.next_message_id(), Verification
     association.send(C_ECHO_RQ(), request, context)
-    response, _ = association.receive(request.MessageID)
+    response, _ = association.receive(request.MessageID, C_ECHO)
     return int(response.Status)

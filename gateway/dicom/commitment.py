@@ -6,10 +6,13 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
+from gateway.dicom.uids import is_legal
 from gateway.domain.confirmation import CommitmentReport
 
 _EVENT_TYPES: Final = (1, 2)
 """All committed; failures exist (PS3.4 J.3.3)."""
+_LARGEST_REASON: Final = 0xFFFF
+"""Failure Reason (0008,1197) is US."""
 
 
 def commitment_request(transaction_uid: str, sop_class_uid: str, sop_instance_uid: str) -> Dataset:
@@ -22,14 +25,20 @@ def commitment_request(transaction_uid: str, sop_class_uid: str, sop_instance_ui
 
 
 def read_report(event_type: int, information: Dataset) -> CommitmentReport | None:
-    """None for an event that is no report of storage commitment, or that cannot be read."""
+    """None for an event that is no report of storage commitment, that cannot be read, or that holds what is no UID or no reason."""
     if event_type not in _EVENT_TYPES:
         return None
     try:
-        return CommitmentReport(
+        report = CommitmentReport(
             transaction_uid=str(information.TransactionUID),
             committed=frozenset(str(item.ReferencedSOPInstanceUID) for item in information.get("ReferencedSOPSequence") or ()),
             failed={str(item.ReferencedSOPInstanceUID): int(item.FailureReason) for item in information.get("FailedSOPSequence") or ()},
         )
-    except (AttributeError, LookupError, NotImplementedError, OSError, TypeError, ValueError):
+    except Exception:  # noqa: BLE001  pydicom's readers raise whatever Python does
         return None
+    return report if _is_legal(report) else None
+
+
+def _is_legal(report: CommitmentReport) -> bool:
+    uids = (report.transaction_uid, *report.committed, *report.failed)
+    return all(is_legal(uid) for uid in uids) and all(0 <= reason <= _LARGEST_REASON for reason in report.failed.values())

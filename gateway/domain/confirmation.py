@@ -50,9 +50,15 @@ class Followup(StrEnum):
     GIVE_UP = "give_up"
 
 
+NOT_FOUND: Final = "not_found"
+"""The code of a find that has not seen it."""
+_NOT_THERE: Final = "commitment_not_there"
+NOT_THERE: Final = (_NOT_THERE, NOT_FOUND)
+"""Codes over which it is sent again."""
+
 _FOLLOWUPS: Final[dict[int, tuple[Followup, str]]] = {
     0x0110: (Followup.ASK_AGAIN, "commitment_processing_failure"),
-    0x0112: (Followup.SEND_AGAIN, "commitment_not_there"),
+    0x0112: (Followup.SEND_AGAIN, _NOT_THERE),
     0x0119: (Followup.GIVE_UP, "commitment_class_conflict"),
     0x0122: (Followup.GIVE_UP, "commitment_class_not_supported"),
     0x0131: (Followup.ASK_AGAIN, "commitment_duplicate_transaction"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,6 +109,8 @@ class Claim:
     owner: str
     created_at: datetime
     first_claimed_at: datetime
+    lease_ends: float = math.inf
+    """On time.monotonic(), whatever the heartbeat has added since: it goes on while the process is stopped."""
 
     @property
     def is_suspect(self) -> bool:

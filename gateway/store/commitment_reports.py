@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,7 +16,10 @@ from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import pull_forward
+from gateway.store.repeating import repeated
 from gateway.store.tables import DeliveryAttemptRow, DeliveryRow, ResultRow
+
+_MAY_BE_COMMITTED: Final = (DeliveryState.SENT, DeliveryState.FOUND)
 
 
 class CommitmentReports:
@@ -25,6 +29,7 @@ class CommitmentReports:
         self._database = database
         self._actor = actor
 
+    @repeated
     def take(self, report: CommitmentReport | None, *, destinations: Collection[str], ae_title: str) -> ReportAnswer:
         """destinations: those that the reporting application entity may speak for; report None: it could not be read.
 
@@ -53,11 +58,20 @@ class CommitmentReports:
     ) -> None:
         now = datetime.now(UTC)
         attempt.reported_at, attempt.failure_reason = now, reason
-        if reason is None and delivery.state in (DeliveryState.SENT, DeliveryState.FOUND):
+        if reason is not None:
+            # the job keeps its time: a destination that refuses at once would be asked again at once
+            self._tell(session, Event.COMMITMENT_FAILED, delivery, study_instance_uid, reason)
+            return
+        if delivery.state in _MAY_BE_COMMITTED:
             delivery.state, delivery.committed_at = DeliveryState.COMMITTED, now
+            self._tell(session, Event.DELIVERY_COMMITTED, delivery, study_instance_uid, None)
+        # the sender settles the rest
+        pull_forward(session, JobKind.CONFIRM_DELIVERY, delivery.id)
+
+    def _tell(self, session: Session, event: Event, delivery: DeliveryRow, study_instance_uid: str, reason: int | None) -> None:
         record(
             session,
-            Event.DELIVERY_COMMITTED if reason is None else Event.COMMITMENT_FAILED,
+            event,
             actor=self._actor,
             study_instance_uid=study_instance_uid,
             delivery_id=delivery.id,
@@ -65,8 +79,6 @@ class CommitmentReports:
             code=None if reason is None else followup_of(reason)[1],
             dimse_status=None if reason is None else f"{reason:04X}",
         )
-        # the sender settles the rest
-        pull_forward(session, JobKind.CONFIRM_DELIVERY, delivery.id)
 
     def _refuse(self, session: Session, answer: ReportAnswer, ae_title: str, delivery: DeliveryRow | None = None) -> ReportAnswer:
         record(

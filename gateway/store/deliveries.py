@@ -16,6 +16,7 @@ from gateway.errors import LeaseLostError, NotFoundError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
+from gateway.store.job_acts import let_go_at
 from gateway.store.job_queue import enqueue, fail, finish, put_back
 from gateway.store.repeating import repeated
 from gateway.store.tables import BundleVersionRow, DeliveryAttemptRow, DeliveryRow, JobRow, ReportRow, ResultRow
@@ -31,7 +32,8 @@ class PendingDelivery:
     delivery_id: str
     destination: str
     state: str
-    created_at: datetime
+    let_go_at: datetime | None
+    """When an operator last released or retried it: it is tried for `delivery.retry_for_days` from then on."""
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
@@ -83,7 +85,7 @@ class Deliveries:
                 delivery_id=delivery.id,
                 destination=delivery.destination,
                 state=delivery.state,
-                created_at=delivery.created_at,
+                let_go_at=let_go_at(session, JobKind.DELIVER_RESULT, delivery.id),
                 sop_class_uid=result.sop_class_uid,
                 sop_instance_uid=result.sop_instance_uid,
                 study_instance_uid=result.study_instance_uid,

@@ -18,7 +18,7 @@ from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_rows import move, record_job, waiting_twin
 from gateway.store.repeating import repeated
-from gateway.store.tables import DeliveryRow, JobRow
+from gateway.store.tables import AuditEventRow, DeliveryRow, JobRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,18 @@ class JobActs:
             record_job(session, act.job_event, row, actor=operator.actor, reason=operator.reason)
             if row.kind == JobKind.DELIVER_RESULT and delivery is not None:
                 _tell(session, row, delivery, act, operator)
+
+
+def let_go_at(session: Session, kind: JobKind, subject: str) -> datetime | None:
+    """When an operator last released or retried a job of this kind and subject: what was learned before that is not acted on again."""
+    jobs = session.execute(select(JobRow.id, JobRow.study_instance_uid).where(JobRow.kind == kind, JobRow.subject == subject)).all()
+    if not jobs:
+        return None
+    acts = select(AuditEventRow).where(
+        AuditEventRow.study_instance_uid == jobs[0].study_instance_uid, AuditEventRow.event.in_((Event.JOB_RELEASED, Event.JOB_RETRIED))
+    )
+    known = {job.id for job in jobs}
+    return max((row.at for row in session.scalars(acts) if row.detail.get("job_id") in known), default=None)
 
 
 def _apply(session: Session, row: JobRow, action: JobAction) -> None:

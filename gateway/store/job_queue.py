@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -132,19 +133,20 @@ class JobQueue:
 
         Other workers skip rows that are being taken. lane: only jobs of this one, None: of any.
         """
-        now = datetime.now(UTC)
+        # before the leases begin: a process that is stopped in between has less of them, never more
+        now, ends = datetime.now(UTC), time.monotonic() + self._lease.total_seconds()
         with self._database.reading() as session:
             waiting = [kind for kind in kinds if session.scalar(_due(select(JobRow.id), kind, lane, now).limit(1)) is not None]
         if not waiting:
             return ()
         with self._database.transaction() as session:
             rows = [row for kind in waiting for row in self._due_rows(session, kind, lane, now, limit)]
-            return tuple(self._claim_row(session, row, owner, now) for row in together(rows, limit))
+            return tuple(self._claim_row(session, row, owner, now, ends) for row in together(rows, limit))
 
     def _due_rows(self, session: Session, kind: JobKind, lane: str | None, now: datetime, limit: int) -> Sequence[JobRow]:
         return session.scalars(_due(select(JobRow), kind, lane, now).limit(limit).with_for_update(skip_locked=True)).all()
 
-    def _claim_row(self, session: Session, row: JobRow, owner: str, now: datetime) -> Claim:
+    def _claim_row(self, session: Session, row: JobRow, owner: str, now: datetime, ends: float) -> Claim:
         move(row, JobAction.CLAIM)
         row.fence += 1
         row.lease_owner, row.lease_until = owner, now + self._lease
@@ -161,6 +163,7 @@ class JobQueue:
             owner=owner,
             created_at=row.created_at,
             first_claimed_at=row.first_claimed_at,
+            lease_ends=ends,
         )
 
     def seconds_until_due(self, kinds: Sequence[JobKind], *, lane: str | None = None) -> float | None:

@@ -10,18 +10,21 @@ from pydicom.uid import generate_uid
 
 from gateway.config import Settings
 from gateway.delivery.commitment_scu import CommitmentScu
+from gateway.delivery.destination_link import Answered
 from gateway.delivery.find_scu import FindScu
-from gateway.domain.confirmation import Followup, followup_of
+from gateway.domain.confirmation import NOT_FOUND, Followup, followup_of
 from gateway.domain.delivery import AttemptKind, DeliveryState, Verdict
 from gateway.domain.job import Claim
 from gateway.errors import GatewayError
 from gateway.events import Event
-from gateway.store.confirmations import Confirmations, PendingConfirmation
+from gateway.store.confirmations import Answer, Confirmations, PendingConfirmation
 from gateway.workers.attempt import Ending
-from gateway.workers.retry import Backoff
+from gateway.workers.retry import Backoff, sends_until
 
 _TIMES_NOT_FOUND = 5
 """So many finds in a row without it, and it is sent again."""
+_TIMES_SENT_AGAIN = 3
+"""To a destination that takes it each time and then has it not: then a person must look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +47,12 @@ class ConfirmDelivery:
         followup, code = (Followup.ASK_AGAIN, "") if pending.failure_reason is None else followup_of(pending.failure_reason)
         if followup is Followup.GIVE_UP:
             return self._give_up(claim, code)
-        if datetime.now(UTC) - pending.created_at > timedelta(days=self.settings.delivery.retry_for_days):
+        since = max(pending.sent_at, pending.let_go_at or pending.sent_at)
+        if datetime.now(UTC) - since > timedelta(days=self.settings.delivery.retry_for_days):
             return self._give_up(claim, code or "confirmation_never_came")
         if followup is Followup.SEND_AGAIN:
-            return self._send_again(claim, code)
+            seconds = self._until_resent(pending)
+            return _ending(code, self.confirmations.send_again(claim, code=code, seconds=seconds), seconds)
         return self._ask_commitment(claim, pending) if asks == "storage_commitment" else self._look(claim, pending)
 
     def give_up(self, claim: Claim, error: GatewayError) -> None:
@@ -58,33 +63,51 @@ class ConfirmDelivery:
         # a new one each time: destinations refuse, or mix up, one that they have seen (PS3.4 J.3.2.1.1)
         transaction_uid = str(generate_uid(prefix=None))
         attempt = self.confirmations.begin(claim, AttemptKind.COMMITMENT, transaction_uid)
-        answered = self.commitment.ask(transaction_uid, pending.sop_class_uid, pending.sop_instance_uid)
-        return self._wait(claim, pending, attempt, answered.code, answered.dimse_status)
+        answered = self.commitment.ask(
+            transaction_uid, pending.sop_class_uid, pending.sop_instance_uid, until=sends_until(claim, self.settings)
+        )
+        return self._wait(claim, pending, _answer(attempt, answered))
 
     def _look(self, claim: Claim, pending: PendingConfirmation) -> Ending:
         assert self.find is not None
         attempt = self.confirmations.begin(claim, AttemptKind.FIND)
-        answered = self.find.ask(pending.study_instance_uid, pending.series_instance_uid, pending.sop_instance_uid)
+        answered = self.find.ask(
+            pending.study_instance_uid, pending.series_instance_uid, pending.sop_instance_uid, until=sends_until(claim, self.settings)
+        )
         if answered.verdict is Verdict.SENT:
-            self.confirmations.found(claim, attempt, dimse_status=answered.dimse_status)
+            self.confirmations.found(claim, _answer(attempt, answered))
             return Ending(Event.JOB_DONE, answered.code)
-        if answered.code == "not_found" and pending.asked + 1 >= _TIMES_NOT_FOUND:
-            return self._send_again(claim, answered.code, attempt, answered.dimse_status)
-        return self._wait(claim, pending, attempt, answered.code, answered.dimse_status)
+        if answered.code == NOT_FOUND and pending.not_found + 1 >= _TIMES_NOT_FOUND:
+            seconds = self._until_resent(pending)
+            return _ending(answered.code, self.confirmations.not_there(claim, _answer(attempt, answered), seconds=seconds), seconds)
+        return self._wait(claim, pending, _answer(attempt, answered))
 
-    def _wait(self, claim: Claim, pending: PendingConfirmation, attempt: int, code: str, dimse_status: int | None) -> Ending:
+    def _wait(self, claim: Claim, pending: PendingConfirmation, answer: Answer) -> Ending:
         delivery = self.settings.delivery
         backoff = Backoff(
             first_seconds=delivery.confirm_after_seconds, max_seconds=max(delivery.retry_max_seconds, delivery.confirm_after_seconds)
         )
         seconds = backoff.delay(pending.asked + 1, random.random())  # noqa: S311  jitter is no secret
-        self.confirmations.wait(claim, attempt, code=code, dimse_status=dimse_status, seconds=seconds)
-        return Ending(Event.JOB_POSTPONED, code)
+        self.confirmations.wait(claim, answer, seconds=seconds)
+        return Ending(Event.JOB_POSTPONED, answer.code)
 
-    def _send_again(self, claim: Claim, code: str, attempt: int | None = None, dimse_status: int | None = None) -> Ending:
-        self.confirmations.send_again(claim, code=code, attempt=attempt, dimse_status=dimse_status)
-        return Ending(Event.JOB_DONE, code)
+    def _until_resent(self, pending: PendingConfirmation) -> float | None:
+        """Seconds; None: it was sent again often enough."""
+        if pending.sent_again >= _TIMES_SENT_AGAIN:
+            return None
+        delivery = self.settings.delivery
+        backoff = Backoff(first_seconds=delivery.retry_first_seconds, max_seconds=delivery.retry_max_seconds)
+        return backoff.delay(pending.sent_again + 1, random.random())  # noqa: S311  jitter is no secret
 
     def _give_up(self, claim: Claim, code: str) -> Ending:
         self.confirmations.give_up(claim, code=code)
         return Ending(Event.JOB_DEAD, code)
+
+
+def _answer(attempt: int, answered: Answered) -> Answer:
+    return Answer(attempt=attempt, code=answered.code, dimse_status=answered.dimse_status)
+
+
+def _ending(code: str, ended: str, seconds: float | None) -> Ending:
+    """Of a job that was to send again; ended: what the store made of it."""
+    return Ending(Event.JOB_DEAD if seconds is None and ended == code else Event.JOB_DONE, ended)

@@ -18,7 +18,7 @@ from gateway.routing.study_route import strictest_route
 from gateway.store.deliveries import Attempt, Deliveries, PendingDelivery
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
-from gateway.workers.retry import Backoff
+from gateway.workers.retry import Backoff, sends_until
 
 _OLDER_FIRST_SECONDS: Final = 1.0
 _EVENTS: Final = {Verdict.SENT: Event.JOB_DONE, Verdict.RETRY: Event.JOB_RETRY, Verdict.DEAD: Event.JOB_DEAD}
@@ -60,7 +60,7 @@ class DeliverResult:
         if delivery.destination in destinations_above(self.settings, delivery.intended_use):
             return Attempt(verdict=Verdict.DEAD, code="destination_class")
         content, started_at = self.spool.read_verified(delivery.file, delivery.sha256), datetime.now(UTC)
-        answered = self.scu.send(content, delivery.sop_class_uid, delivery.sop_instance_uid)
+        answered = self.scu.send(content, delivery.sop_class_uid, delivery.sop_instance_uid, until=sends_until(claim, self.settings))
         attempt = Attempt(
             verdict=answered.verdict,
             code=answered.code,
@@ -74,7 +74,9 @@ class DeliverResult:
         policy = self.settings.delivery
         if attempt.code == DrainingError.code:
             return replace(attempt, retry_in_seconds=0.0)
-        if datetime.now(UTC) - delivery.created_at > timedelta(days=policy.retry_for_days):
+        # a job of its own for each time that it is sent: what is sent again after a week is not too old at once
+        since = max(claim.created_at, delivery.let_go_at or claim.created_at)
+        if datetime.now(UTC) - since > timedelta(days=policy.retry_for_days):
             return replace(attempt, verdict=Verdict.DEAD, code="retried_too_long")
         backoff = Backoff(first_seconds=policy.retry_first_seconds, max_seconds=policy.retry_max_seconds)
         return replace(attempt, retry_in_seconds=backoff.delay(claim.attempts + 1, random.random()))  # noqa: S311  jitter is no secret

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from gateway.domain.job import JobAction
+from gateway.config import Settings
+from gateway.domain.job import Claim, JobAction
 from gateway.errors import GatewayError
+
+_MARGIN: Final = 0.05
+"""Of the lease: for what is on its way when it ends."""
 
 
 class Nature(StrEnum):
@@ -64,6 +68,11 @@ class Decision:
 
     action: JobAction
     delay_seconds: float = 0.0
+
+
+def sends_until(claim: Claim, settings: Settings) -> float:
+    """On time.monotonic(): a sender that was stopped, and comes back after its lease, sends nothing; another one may have."""
+    return claim.lease_ends - _MARGIN * settings.worker.lease_seconds
 
 
 def nature_of(error: GatewayError) -> Nature:

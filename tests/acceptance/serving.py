@@ -56,6 +56,7 @@ late_after_hours = 0
 [worker]
 lease_seconds = 30
 [delivery]
+message_seconds = 5
 retry_first_seconds = 0.5
 retry_max_seconds = 2
 [[routes]]

@@ -20,12 +20,13 @@ from tests.faults.workplace import Workplace
 from tests.peers.orthanc import BINARY, Orthanc
 
 _SHORT_LEASE = {"lease_seconds": 2, "settle_seconds": 0.1}
+_SHORT_DELIVERY = {"message_seconds": 1.5}
 
 
 def _odd(w: Workplace, name: str, *roles: str, **worker: object) -> Receiver:
     """A gateway with a difference: receiver, worker, and what else is named."""
     words = [word for role in ("receiver", "worker", *roles) for word in ("--role", role)]
-    sections = {"worker": {**_SHORT_LEASE, **worker}}
+    sections = {"worker": {**_SHORT_LEASE, **worker}, "delivery": _SHORT_DELIVERY}
     receiver = w.receiver(sections=sections, arguments=("tests.faults.odd_gateway", "--odd", name, *words)).start()
     receiver.wait_started(role="worker")
     return receiver
@@ -92,6 +93,7 @@ def after_the_pacs_said_yes(w: Workplace) -> Iterator[Point]:
 def _to_pacs(w: Workplace, pacs: Orthanc) -> Receiver:
     sections = {
         "worker": _SHORT_LEASE,
+        "delivery": _SHORT_DELIVERY,
         "routes": [{"name": "all", "policy": "all", "destinations": ["pacs"]}],
         "destinations": [{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": pacs.dicom_port, "class": "test"}],
     }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from typer.testing import CliRunner
 
 from gateway.cli.audit import app
@@ -15,7 +18,7 @@ from gateway.config import Settings, parse_settings
 from gateway.delivery.destination_link import Answered
 from gateway.domain.confirmation import CommitmentReport, ReportAnswer
 from gateway.domain.delivery import Verdict
-from gateway.domain.job import JobAction, JobKind
+from gateway.domain.job import Claim, JobAction, JobKind
 from gateway.domain.operator import Operator
 from gateway.domain.story import DeliveryStory
 from gateway.errors import LeaseLostError
@@ -26,10 +29,14 @@ from gateway.store.deliveries import Attempt, Deliveries
 from gateway.store.job_acts import JobActs
 from gateway.store.queries import Queries
 from gateway.store.results import Results
+from gateway.store.tables import DeliveryRow, JobRow
 from gateway.workers.confirm_delivery import ConfirmDelivery
+from gateway.workers.deliver_result import DeliverResult
 from tests.integration.test_store import finished_report, queue_of
 
 STUDY = "1.2.100"
+SOMEONE = Operator(name="someone", reason="T-1")
+PATIENT = {"confirm_after_seconds": 3600, "retry_first_seconds": 3600, "retry_max_seconds": 3600}
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ class Asked:
         self.calls: list[tuple[str, ...]] = []
         self.before_answer: Callable[[str], Any] = lambda _transaction: None
 
-    def ask(self, *keys: str) -> Answered:
+    def ask(self, *keys: str, **_: float) -> Answered:
         self.calls.append(keys)
         self.before_answer(keys[0])
         return self.answered
@@ -74,12 +81,16 @@ class Sent:
             settings=settings(commitment, **delivery),
         )
 
-    def confirm(self) -> str:
-        """Runs the job once it is due; its code."""
-        claims: tuple[Any, ...] = ()
+    def claim(self) -> Claim:
+        """The job, once it is due."""
+        claims: tuple[Claim, ...] = ()
         while not claims:
             claims = queue_of(self.database).claim((JobKind.CONFIRM_DELIVERY,), "host:sender:1")
-        return self.handler.run(claims[0]).code
+        return claims[0]
+
+    def confirm(self) -> str:
+        """Runs the job once it is due; its code."""
+        return self.handler.run(self.claim()).code
 
     def report(self, transaction_uid: str, reason: int | None = None, *, to: str = "pacs", uid: str = "") -> ReportAnswer:
         told = uid or self.uid
@@ -89,6 +100,22 @@ class Sent:
             failed={} if reason is None else {told: reason},
         )
         return CommitmentReports(self.database, "test").take(report, destinations=[to], ae_title="PACS")
+
+    def send_again(self) -> None:
+        """Runs its deliver_result job once it is due; the destination takes it."""
+        claims: tuple[Any, ...] = ()
+        while not claims:
+            claims = queue_of(self.database).claim((JobKind.DELIVER_RESULT,), "host:sender:1", lane="pacs")
+        Deliveries(self.database).record(claims[0], Attempt(verdict=Verdict.SENT, code="success", dimse_status=0, confirm=True))
+
+    def retry(self) -> None:
+        """An operator lets the newest confirm_delivery job be tried again."""
+        job = max(job.job_id for job in Queries(self.database).jobs("") if job.kind == "confirm_delivery")
+        JobActs(self.database).act(job, JobAction.RETRY, SOMEONE)
+
+    @property
+    def is_due(self) -> bool:
+        return queue_of(self.database).seconds_until_due((JobKind.CONFIRM_DELIVERY,)) == 0
 
     @property
     def transactions(self) -> list[str]:
@@ -160,14 +187,13 @@ def test_same_report_twice_changes_nothing(sent: Sent) -> None:
     assert sent.events.count("delivery:committed") == 1
 
 
-def test_destination_that_does_not_have_it_is_sent_it_again(sent: Sent, database: Database) -> None:
+def test_destination_that_does_not_have_it_is_sent_it_again(sent: Sent) -> None:
     sent.confirm()
     sent.report(sent.transactions[0], 0x0112)
     assert sent.story.state == "sent"
     assert sent.confirm() == "commitment_not_there"
     assert sent.story.state == "pending"
-    (again,) = queue_of(database).claim((JobKind.DELIVER_RESULT,), "host:sender:1", lane="pacs")
-    Deliveries(database).record(again, Attempt(verdict=Verdict.SENT, code="success", dimse_status=0, confirm=True))
+    sent.send_again()
     assert sent.confirm() == "commitment_asked"
     sent.report(sent.transactions[-1])
     assert sent.story.state == "committed"
@@ -181,6 +207,131 @@ def test_passing_refusal_is_asked_about_again_and_a_lasting_one_is_an_alarm(sent
     assert sent.confirm() == "commitment_class_not_supported"
     assert sent.story.state == "sent"
     assert "delivery:unconfirmed" in sent.events
+
+
+@pytest.mark.parametrize("reason", [0x0213, 0x0112, 0x0122])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_destination_that_refuses_at_once_is_not_asked_at_once(database: Database, reason: int, at_once: bool) -> None:
+    sent = Sent(database, Asked(), **PATIENT)
+    if at_once:
+        sent.asked.before_answer = lambda transaction: sent.report(transaction, reason)
+    sent.confirm()
+    if not at_once:
+        sent.report(sent.transactions[0], reason)
+    assert not sent.is_due
+    assert "commitment:failed" in sent.events
+
+
+def test_report_that_commits_lets_the_sender_settle_the_job_at_once(database: Database) -> None:
+    sent = Sent(database, Asked(), **PATIENT)
+    sent.confirm()
+    sent.report(sent.transactions[0])
+    assert sent.is_due
+
+
+def test_object_that_is_never_there_is_sent_a_few_times_and_then_an_alarm(sent: Sent) -> None:
+    for _ in range(3):
+        sent.confirm()
+        sent.report(sent.transactions[-1], 0x0112)
+        assert sent.confirm() == "commitment_not_there"
+        assert sent.story.state == "pending"
+        sent.send_again()
+    sent.confirm()
+    sent.report(sent.transactions[-1], 0x0112)
+    assert sent.confirm() == "commitment_not_there"
+    assert sent.story.state == "sent"
+    assert (sent.events.count("delivery:resent"), sent.events.count("delivery:unconfirmed")) == (3, 1)
+    # an operator lets it begin anew
+    sent.retry()
+    assert sent.confirm() == "commitment_asked"
+    sent.report(sent.transactions[-1], 0x0112)
+    sent.confirm()
+    assert sent.story.state == "pending"
+
+
+def test_object_that_is_sent_again_waits_for_its_turn(database: Database) -> None:
+    sent = Sent(database, Asked())
+    sent.confirm()
+    sent.report(sent.transactions[0], 0x0112)
+    sent.handler = replace(sent.handler, settings=settings("storage_commitment", **PATIENT))
+    sent.confirm()
+    assert (queue_of(database).seconds_until_due((JobKind.DELIVER_RESULT,), lane="pacs") or 0) >= 1700
+
+
+def test_operator_who_retries_after_a_lasting_refusal_has_it_asked_again(sent: Sent) -> None:
+    sent.confirm()
+    sent.report(sent.transactions[0], 0x0122)
+    assert sent.confirm() == "commitment_class_not_supported"
+    sent.retry()
+    assert sent.confirm() == "commitment_asked"
+    sent.report(sent.transactions[-1], 0x0122)
+    assert sent.confirm() == "commitment_class_not_supported"
+
+
+def test_operator_who_retries_what_took_too_long_has_it_asked_again(database: Database) -> None:
+    sent = Sent(database, Asked(), retry_for_days=1e-9)
+    sent.confirm()
+    sent.handler = replace(sent.handler, settings=settings("storage_commitment", retry_for_days=0.01))
+    _make_old(database)
+    sent.retry()
+    assert sent.confirm() == "commitment_asked"
+
+
+def _make_old(database: Database) -> None:
+    """Everything of the delivery is from before the days for which it is tried."""
+    long_ago = datetime.now(UTC) - timedelta(days=1)
+    with database.transaction() as session:
+        session.execute(update(DeliveryRow).values(created_at=long_ago, sent_at=long_ago))
+        session.execute(update(JobRow).values(created_at=long_ago))
+
+
+def test_delivery_that_is_released_is_tried_again_for_as_long(database: Database) -> None:
+    sent = Sent(database, Asked())
+    (dead,) = (job.job_id for job in Queries(database).jobs("dead") if job.kind == "deliver_result")
+    _make_old(database)
+    JobActs(database).act(dead, JobAction.RETRY, SOMEONE)
+    (claim,) = queue_of(database).claim((JobKind.DELIVER_RESULT,), "host:sender:1")
+    handler = DeliverResult(deliveries=Deliveries(database), spool=None, scu=None, settings=sent.handler.settings)  # type: ignore[arg-type]
+    refused = Attempt(verdict=Verdict.RETRY, code="no_association")
+    assert handler._retry(claim, Deliveries(database).get(claim.subject), refused).verdict is Verdict.RETRY
+
+
+def test_report_that_commits_while_it_is_about_to_be_sent_again_stands(sent: Sent) -> None:
+    sent.confirm()
+    sent.confirm()
+    sent.report(sent.transactions[1], 0x0112)
+    claim = sent.claim()
+    assert sent.report(sent.transactions[0]) is ReportAnswer.TAKEN
+    assert sent.handler.confirmations.send_again(claim, code="commitment_not_there", seconds=0) == "committed"
+    assert (sent.story.state, "delivery:resent" in sent.events) == ("committed", False)
+
+
+def test_report_that_changes_nothing_is_no_second_commitment(sent: Sent) -> None:
+    sent.confirm()
+    sent.confirm()
+    for transaction in sent.transactions:
+        sent.report(transaction)
+    assert sent.events.count("delivery:committed") == 1
+
+
+def test_answer_is_kept_also_when_the_job_was_taken_away_meanwhile(sent: Sent) -> None:
+    claim = sent.claim()
+    sent.asked.before_answer = lambda _transaction: JobActs(sent.database).act(claim.job_id, JobAction.HOLD, SOMEONE)
+    with pytest.raises(LeaseLostError):
+        sent.handler.run(claim)
+    assert [(a.code, a.dimse_status) for a in sent.story.tried if a.kind == "commitment"] == [("commitment_asked", "0000")]
+
+
+def test_only_finds_count_that_did_not_find_it(database: Database) -> None:
+    sent = Sent(database, Asked(Answered(verdict=Verdict.RETRY, code="no_association")), "find")
+    for _ in range(6):
+        sent.confirm()
+    sent.asked.answered = Answered(verdict=Verdict.RETRY, code="not_found", dimse_status=0)
+    for _ in range(4):
+        assert sent.confirm() == "not_found"
+    assert sent.story.state == "sent"
+    sent.confirm()
+    assert sent.story.state == "pending"
 
 
 def test_commitment_that_never_comes_ends_in_an_alarm(database: Database) -> None:
@@ -231,7 +382,7 @@ def test_what_the_peer_said_is_kept_also_when_the_job_was_taken_away_meanwhile(d
     claim, new = finished_report(database)
     Results(database).commit(claim, new)
     (taken, *_) = queue_of(database).claim((JobKind.DELIVER_RESULT,), "host:sender:1")
-    JobActs(database).act(taken.job_id, JobAction.HOLD, Operator(name="someone", reason="T-1"))
+    JobActs(database).act(taken.job_id, JobAction.HOLD, SOMEONE)
     with pytest.raises(LeaseLostError):
         Deliveries(database).record(taken, Attempt(verdict=Verdict.SENT, code="success", dimse_status=0))
     held = [d for r in Queries(database).explain(STUDY).results for d in r.deliveries if d.state == "held"]

@@ -7,12 +7,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import Any
 
 import pytest
 from pydicom import dcmread
+from pynetdicom.dimse_messages import C_ECHO_RSP, C_STORE_RSP
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 
 from gateway.config import DeliverySettings
 from gateway.delivery.circuit_breaker import CircuitBreaker
+from gateway.delivery.commitment_scu import CommitmentScu
 from gateway.delivery.destination_link import Answered, DestinationLink
 from gateway.delivery.storage_scu import StorageScu
 from gateway.domain.delivery import Verdict
@@ -161,6 +165,65 @@ def test_answer_to_another_message_is_no_answer() -> None:
 
     with linked(confuses) as (link, _):
         assert send(link, result()).dimse_status == 0xA700
+
+
+def test_answer_of_another_kind_or_without_a_status_is_no_answer() -> None:
+    def echoes(visitor: Visitor) -> None:
+        visitor.accept()
+        response = C_ECHO()
+        response.MessageIDBeingRespondedTo, response.Status = visitor.request().MessageID, 0
+        message = C_ECHO_RSP()
+        message.primitive_to_message(response)
+        visitor.say(message)
+        visitor.ended.wait()
+
+    def says_no_status(visitor: Visitor) -> None:
+        visitor.accept()
+        response = C_STORE()
+        response.MessageIDBeingRespondedTo, response.Status = visitor.request().MessageID, 0
+        message = C_STORE_RSP()
+        message.primitive_to_message(response)
+        del message.command_set.Status
+        visitor.say(message)
+        visitor.ended.wait()
+
+    for behaviour in (echoes, says_no_status):
+        with linked(behaviour) as (link, _):
+            answered = send(link, result())
+        assert (answered.verdict, answered.code) == (Verdict.RETRY, "association_lost")
+
+
+def test_lane_that_was_stopped_for_longer_than_its_lease_sends_nothing_more() -> None:
+    seen: list[Any] = []
+
+    def vanishes(visitor: Visitor) -> None:
+        visitor.accept()
+        visitor.answer(visitor.request(), 0)
+        seen.append(visitor.request())
+
+    with linked(vanishes) as (link, scp):
+        assert send(link, result()).code == "success"
+        over = StorageScu(link).send(result(), SC, "2.25.7", until=time.monotonic())
+        assert (over.verdict, over.code, scp.connections, seen) == (Verdict.RETRY, "no_response", 1, [])
+        assert StorageScu(link).send(result(), SC, "2.25.7", until=time.monotonic()).code == "no_association"
+        assert scp.connections == 1
+
+
+def test_commitment_is_never_asked_for_twice_with_one_transaction() -> None:
+    asked: list[Any] = []
+
+    def vanishes(visitor: Visitor) -> None:
+        visitor.accept()
+        visitor.answer(visitor.request(), 0)
+        asked.append(visitor.request())
+
+    commits = {"commitment": "storage_commitment"}
+    with RawScp(vanishes) as scp:
+        link = DestinationLink(destination(scp.port).model_copy(update=commits), SETTINGS, CircuitBreaker(failures=3, seconds=1))
+        assert send(link, result()).code == "success"
+        assert CommitmentScu(link).ask("2.25.9", SC, "2.25.7").code == "association_lost"
+        link.close()
+        assert (scp.connections, len(asked)) == (1, 1)
 
 
 def test_class_that_is_not_taken_costs_only_its_own_results() -> None:

@@ -225,7 +225,7 @@ def test_late_is_counted_from_the_latest_moment_that_the_header_can_mean(
 class NoNetwork:
     """A sender that must not be asked."""
 
-    def send(self, *_: object) -> None:
+    def send(self, *_: object, **_keywords: object) -> None:
         raise AssertionError("something was sent")
 
 

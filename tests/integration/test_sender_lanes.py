@@ -96,7 +96,7 @@ def test_sender_ends_within_its_grace_while_a_peer_is_frozen_and_says_what_it_br
 
     with RawScp(freezes_and_tells) as scp:
         slow = sections(pacs=scp.port)
-        slow["delivery"].update(response_seconds=120, message_seconds=120)
+        slow["delivery"].update(response_seconds=120, message_seconds=100)
         here = bench(**slow, serve={"grace_seconds": 2})
         uid = here.receive()
         here.work()
@@ -123,7 +123,7 @@ class Recorder:
     def __init__(self) -> None:
         self.sent: list[str] = []
 
-    def send(self, _content: bytes, _sop_class_uid: str, sop_instance_uid: str) -> Any:
+    def send(self, _content: bytes, _sop_class_uid: str, sop_instance_uid: str, **_: float) -> Any:
         from gateway.delivery.destination_link import Answered
         from gateway.domain.delivery import Verdict
 

@@ -67,6 +67,10 @@ class Visitor:
         response.Status = status
         message = C_STORE_RSP()
         message.primitive_to_message(response)
+        self.say(message)
+
+    def say(self, message: DIMSEMessage) -> None:
+        """As it is."""
         for part in message.encode_msg(self.context, 16384):
             self.socket.sendall(P_DATA_TF(part).encode())
 

@@ -120,7 +120,7 @@ def _config(folder: Path, *, url: str, bundle: Path, port: int, pacs_port: int) 
             "model": {"bundle": str(bundle), "equivalence": str(folder / "equivalence")},
             "results": {"late_after_hours": 0},
             "worker": {"lease_seconds": 6, "settle_seconds": 0.5, "retry_first_seconds": 0.2, "retry_max_seconds": 2},
-            "delivery": {"retry_first_seconds": 0.2, "retry_max_seconds": 1},
+            "delivery": {"message_seconds": 5, "retry_first_seconds": 0.2, "retry_max_seconds": 1},
             "routes": [{"name": "all", "policy": "all", "destinations": ["pacs"]}],
             "destinations": [{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": pacs_port, "class": "test"}],
         },

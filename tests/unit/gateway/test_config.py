@@ -156,3 +156,9 @@ def test_check_names_unusable_certificates_and_those_that_end_soon(tmp_path: Pat
     done = CliRunner().invoke(app, ["config", "check", "--config", str(config)])
     assert isinstance(done.exception, ConfigurationError)
     assert "key_unreadable" in str(done.exception)
+
+
+def test_object_that_may_take_longer_than_a_lease_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"delivery\.message_seconds"):
+        parse_settings({"worker": {"lease_seconds": 60}})
+    parse_settings({"worker": {"lease_seconds": 60}, "delivery": {"message_seconds": 59}})
