@@ -18,7 +18,7 @@ from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
 from gateway.store.job_queue import JobQueue
 from gateway.store.leadership import leadership
-from gateway.store.orphans import Orphans
+from gateway.store.orphans import SEARCH_SECONDS, Orphans
 from gateway.store.purging import Purging
 from gateway.store.queue_health import QueueHealth
 from gateway.store.spool import Spool
@@ -32,7 +32,6 @@ _SPOOL_SECONDS: Final = 30.0
 _CLOCK_SECONDS: Final = 60.0
 _QUEUE_SECONDS: Final = 30.0
 _RETENTION_SECONDS: Final = 60.0
-_ORPHANS_SECONDS: Final = 300.0
 _SELF_TEST_SECONDS: Final = 20.0
 
 
@@ -92,7 +91,7 @@ def _of_store(settings: Settings, database: Database, role: Role) -> tuple[Timer
         _candidature(Duty.STORE),
         Timer(name="queue", seconds=_QUEUE_SECONDS, tick=queue.look, duty=Duty.STORE),
         Timer(name="retention", seconds=_RETENTION_SECONDS, tick=retention.purge, duty=Duty.STORE),
-        Timer(name="orphans", seconds=_ORPHANS_SECONDS, tick=search.look, duty=Duty.STORE),
+        Timer(name="orphans", seconds=SEARCH_SECONDS, tick=search.look, duty=Duty.STORE),
     )
 
 
