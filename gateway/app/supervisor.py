@@ -91,7 +91,7 @@ class Supervisor:
         try:
             self._record(self._audit, Event.GATEWAY_STARTED, config_hash=self._loaded.config_hash)
             self._readiness.start()
-            with served(self._loaded, database, self._readiness, lambda: self._deaths):
+            with served(lambda: self._loaded, database, self._readiness, lambda: self._deaths):
                 while not self._stop.is_set():
                     self._round(hang_ups)
                 self._readiness.say((Hindrance(cause=Cause.DRAINING),), frozenset(), self._loaded.config_hash)
