@@ -22,6 +22,7 @@ class Event(StrEnum):
     ROLE_DIED = "role:died"
     ROLE_POSTPONED = "role:postponed"
     RETENTION_PURGED = "retention:purged"
+    RETENTION_HINDERED = "retention:hindered"
     TIMER_FAILED = "timer:failed"
     ALARM_RAISED = "alarm:raised"
     ALARM_CLEARED = "alarm:cleared"

@@ -21,7 +21,8 @@ TOUCHES: Final[dict[str, frozenset[Role] | None]] = {
     "serve.grace_seconds": _ALL,
     "logging": _ALL,
     "database": None,
-    "spool": _RECEIVER,
+    # the watches of every role go by it: by two different reserves they would raise and clear the same alarm in turn
+    "spool": _ALL,
     "spool.folder": None,
     "receiver": _RECEIVER,
     "receiver.host": None,
@@ -34,6 +35,8 @@ TOUCHES: Final[dict[str, frozenset[Role] | None]] = {
     "quality": _WORKER,
     "model": _WORKER,
     "worker": _WORKER | _SENDER,
+    # receivers' watches of the clock allow for a part of it
+    "worker.lease_seconds": _ALL,
     "results": _WORKER,
     "destinations": _ALL,
     "delivery": _SENDER,

@@ -18,9 +18,14 @@ from gateway.store.spool import Spool
 
 
 @contextmanager
-def served(settings: Settings, database: Database, readiness: Readiness, deaths: Callable[[], Mapping[str, int]]) -> Iterator[int | None]:
-    """The port, None where there is none. A taken port is logged and costs figures and probes, never the intake."""
-    endpoint = _started(settings, database, readiness, deaths)
+def served(
+    current: Callable[[], Settings], database: Database, readiness: Readiness, deaths: Callable[[], Mapping[str, int]]
+) -> Iterator[int | None]:
+    """The port, None where there is none. A taken port is logged and costs figures and probes, never the intake.
+
+    current: the settings in force, which a reload changes.
+    """
+    endpoint = _started(current, database, readiness, deaths)
     try:
         yield endpoint.port if endpoint else None
     finally:
@@ -28,13 +33,16 @@ def served(settings: Settings, database: Database, readiness: Readiness, deaths:
             endpoint.close()
 
 
-def _started(settings: Settings, database: Database, readiness: Readiness, deaths: Callable[[], Mapping[str, int]]) -> Endpoint | None:
+def _started(
+    current: Callable[[], Settings], database: Database, readiness: Readiness, deaths: Callable[[], Mapping[str, int]]
+) -> Endpoint | None:
+    settings = current()
     if not settings.metrics.port:
         return None
     sources = Sources(
         figures=lambda: read_figures(database),
         free_bytes=Spool(settings.spool.folder).free_bytes,
-        certificate_seconds=lambda: seconds_left(settings.tls, datetime.now(UTC)),
+        certificate_seconds=lambda: seconds_left(current().tls, datetime.now(UTC)),
         hindrances=readiness.hindrances,
         deaths=deaths,
     )

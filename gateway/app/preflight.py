@@ -21,14 +21,18 @@ from gateway.store.spool_binding import bind
 from gateway.store.versions import record_bundle, record_config
 
 
-def prepare(settings: Settings, *, actor: str) -> None:
-    """Checks configuration, routes, spool, schema and bundle, and records the versions in use. GatewayError refuses."""
+def prepare(settings: Settings, *, actor: str, reads_whole_database: bool = True) -> None:
+    """Checks configuration, routes, spool, schema and bundle, and records the versions in use. GatewayError refuses.
+
+    reads_whole_database: SQLite's file is read once. That takes seconds for each gigabyte: for a start, not for a reload.
+    """
     check_may_serve(settings)
     Router(settings)
     check_file_systems(settings)
     database = Database(settings.database.url)
     try:
-        schema.check_whole(database)
+        if reads_whole_database:
+            schema.check_whole(database)
         schema.ensure(database)
         prepare_spool(settings, database)
         bundle = _bundle(settings)

@@ -67,11 +67,15 @@ class Readiness:
 
     def say(self, hindrances: Sequence[Hindrance], alarms: frozenset[tuple[AlarmCode, str]], config_hash: str) -> None:
         """Each round of the supervisor's loop. alarms: (code, subject) of those that should stand."""
-        self._said_at = time.monotonic()
+        self.lives()
         found = tuple(hindrances)
         if (found, alarms, config_hash) != (self._of_roles, self._wanted, self._config_hash):
             self._of_roles, self._wanted, self._config_hash = found, alarms, config_hash
             self._changed.set()
+
+    def lives(self) -> None:
+        """The supervisor's thread goes on, also where it has nothing new to say."""
+        self._said_at = time.monotonic()
 
     def hindrances(self) -> tuple[Hindrance, ...]:
         """Empty = ready. Answers at once, also when the store does not."""

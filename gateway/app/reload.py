@@ -60,5 +60,6 @@ def accepted(read: Callable[[], Settings], before: Settings, roles: Sequence[Rol
         raise FixedSettingError(", ".join(fixed), keys=fixed)
     if Role.RECEIVER in roles and after.tls.required:
         new_context(after.tls)
-    prepare(after, actor=actor)
+    # the supervisor looks after its roles by the same thread: it must not stand still for as long as a large file takes
+    prepare(after, actor=actor, reads_whole_database=False)
     return after

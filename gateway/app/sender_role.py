@@ -11,6 +11,7 @@ from gateway.app.job_roles import attempts_of, queue_of
 from gateway.app.role import DRAIN_SHARE, Role, record_start
 from gateway.app.role_line import RoleLine
 from gateway.app.timers import sender_timers
+from gateway.app.unknown_lane import OnceAllAgree
 from gateway.config import DestinationSettings, Settings
 from gateway.delivery.circuit_breaker import CircuitBreaker
 from gateway.delivery.commitment_scu import CommitmentScu, answering
@@ -32,10 +33,11 @@ from gateway.store.deliveries import Deliveries
 from gateway.store.job_bell import JobBell, job_bell
 from gateway.store.job_queue import JobQueue
 from gateway.store.spool import Spool
+from gateway.store.supervisors import Supervisors
 from gateway.workers.confirm_delivery import ConfirmDelivery
 from gateway.workers.deliver_result import DeliverResult
 from gateway.workers.lanes import run_lanes
-from gateway.workers.worker import JobHandler, Unhurried, WorkerLoop
+from gateway.workers.worker import JobHandler, WorkerLoop
 
 _OF_GRACE: Final = 0.5
 """Of `serve.grace_seconds`: what has not been sent by then is ended, so that its attempt is still recorded."""
@@ -148,7 +150,7 @@ class _Sender:
             bell=self.bell,
             broken=lambda: self.database.broken,
             lane=lane,
-            pace=link or Unhurried(),
+            pace=link or OnceAllAgree(Supervisors(self.database), self.settings.config_hash),
         )
 
     def _handlers(self, link: DestinationLink | None) -> dict[JobKind, JobHandler]:

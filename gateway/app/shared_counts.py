@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.config import PeerSettings
 from gateway.receive.counts import CountTable
@@ -19,23 +19,40 @@ class SharedCounts:
     row: int
 
 
+@dataclass(slots=True)
+class _Rows:
+    """One table and those of its rows that nobody has."""
+
+    table: CountTable
+    free: set[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.free = set(range(self.table.processes))
+
+    @property
+    def is_unused(self) -> bool:
+        return len(self.free) == self.table.processes
+
+
 class CountRows:
     """Hands out rows. With other peers the processes count in a table of their own: while a changed configuration is taken up, those
-    before it and those after it are limited apart."""
+    before it and those after it are limited apart. When it is taken back, they find the table of the others again."""
 
     def __init__(self, processes: int) -> None:
         self._rows = processes * _PER_PLACE
-        self._peers: tuple[PeerSettings, ...] = ()
-        self._table = CountTable(self._rows)
-        self._free = set(range(self._rows))
+        self._of_peers: dict[tuple[PeerSettings, ...], _Rows] = {}
 
     def take(self, peers: tuple[PeerSettings, ...]) -> SharedCounts:
-        if peers != self._peers or not self._free:
-            self._peers, self._table, self._free = peers, CountTable(self._rows, len(peers)), set(range(self._rows))
-        return SharedCounts(self._table, self._free.pop())
+        rows = self._of_peers.get(peers)
+        if rows is None or not rows.free:
+            rows = self._of_peers[peers] = _Rows(CountTable(self._rows, len(peers)))
+        return SharedCounts(rows.table, rows.free.pop())
 
     def give_back(self, counts: SharedCounts) -> None:
-        """Its process is dead: its connections have ended with it."""
+        """Its process is dead: its connections have ended with it. A table that nobody counts in any more goes."""
         counts.table.clear(counts.row)
-        if counts.table is self._table:
-            self._free.add(counts.row)
+        for peers, rows in tuple(self._of_peers.items()):
+            if rows.table is counts.table:
+                rows.free.add(counts.row)
+                if rows.is_unused:
+                    del self._of_peers[peers]

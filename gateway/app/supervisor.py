@@ -37,6 +37,7 @@ from gateway.store.job_queue import JobQueue
 _FINAL: Final = (EXIT_DISK, EXIT_CONFIGURATION)
 """Exit codes after which starting the role again would not help."""
 _ROUND_SECONDS: Final = 0.2
+_DRAIN_LOOK_SECONDS: Final = 5.0
 
 
 class Supervisor:
@@ -91,7 +92,7 @@ class Supervisor:
         try:
             self._record(self._audit, Event.GATEWAY_STARTED, config_hash=self._loaded.config_hash)
             self._readiness.start()
-            with served(self._loaded, database, self._readiness, lambda: self._deaths):
+            with served(lambda: self._loaded, database, self._readiness, lambda: self._deaths):
                 while not self._stop.is_set():
                     self._round(hang_ups)
                 self._readiness.say((Hindrance(cause=Cause.DRAINING),), frozenset(), self._loaded.config_hash)
@@ -225,13 +226,20 @@ class Supervisor:
             process.end()
         deadline = time.monotonic() + self._loaded.serve.grace_seconds
         for slot, process in running:
-            process.wait(deadline - time.monotonic())
+            self._wait_for(process, deadline)
             if process.kill_when_late():
                 self._exit_code = self._exit_code or 1
                 log_event(Event.ROLE_DIED, level="error", role=slot.role.value, reason="grace period over")
             self._keep_final(process.exit_code)
             self._take_back(process)
             process.close()
+
+    def _wait_for(self, process: RoleProcess, deadline: float) -> None:
+        """A long drain is no reason to be killed by whoever asks whether the supervisor lives."""
+        while process.exit_code is None and time.monotonic() < deadline:
+            self._readiness.lives()
+            process.wait(min(_DRAIN_LOOK_SECONDS, deadline - time.monotonic()))
+        self._readiness.lives()
 
     def _keep_final(self, code: int | None) -> None:
         """A disk that failed while a role was draining is not a clean end."""

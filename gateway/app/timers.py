@@ -10,6 +10,7 @@ from gateway.app.role import Role
 from gateway.config import Settings
 from gateway.domain.duty import Duty
 from gateway.domain.identifiers import owner_name
+from gateway.ops.departed import DepartedDestinations, DepartedHosts
 from gateway.ops.retention import OrphanSearch, Retention
 from gateway.ops.schedule import Timer, Timers
 from gateway.ops.watches import ClockWatch, DestinationWatch, DiskWatch, QueueWatch, SpoolWatch
@@ -18,11 +19,12 @@ from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
 from gateway.store.job_queue import JobQueue
 from gateway.store.leadership import leadership
-from gateway.store.orphans import Orphans
+from gateway.store.orphans import SEARCH_SECONDS, Orphans
 from gateway.store.purging import Purging
 from gateway.store.queue_health import QueueHealth
 from gateway.store.spool import Spool
 from gateway.store.spool_binding import bound_identity
+from gateway.store.supervisors import Supervisors
 
 _LEASES_SECONDS: Final = 2.0
 _LEADERSHIP_SECONDS: Final = 5.0
@@ -32,7 +34,7 @@ _SPOOL_SECONDS: Final = 30.0
 _CLOCK_SECONDS: Final = 60.0
 _QUEUE_SECONDS: Final = 30.0
 _RETENTION_SECONDS: Final = 60.0
-_ORPHANS_SECONDS: Final = 300.0
+_DEPARTED_SECONDS: Final = 60.0
 _SELF_TEST_SECONDS: Final = 20.0
 
 
@@ -91,11 +93,14 @@ def _of_store(settings: Settings, database: Database, role: Role) -> tuple[Timer
     queue = QueueWatch(health=QueueHealth(database), alarms=Alarms(database, actor), oldest_job_minutes=settings.alarms.oldest_job_minutes)
     retention = Retention(settings=settings.retention, purging=Purging(database, spool, actor))
     search = OrphanSearch(orphans=Orphans(database, spool, actor))
+    supervisors = Supervisors(database)
+    departed = DepartedHosts(alarms=Alarms(database, actor), hosts=lambda: [story.host for story in supervisors.all()])
     return (
         _candidature(Duty.STORE),
+        Timer(name="departed_hosts", seconds=_DEPARTED_SECONDS, tick=departed.look, duty=Duty.STORE),
         Timer(name="queue", seconds=_QUEUE_SECONDS, tick=queue.look, duty=Duty.STORE),
         Timer(name="retention", seconds=_RETENTION_SECONDS, tick=retention.purge, duty=Duty.STORE),
-        Timer(name="orphans", seconds=_ORPHANS_SECONDS, tick=search.look, duty=Duty.STORE),
+        Timer(name="orphans", seconds=SEARCH_SECONDS, tick=search.look, duty=Duty.STORE),
     )
 
 
@@ -111,4 +116,6 @@ def _of_destinations(settings: Settings, database: Database) -> tuple[Timer, ...
     scu, alarms, seconds = VerificationScu(settings.delivery), Alarms(database, owner_name(Role.SENDER)), settings.alarms.echo_seconds
     watches = [DestinationWatch(destination=one, silence=scu.silence, alarms=alarms) for one in settings.destinations if seconds]
     echoes = (Timer(name=f"echo {watch.destination.name}", seconds=seconds, tick=watch.look, duty=Duty.DESTINATIONS) for watch in watches)
-    return (_candidature(Duty.DESTINATIONS), *echoes)
+    departed = DepartedDestinations(alarms=alarms, asked=frozenset(watch.destination.name for watch in watches))
+    gone = Timer(name="departed_destinations", seconds=_DEPARTED_SECONDS, tick=departed.look, duty=Duty.DESTINATIONS)
+    return (_candidature(Duty.DESTINATIONS), gone, *echoes)

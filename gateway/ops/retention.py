@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gateway.config import RetentionSettings
 from gateway.events import Event, log_event
-from gateway.store.orphans import Orphans, shards
+from gateway.store.orphans import Orphans, shard_at
 from gateway.store.purging import Purging
 
 _BATCH: Final = 100
@@ -49,12 +50,12 @@ def _in_batches(batch: Callable[..., int], before: datetime) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrphanSearch:
-    """One folder a tick; where it was is forgotten with the process, and found again by going round."""
+    """One folder a tick: the one whose turn it is by the time."""
 
     orphans: Orphans
-    _shards: Iterator[str] = field(default_factory=lambda: iter(shards()))
+    clock: Callable[[], float] = time.time
 
     def look(self) -> None:
-        count = self.orphans.clear_shard(next(self._shards))
+        count = self.orphans.clear_shard(shard_at(self.clock()))
         if count:
             log_event(Event.RETENTION_PURGED, code="orphans", count=count)

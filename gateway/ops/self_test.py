@@ -83,6 +83,9 @@ class SelfTest:
     def _first_at(self) -> float:
         """A worker that stands still tests itself at once; one that has passed lately waits for its time."""
         before = self._results.latest(self._worker, self._bundle_hash)
+        stops = before is not None and before.stops_analyses
+        # also what a process that was killed between record and alarm left, and what stands for another bundle than this one
+        self._alarms.set(AlarmCode.CONSTANCY, self._worker, stands=stops, reason="deviation")
         if before is not None and before.stops_analyses:
             self._stopped_by = before.self_test_id
             self._asked.set()
@@ -108,8 +111,9 @@ class SelfTest:
             self._look_at = self._clock() + _LOOK_SECONDS
             try:
                 if self._results.is_accepted(self._stopped_by):
+                    # until the next one that is due; a repetition that is under way would undo the operator's word
                     self._stopped_by = None
-                    self._alarms.clear(AlarmCode.CONSTANCY, self._worker)
+                    self._begin_again(self._every)
             except DatabaseUnavailableError:
                 return False
         return self._stopped_by is None

@@ -46,11 +46,8 @@ class Alarms:
         """True when it stood."""
         if not self._stands(code, subject):
             return False
-        standing = delete(AlarmRow).where(AlarmRow.code == code, AlarmRow.subject == subject)
         with self._database.transaction() as session:
-            stood = session.scalar(standing.returning(AlarmRow.code)) is not None
-            if stood:
-                record(session, Event.ALARM_CLEARED, actor=self._actor, code=code.value, subject=subject)
+            stood = end_alarm(session, code, subject, actor=self._actor)
         if stood:
             log_event(Event.ALARM_CLEARED, code=code.value, subject=subject)
         return stood
@@ -64,6 +61,15 @@ class Alarms:
         """Looked up without the write lock: most ticks change nothing."""
         with self._database.reading() as session:
             return session.get(AlarmRow, (code.value, subject)) is not None
+
+
+def end_alarm(session: Session, code: AlarmCode, subject: str, *, actor: str) -> bool:
+    """With its audit event, in a transaction that may do more. True when it stood."""
+    standing = delete(AlarmRow).where(AlarmRow.code == code, AlarmRow.subject == subject)
+    stood = session.scalar(standing.returning(AlarmRow.code)) is not None
+    if stood:
+        record(session, Event.ALARM_CLEARED, actor=actor, code=code.value, subject=subject)
+    return stood
 
 
 def standing_alarms(session: Session) -> tuple[Alarm, ...]:

@@ -94,10 +94,14 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
+        self._resigned = False
+        self._lock = threading.Lock()
 
     def leads(self) -> bool:
-        if self._descriptor is not None:
-            return True
+        with self._lock:
+            return not self._resigned and (self._descriptor is not None or self._taken())
+
+    def _taken(self) -> bool:
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError:
@@ -111,9 +115,11 @@ class FileLock:
         return True
 
     def resign(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
+        with self._lock:
+            self._resigned = True
+            descriptor, self._descriptor = self._descriptor, None
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 def leadership(database: Database, duty: Duty) -> Leadership:

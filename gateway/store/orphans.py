@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -13,11 +11,15 @@ from sqlalchemy import select
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
+from gateway.store.file_removal import removed
 from gateway.store.spool import SHARDS, Spool
+from gateway.store.spool_binding import bound_identity
 from gateway.store.tables import AssessmentRow, InstanceRow, ResultRow
 
 MIN_AGE_SECONDS: Final = 24 * 3600.0
 """A job writes its files before its rows; none takes so long."""
+SEARCH_SECONDS: Final = 300.0
+"""One folder each time, so all of them in about a day."""
 _AT_ONCE: Final = 500
 
 
@@ -30,8 +32,13 @@ class Orphans:
         self._actor = actor
 
     def clear_shard(self, shard: str) -> int:
-        """Removes what nobody names in the folders of one shard, and says how many files."""
-        gone = [
+        """Removes what nobody names in the folders of one shard, and says how many files.
+
+        Nothing where another spool is mounted: what our records do not name there are another installation's files.
+        """
+        if self._spool.identity() != bound_identity(self._database):
+            return 0
+        unnamed = [
             name
             for kind, found in (
                 ("saliency", self._unnamed_maps),
@@ -42,8 +49,7 @@ class Orphans:
             )
             for name in found(self._old(kind, shard))
         ]
-        for name in gone:
-            self._spool.remove(name)
+        gone = removed(self._spool, unnamed)
         if gone:
             with self._database.transaction() as session:
                 record(session, Event.RETENTION_PURGED, actor=self._actor, code="orphans", count=len(gone))
@@ -74,6 +80,6 @@ def _batched(keys: list[str]) -> list[tuple[str, ...]]:
     return [tuple(keys[at : at + _AT_ONCE]) for at in range(0, len(keys), _AT_ONCE)]
 
 
-def shards() -> Iterable[str]:
-    """Every folder in turn, for ever."""
-    return itertools.cycle(SHARDS)
+def shard_at(seconds: float) -> str:
+    """Whose turn it is (seconds since the epoch): by the time, so that a process that is often started anew looks everywhere, too."""
+    return SHARDS[int(seconds / SEARCH_SECONDS) % len(SHARDS)]

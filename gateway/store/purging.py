@@ -20,7 +20,9 @@ from gateway.domain.outcome import InstanceState
 from gateway.events import Event
 from gateway.store.audit_log import entry, record, record_all
 from gateway.store.database import Database
+from gateway.store.file_removal import removed
 from gateway.store.spool import Spool
+from gateway.store.spool_binding import bound_identity
 from gateway.store.steps import PurgeStep
 from gateway.store.tables import AssessmentRow, DeliveryRow, FileRemovalRow, InstanceRow, JobRow, ResultRow
 
@@ -104,17 +106,23 @@ class Purging:
         record_all(session, *(entry(purged, actor=self._actor, study_instance_uid=uid, code=what, count=n) for uid, n in counts))
 
     def _remove(self, limit: int = 1000) -> int:
+        if self._spool.identity() != bound_identity(self._database):
+            # another spool, or none, is mounted: nothing of it is ours to remove, and what is ours only looks gone
+            return 0
         with self._database.reading() as session:
             files = session.scalars(select(FileRemovalRow.file).order_by(FileRemovalRow.decided_at).limit(limit)).all()
         if not files:
             return 0
         self._on_step(PurgeStep.AFTER_MARKING)
-        for file in files:
-            self._spool.remove(file)
+        gone = removed(self._spool, files)
         self._on_step(PurgeStep.AFTER_REMOVAL)
         with self._database.transaction() as session:
-            session.execute(delete(FileRemovalRow).where(FileRemovalRow.file.in_(files)))
-        return len(files)
+            session.execute(delete(FileRemovalRow).where(FileRemovalRow.file.in_(gone)))
+            if len(gone) < len(files):
+                # to the end of the list: however many they are, the others come to their turn
+                left = update(FileRemovalRow).where(FileRemovalRow.file.in_(set(files) - set(gone)))
+                session.execute(left.values(decided_at=datetime.now(UTC)))
+        return len(gone)
 
 
 def _returned(session: Session, statement: Any) -> Sequence[Any]:

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from gateway.domain.alarm import AlarmCode
 from gateway.domain.operator import Operator
 from gateway.domain.self_test import SelfTestResult
 from gateway.errors import SelfTestError
 from gateway.events import Event
+from gateway.store.alarms import end_alarm
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.tables import SelfTestRow
@@ -70,7 +72,7 @@ class SelfTests:
             return newest_of_each_worker(session)
 
     def accept(self, worker: str, operator: Operator) -> SelfTestResult:
-        """Lets analyses go on although the worker's latest self-test deviated. SelfTestError where it did not."""
+        """Lets analyses go on although the worker's latest self-test deviated, and ends its alarm. SelfTestError where it did not."""
         with self._database.transaction() as session:
             row = session.scalar(
                 select(SelfTestRow)
@@ -83,6 +85,7 @@ class SelfTests:
                 raise SelfTestError(worker)
             row.accepted_at, row.accepted_by = datetime.now(UTC), operator.actor
             record(session, Event.SELF_TEST_ACCEPTED, actor=operator.actor, bundle_hash=row.bundle_hash, reason=operator.reason)
+            end_alarm(session, AlarmCode.CONSTANCY, worker, actor=operator.actor)
             return _result(row)
 
 

@@ -66,6 +66,13 @@ def test_duties_have_leaders_of_their_own(database: Database, database_url: str)
     other.close()
 
 
+def test_who_has_resigned_does_not_lead_again(database: Database) -> None:
+    candidate = leadership(database, Duty.STORE)
+    assert candidate.leads()
+    candidate.resign()
+    assert not candidate.leads()
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_who_loses_its_connection_leads_no_more(database: Database, database_url: str) -> None:
     other = Database(database_url)

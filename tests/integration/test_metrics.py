@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from gateway.store.receipts import Receipts, refusal_of
 from gateway.store.spool import Spool
 from tests.integration.bench import Bench, new_bench
 from tests.peers.authority import Authority
+from tests.peers.postgresql import free_port
 
 LABELS = ("status", "reason", "kind", "destination", "state")
 Sample = dict[tuple[str, tuple[str, ...]], float]
@@ -154,5 +156,16 @@ def settings(port: int) -> Settings:
 def test_taken_port_costs_the_figures_and_nothing_else(database: Database, serve: Callable[..., int]) -> None:
     readiness = Readiness(database, [])
     for asked in (serve(), 0):
-        with served(settings(asked), database, readiness, dict) as port:
+        with served(partial(settings, asked), database, readiness, dict) as port:
             assert port is None
+
+
+def test_expiry_is_that_of_the_certificate_in_force_after_a_reload(database: Database, tmp_path: Path) -> None:
+    pair = Authority(tmp_path).issue("gateway", valid_hours=2)
+    port = free_port()
+    secured = TlsSettings(required=True, certificate=pair.certificate, key=pair.key, authorities=tmp_path / "authorities.pem")
+    loaded = [settings(port)]
+    with served(lambda: loaded[-1], database, Readiness(database, []), dict):
+        assert ("certificate_expiry_seconds", ()) not in scrape(port)[1]
+        loaded.append(settings(port).model_copy(update={"tls": secured}))
+        assert scrape(port)[1]["certificate_expiry_seconds", ()] > 7000

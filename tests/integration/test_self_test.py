@@ -193,7 +193,13 @@ class Clock:
 
 
 def self_test(
-    path: object, database: Database, clock: Callable[[], float] | None = None, *, due: bool = True, every_seconds: float = DAY
+    path: object,
+    database: Database,
+    clock: Callable[[], float] | None = None,
+    *,
+    due: bool = True,
+    every_seconds: float = DAY,
+    bundle_hash: str = "b" * 64,
 ) -> SelfTest:
     clock = clock or Clock()
     found = SelfTest(
@@ -202,7 +208,7 @@ def self_test(
         Alarms(database, "test"),
         worker="host",
         actor="test",
-        bundle_hash="b" * 64,
+        bundle_hash=bundle_hash,
         every_seconds=every_seconds,
         clock=clock,
         now=clock.now if isinstance(clock, Clock) else lambda: datetime.now(UTC),
@@ -374,6 +380,49 @@ def test_only_a_deviation_can_be_accepted_and_who_did_is_recorded(store: Databas
     again = self_test(PathDouble([DEVIATES]), store, clock)
     run(again)
     assert not again.is_open()
+
+
+def test_operators_word_holds_until_the_next_daily_one(store: Database) -> None:
+    clock, path = Clock(), PathDouble([DEVIATES])
+    found = self_test(path, store, clock)
+    run(found)
+    clock.seconds = RETRY_SECONDS
+    found.tick()
+    assert found.is_due()
+    found.step()
+    SelfTests(store).accept("host", Operator(name="ann", reason="INC-1"))
+    assert found.is_open()
+    assert not found.is_due()
+    clock.seconds += DAY - 1
+    found.tick()
+    assert not found.is_due()
+    clock.seconds += 1
+    found.tick()
+    assert found.is_due()
+    # anew, and not where the repetition was broken off
+    found.step()
+    assert path.sent == [0, 1, 0, 0]
+
+
+def test_alarm_ends_with_the_operators_word_also_while_the_worker_is_away(store: Database) -> None:
+    clock = Clock()
+    run(self_test(PathDouble([DEVIATES]), store, clock))
+    SelfTests(store).accept("host", Operator(name="ann", reason="INC-1"))
+    assert alarms(store) == []
+    assert self_test(PathDouble(), store, clock, due=False).is_open()
+    with store.reading() as session:
+        ended = session.scalars(text("SELECT actor FROM audit_event WHERE event = 'alarm:cleared'")).all()
+    assert ended == ["operator:ann"]
+
+
+def test_worker_that_starts_says_what_stands_for_its_own_bundle(store: Database) -> None:
+    clock = Clock()
+    run(self_test(PathDouble([DEVIATES]), store, clock))
+    Alarms(store, "test").clear(AlarmCode.CONSTANCY, "host")
+    self_test(PathDouble(), store, clock, due=False)
+    assert alarms(store) == [(AlarmCode.CONSTANCY, "host")]
+    self_test(PathDouble(), store, clock, due=False, every_seconds=0.0, bundle_hash="c" * 64)
+    assert alarms(store) == []
 
 
 def test_another_bundle_begins_anew(store: Database) -> None:

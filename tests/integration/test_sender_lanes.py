@@ -5,20 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.config import parse_settings
+from gateway.app.unknown_lane import OnceAllAgree
+from gateway.config import SpoolSettings, parse_settings
 from gateway.domain.job import JobAction, JobKind
 from gateway.domain.operator import Operator
+from gateway.domain.readiness import SupervisorStory
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
 from gateway.store.job_acts import JobActs
 from gateway.store.job_queue import JobQueue
 from gateway.store.queries import Queries
 from gateway.store.results import Results
+from gateway.store.supervisors import Supervisors
 from gateway.workers.deliver_result import DeliverResult
 from tests.integration.bench import Bench
 from tests.integration.sending import RawScp, Shelf, sections, sender, stories, until
@@ -115,6 +119,31 @@ def test_delivery_to_a_destination_that_the_configuration_lost_is_dead_and_says_
     without = parse_settings({**sections(other=free_port()), "routes": []})
     with sender(without, here):
         assert until(lambda: {(d.state, d.last_code) for d in stories(database, uid)} == {("dead", "destination_unknown")})
+
+
+def test_delivery_waits_while_another_supervisor_may_know_its_destination(bench: Callable[..., Bench], database: Database) -> None:
+    here = bench(**sections(gone=free_port()))
+    uid = here.receive()
+    here.work()
+    without = parse_settings({**sections(other=free_port()), "routes": []}).model_copy(
+        update={"spool": SpoolSettings(folder=here.spool._folder)}
+    )
+    pace = OnceAllAgree(Supervisors(database), without.config_hash)
+    assert pace.pause() == 0
+    Supervisors(database).tell(told("elsewhere:supervisor:1", "another"))
+    assert pace.pause() > 0
+    with sender(without, here) as thread:
+        assert not until(lambda: any(d.state == "dead" for d in stories(database, uid)), 2)
+        assert thread.is_alive()
+        Supervisors(database).tell(told("elsewhere:supervisor:1", without.config_hash))
+        assert until(lambda: {(d.state, d.last_code) for d in stories(database, uid)} == {("dead", "destination_unknown")})
+
+
+def told(name: str, config_hash: str) -> SupervisorStory:
+    now = datetime.now(UTC)
+    return SupervisorStory(
+        name=name, host=name.partition(":")[0], roles=("sender",), config_hash=config_hash, started_at=now, seen_at=now, hindrances=()
+    )
 
 
 class Recorder:

@@ -41,6 +41,8 @@ def test_entry_names_a_key_that_exists(entry: str) -> None:
             ("model.device", "delivery.connect_seconds"),
             {*Role} - {Role.RECEIVER},
         ),
+        ({"spool": {"reserve_mb": 5000}}, ("spool.reserve_mb",), set(Role)),
+        ({"worker": {"lease_seconds": 600}}, ("worker.lease_seconds",), set(Role)),
         ({"logging": {"level": "debug"}}, ("logging.level",), set(Role)),
     ],
 )
