@@ -48,6 +48,7 @@ class Event(StrEnum):
     INSTANCE_RECEIVED_AGAIN = "instance:received_again"
     INSTANCE_REFUSED = "instance:refused"
     RECEIPTS_TAKEN_UP = "receipts:taken_up"
+    RECEIPTS_FAILED = "receipts:failed"
     INSTANCE_OWN_RESULT = "instance:own_result"
     INSTANCE_ASSESSED = "instance:assessed"
     INSTANCE_NOT_ASSESSED = "instance:not_assessed"

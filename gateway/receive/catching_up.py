@@ -44,5 +44,7 @@ class CatchingUp:
                 return
             except DatabaseUnavailableError:
                 pass
+            except Exception as error:  # noqa: BLE001  without this thread nothing that is noted would have its rows before the next start
+                log_event(Event.RECEIPTS_FAILED, level="error", error_class=type(error).__name__)
             if self._receipts.noted.is_set():
                 self._stopping.wait(_AGAIN_SECONDS)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from gateway.domain.answered import EndedAssociation, OpenedAssociation, Refusal
@@ -18,23 +20,23 @@ PROCESS_DIED = "process_died"
 
 
 def add_association(session: Session, opened: OpenedAssociation, *, owner: str | None, actor: str) -> None:
-    if session.get(AssociationRow, opened.id) is not None:
-        return
     admitted = opened.admitted_by
-    session.add(
-        AssociationRow(
-            id=opened.id,
-            calling_ae_title=opened.calling_ae_title,
-            called_ae_title=opened.called_ae_title,
-            peer_address=opened.peer_address,
-            way=opened.way,
-            opened_at=opened.opened_at,
-            owner=owner,
-            peer=admitted.peer,
-            tls_version=admitted.tls_version,
-            certificate_sha256=admitted.certificate_sha256,
-        )
+    is_new = _insert(
+        session,
+        AssociationRow,
+        id=opened.id,
+        calling_ae_title=opened.calling_ae_title,
+        called_ae_title=opened.called_ae_title,
+        peer_address=opened.peer_address,
+        way=opened.way,
+        opened_at=opened.opened_at,
+        owner=owner,
+        peer=admitted.peer,
+        tls_version=admitted.tls_version,
+        certificate_sha256=admitted.certificate_sha256,
     )
+    if not is_new:
+        return
     record(
         session,
         Event.ASSOCIATION_ACCEPTED,
@@ -82,21 +84,21 @@ def _pull_reports_forward(session: Session, association_id: str) -> None:
 
 
 def add_refusal(session: Session, refusal: Refusal, *, actor: str) -> None:
-    if session.get(ReceiptRow, refusal.id) is not None:
-        return
-    session.add(
-        ReceiptRow(
-            id=refusal.id,
-            association_id=refusal.association_id,
-            instance_id=None,
-            sop_class_uid=refusal.sop_class_uid,
-            sop_instance_uid=refusal.sop_instance_uid,
-            transfer_syntax_uid=refusal.transfer_syntax_uid,
-            received_at=refusal.received_at,
-            dimse_status=refusal.dimse_status,
-            reason=refusal.reason,
-        )
+    is_new = _insert(
+        session,
+        ReceiptRow,
+        id=refusal.id,
+        association_id=refusal.association_id,
+        instance_id=None,
+        sop_class_uid=refusal.sop_class_uid,
+        sop_instance_uid=refusal.sop_instance_uid,
+        transfer_syntax_uid=refusal.transfer_syntax_uid,
+        received_at=refusal.received_at,
+        dimse_status=refusal.dimse_status,
+        reason=refusal.reason,
     )
+    if not is_new:
+        return
     record(
         session,
         Event.INSTANCE_REFUSED,
@@ -106,3 +108,10 @@ def add_refusal(session: Session, refusal: Refusal, *, actor: str) -> None:
         reason=refusal.reason,
         association_id=refusal.association_id,
     )
+
+
+def _insert(session: Session, table: type[AssociationRow | ReceiptRow], **values: Any) -> bool:
+    """False when its row is there already. The database decides that: another transaction's row, not committed yet, is waited for."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(values).on_conflict_do_nothing(index_elements=["id"])
+    return session.scalar(statement.returning(table.id)) is not None

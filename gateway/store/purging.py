@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from gateway.domain.delivery import FINISHED, DeliveryState
+from gateway.domain.delivery import FINISHED
 from gateway.domain.job import OPEN, JobKind, JobState
 from gateway.domain.outcome import InstanceState
 from gateway.events import Event
@@ -132,13 +132,11 @@ def _returned(session: Session, statement: Any) -> Sequence[Any]:
 def _at_rest(study: Any, before: datetime) -> tuple[ColumnElement[bool], ...]:
     """A study of which nothing has come since then, and nothing waits, runs, is held, is undelivered, or needs a person.
 
-    A dead analysis is no obstacle: its image has its outcome. A dead report or delivery is one: an operator may release it.
+    A dead analysis is no obstacle: its image has its outcome. A dead report, delivery or confirmation is one: an operator may release
+    it. A commitment is awaited as long as its confirmation is a job; once that was cancelled, or has nothing left to ask, none will come.
     """
     sibling = aliased(InstanceRow)
     needs_person = and_(JobRow.state == JobState.DEAD, JobRow.kind != JobKind.ANALYZE_INSTANCE)
-    awaits_commitment = and_(
-        DeliveryRow.state == DeliveryState.SENT, DeliveryRow.transaction_uid.is_not(None), DeliveryRow.committed_at.is_(None)
-    )
     of_study = aliased(ResultRow)
     return (
         ~exists().where(JobRow.study_instance_uid == study, or_(JobRow.state.in_((*OPEN, JobState.HELD)), needs_person)),
@@ -149,7 +147,7 @@ def _at_rest(study: Any, before: datetime) -> tuple[ColumnElement[bool], ...]:
         ~exists().where(
             of_study.study_instance_uid == study,
             DeliveryRow.result_id == of_study.id,
-            or_(DeliveryRow.state.not_in(FINISHED), awaits_commitment),
+            DeliveryRow.state.not_in(FINISHED),
         ),
     )
 

@@ -21,6 +21,7 @@ from gateway.ops.retention import Retention
 from gateway.receive.sweep import sweep
 from gateway.store.inventory import Inventory
 from gateway.store.job_acts import JobActs
+from gateway.store.job_queue import enqueue
 from gateway.store.orphans import Orphans
 from gateway.store.purging import Purging
 from gateway.store.queries import Queries
@@ -62,6 +63,18 @@ def sent(here: Bench, state: DeliveryState = DeliveryState.SENT) -> None:
         )
         waiting = update(JobRow).where(JobRow.kind == JobKind.DELIVER_RESULT, JobRow.state == JobState.QUEUED)
         session.execute(waiting.values(state=JobState.DONE, finished_at=datetime.now(UTC)))
+
+
+def unconfirmed(here: Bench) -> list[int]:
+    """Commitment of everything sent was asked for and has not come. The jobs that wait for it."""
+    with here.database.transaction() as session:
+        session.execute(update(DeliveryRow).values(transaction_uid="2.25.1", committed_at=None))
+        deliveries = session.execute(
+            select(DeliveryRow.id, ResultRow.study_instance_uid).join(ResultRow, ResultRow.id == DeliveryRow.result_id)
+        )
+        for delivery, study in deliveries.all():
+            enqueue(session, JobKind.CONFIRM_DELIVERY, delivery, study, actor="test", lane="pacs")
+        return list(session.scalars(select(JobRow.id).where(JobRow.kind == JobKind.CONFIRM_DELIVERY)))
 
 
 def long_ago(here: Bench) -> None:
@@ -136,9 +149,12 @@ def obstacles() -> dict[str, Callable[[Bench, str], None]]:
 
         return change
 
-    def awaited_commitment(here: Bench, _uid: str) -> None:
-        with here.database.transaction() as session:
-            session.execute(update(DeliveryRow).values(transaction_uid="2.25.1", committed_at=None))
+    def confirmation(state: JobState) -> Callable[[Bench, str], None]:
+        def change(here: Bench, _uid: str) -> None:
+            unconfirmed(here)
+            of_job(JobKind.CONFIRM_DELIVERY, state)(here, "")
+
+        return change
 
     def young_sibling(here: Bench, _uid: str) -> None:
         here.receive(2)
@@ -154,7 +170,9 @@ def obstacles() -> dict[str, Callable[[Bench, str], None]]:
         "pending": of_delivery(DeliveryState.PENDING),
         "dead delivery": of_delivery(DeliveryState.DEAD),
         "held delivery": of_delivery(DeliveryState.HELD),
-        "awaited commitment": awaited_commitment,
+        "awaited confirmation": confirmation(JobState.QUEUED),
+        "held confirmation": confirmation(JobState.HELD),
+        "dead confirmation": confirmation(JobState.DEAD),
         "held analysis": of_job(JobKind.ANALYZE_INSTANCE, JobState.HELD),
         "dead report": of_job(JobKind.REPORT_STUDY, JobState.DEAD),
         "running report": of_job(JobKind.REPORT_STUDY, JobState.RUNNING),
@@ -173,6 +191,18 @@ def test_study_that_is_not_at_rest_keeps_its_files(here: Bench, obstacle: str) -
     if obstacle != "conflict":
         purge(here, results_days=365)
         assert list(events(here)) == []
+
+
+def test_study_whose_commitment_never_came_goes_once_nobody_waits_for_it(here: Bench) -> None:
+    uid = finished(here)
+    jobs = unconfirmed(here)
+    assert jobs
+    for job_id in jobs:
+        JobActs(here.database).act(job_id, JobAction.CANCEL, Operator(name="op", reason="archive-does-not-commit"))
+    purge(here, images_days=365, results_days=365)
+    assert here.story(uid).instances[0].purged_at is not None
+    assert all(result.purged_at is not None for result in here.story(uid).results)
+    assert (files(here, "instance"), files(here, "result")) == (0, 0)
 
 
 def test_purged_instance_that_comes_again_is_a_duplicate_and_is_not_kept(here: Bench) -> None:

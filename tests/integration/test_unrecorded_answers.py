@@ -6,25 +6,30 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.engine import make_url
 
-from gateway.domain.answered import OpenedAssociation
+from gateway.domain.answered import OpenedAssociation, Refusal
 from gateway.errors import DatabaseUnavailableError
+from gateway.events import Event
+from gateway.receive import catching_up
+from gateway.receive.catching_up import CatchingUp
 from gateway.receive.sweep import Settled, settle
 from gateway.store import process_file
 from gateway.store.associations import Associations
 from gateway.store.database import Database
 from gateway.store.evidence import Evidence
+from gateway.store.intake_rows import add_association, add_refusal
 from gateway.store.process_file import ProcessFile, ProcessFiles
 from gateway.store.receipts import Receipts, refusal_of
 from gateway.store.spool import Spool
-from gateway.store.tables import AssociationRow
+from gateway.store.tables import AssociationRow, AuditEventRow
 from tests.integration.conftest import Receiver
 from tests.integration.test_receiver import DX, EXPLICIT, dx, store
 from tests.integration.test_receiver_ends import abandon
@@ -230,3 +235,55 @@ def test_note_that_comes_while_others_are_taken_up_is_not_forgotten(database: Da
     assert receipts.take_up() == 2
     assert not process.news.is_set()
     assert len(answered(database)) == 2
+
+
+def test_row_that_another_transaction_is_just_writing_is_no_failure_and_is_told_once(database: Database, spool: Spool) -> None:
+    process = ProcessFile(spool.processes)
+    receipts = Receipts(database, "test", spool, process=process)
+    opened = room()
+    with unreachable(database):
+        with pytest.raises(DatabaseUnavailableError):
+            receipts.open_association(opened)
+        refuse(receipts, "1.2.3.9", opened.id)
+    _, refusal = process.notes()
+    assert isinstance(refusal, Refusal)
+    with ThreadPoolExecutor(1) as pool:
+        with database.transaction() as session:
+            # a commit that the server was still at when the connection to it was lost
+            add_association(session, opened, owner=process.owner, actor="test")
+            add_refusal(session, refusal, actor="test")
+            session.flush()
+            taken_up = pool.submit(receipts.take_up)
+            if database.dialect == "postgresql":
+                wait_for(lambda: session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")) > 0)
+        assert taken_up.result(SECONDS) == 2
+    assert not process.notes()
+    with database.reading() as session:
+        told = session.scalars(select(AuditEventRow.event).order_by(AuditEventRow.seq)).all()
+    assert told == [Event.ASSOCIATION_ACCEPTED, Event.INSTANCE_REFUSED]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_defect_while_notes_are_taken_up_is_logged_and_they_are_tried_again(
+    database: Database, spool: Spool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = ProcessFile(spool.processes)
+    receipts = Receipts(database, "test", spool, process=process)
+    with unreachable(database):
+        refuse(receipts, "1.2.3.9", None)
+    take_up, failures = receipts.take_up, [RuntimeError("CANARY")]
+
+    def fail_once() -> int:
+        if failures:
+            raise failures.pop()
+        return take_up()
+
+    monkeypatch.setattr(receipts, "take_up", fail_once)
+    monkeypatch.setattr(catching_up, "_AGAIN_SECONDS", 0.01)
+    thread = CatchingUp(receipts, on_fatal=pytest.fail)
+    thread.start()
+    wait_for(lambda: not process.notes())
+    thread.stop(SECONDS)
+    assert answered(database) == [("1.2.3.9", "C005", "pixel_data_truncated")]
+    told = capsys.readouterr().out
+    assert ("receipts:failed" in told, "CANARY" in told) == (True, False)
