@@ -38,7 +38,7 @@ class LeftOut:
 
     name: str
     reason: str
-    """A code: `no_class`, `duplicate`, `contradictory`, a decode error's code, or the quality flags that refuse."""
+    """A code: `no_image`, `no_class`, `duplicate`, `contradictory`, a decode error's code, or the quality flags that refuse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,16 @@ def grouped(knees: Sequence[Traits], max_distance: int) -> tuple[str, ...]:
         for other in range(number):
             if distance(knee.perceptual, knees[other].perceptual) <= max_distance:
                 _join(parents, other, number)
-    roots = [_root(parents, number) for number in range(len(knees))]
+    return _named([_root(parents, number) for number in range(len(knees))])
+
+
+def grouped_where(knees: Sequence[Traits], stays: Sequence[bool], max_distance: int) -> tuple[str, ...]:
+    """Groups of those that stay, in their order. Knees that go still tie: two patients who claim one image may be one."""
+    groups = grouped(knees, max_distance)
+    return _named([group for group, here in zip(groups, stays, strict=True) if here])
+
+
+def _named(roots: Sequence[Hashable]) -> tuple[str, ...]:
     names = {root: f"g{place:04d}" for place, root in enumerate(dict.fromkeys(roots))}
     return tuple(names[root] for root in roots)
 
