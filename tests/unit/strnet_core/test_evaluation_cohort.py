@@ -114,3 +114,22 @@ def test_the_shape_is_the_family_where_none_is_named():
     assert families == {"square", "tall"}
     named = cohort_of([replace(case, family="vendor A") for case in planted(30)], "image")
     assert {case.family for case in named.cases} == {"vendor A"}
+
+
+def test_where_no_patient_is_known_group_or_film_stands_in(tmp_path):
+    columns = ("image", "label_cls", "logit", "group")
+    cases = read_predictions(table(tmp_path / "p.csv", "a#1,0,0.5,", "a#2,0,0.5,", "b,0,0.5,g1", "c,0,0.5,g1", columns=columns))
+    assert [case.patient_id for case in cases] == ["film a", "film a", "group g1", "group g1"]
+    assert not any(case.is_patient_known for case in cases)
+    write_predictions(tmp_path / "again.csv", cases)
+    assert read_predictions(tmp_path / "again.csv") == cases
+
+
+@pytest.mark.parametrize(("tie", "told"), [({"patient_id": "p0"}, "1 patients"), ({"group": "p0"}, "1 groups")])
+def test_a_patient_or_a_group_in_two_folds_is_refused(tie, told):
+    rows = list(planted(30))
+    rows[6] = replace(rows[6], **tie)
+    assert rows[0].fold != rows[6].fold
+    with pytest.raises(PredictionsError, match=told):
+        cohort_of(rows, "image")
+    assert cohort_of([replace(case, fold=None) for case in rows], "image").images == 60
