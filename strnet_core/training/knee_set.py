@@ -59,6 +59,11 @@ class KneeSet:
     """(n, size, size) uint8, 0..255: the network's input before the float step."""
     left_out: tuple[LeftOut, ...]
 
+    @property
+    def unknown_patients(self) -> int:
+        """Knees that only film and duplicates tie to others."""
+        return sum(not knee.film.patient_id for knee in self.knees)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Seen:

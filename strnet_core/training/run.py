@@ -66,10 +66,13 @@ def resume(folder: Path, execution: Execution, watch: Watch) -> RunOutcome:
     """
     with run_folder.locked(folder):
         settings, sources = run_folder.begun_with(folder)
+        run_folder.check_initial_weights(settings, sources)
         execution = replace(execution, initial_weights=sources.initial_weights)
         reading = read_data(sources.data, sources.patient_pattern)
         data = prepare(reading.films, settings, execution.loader_threads, watch.prepared)
         data = replace(data, left_out=(*reading.left_out, *data.left_out))
+        if data.unknown_patients:
+            watch.patients_unknown(data.unknown_patients, len(data.knees))
         parts = split(data.knees, settings.plan, settings.seed)
         run_folder.record_knees(folder, data, parts)
         done: list[int] = []
@@ -115,6 +118,7 @@ def _finish(inner: Path, data: KneeSet, part: Part, settings: TrainingSettings, 
         "kept_epoch": (fitted.place.best_epoch or 0) + 1,
         "validation_auprc": fitted.place.best_auprc,
         "knees": {"train": len(part.train), "validation": len(part.validation), "test": len(part.test)},
+        "unknown_patients": data.unknown_patients,
         "model_sha256": hashlib.sha256(weights).hexdigest(),
     }
     write_durably(inner / run_folder.FIT, f"{json.dumps(document, indent=2)}\n".encode())
