@@ -190,6 +190,17 @@ def test_groups_join_what_is_tied_by_steps():
     assert grouped(knees, 1)[4] != grouped(knees, 1)[3]
 
 
+@pytest.mark.parametrize(
+    ("patients", "groups"), [(("7^A", "7^B", "8"), 3), (("7^A", "7", "8"), 2), (("7^A", "7", "7^B"), 1), (("", "^A", ""), 3)]
+)
+def test_a_bare_patient_id_ties_with_the_same_id_of_any_issuer(patients, groups):
+    knees = [
+        Traits(patient_id=patient, film=str(place), digests=(str(place),), perceptual=0xFFFF << 16 * place)
+        for place, patient in enumerate(patients)
+    ]
+    assert len(set(grouped(knees, 0))) == groups
+
+
 def test_a_copy_that_is_left_out_still_ties_the_patients_who_claim_it(tmp_path):
     write_phantom(tmp_path / "images" / "a.png", 1)
     shutil.copy(tmp_path / "images" / "a.png", tmp_path / "images" / "b.png")
