@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from strnet_core.errors import CountsError, OneClassError, PredictionsError, TooFewCasesError
 from strnet_core.evaluation.case import OSTEOPOROSIS, Case
+from strnet_core.training.films import family_of
 
 Unit = Literal["patient", "image"]
 FloatArray = npt.NDArray[np.float64]
@@ -20,7 +21,6 @@ BoolArray = npt.NDArray[np.bool_]
 MINIMUM_PER_CLASS = 5
 """Below this a cohort is refused: the interval of a proportion of 4 is wider than 0.5 whatever was found."""
 PATIENT_RULE = "largest screening and severity logit of the patient's images, mean of their T-scores"
-_SQUARE = 1.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +149,7 @@ def with_family(case: Case) -> Case:
     """Where no family is named, the shape of the image is one: square, tall or wide."""
     if case.family is not None or case.size is None:
         return case
-    columns, rows = case.size
-    shape = "tall" if rows > _SQUARE * columns else "wide" if columns > _SQUARE * rows else "square"
-    return replace(case, family=shape)
+    return replace(case, family=family_of(*case.size))
 
 
 def values(given: Iterable[float | None]) -> FloatArray:

@@ -12,8 +12,9 @@ from pathlib import Path
 from strnet_core.errors import PredictionsError
 from strnet_core.evaluation.case import OSTEOPOROSIS, Case, Sex
 from strnet_core.training.prediction_table import COLUMNS as PREDICTION_COLUMNS
+from strnet_core.training.prediction_table import SIZE
 
-_SIZE, _REFUSED = "source_size", "refused"
+_REFUSED = "refused"
 _KNEE = re.compile(r"#[12]$")
 """Of a film with two knees, which are of one patient."""
 _REQUIRED_PREDICTIONS = ("image", "label_cls", "logit")
@@ -39,7 +40,7 @@ def write_predictions(path: Path, cases: Iterable[Case]) -> None:
     """The table that `read_predictions` reads; numbers as Python's repr, so that they come back to the bit."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow((*PREDICTION_COLUMNS, _SIZE, _REFUSED))
+        writer.writerow((*PREDICTION_COLUMNS, SIZE, _REFUSED))
         for case in cases:
             size = "" if case.size is None else f"{case.size[0]}x{case.size[1]}"
             told = replace(case, patient_id=case.patient_id if case.is_patient_known else "")
@@ -97,7 +98,7 @@ def _case(row: Mapping[str | None, str | None], number: int) -> Case:
         severity_logit=_number(cells, "severity_logit", number),
         t_score_pred=_number(cells, "t_score_pred", number),
         family=cells.get("family") or None,
-        size=_size(cells.get(_SIZE, ""), number),
+        size=_size(cells.get(SIZE, ""), number),
         refused=cells.get(_REFUSED, ""),
     )
 
@@ -141,5 +142,5 @@ def _size(text: str, row: int) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", text)
     if found is None:
-        raise PredictionsError(f"row {row}, {_SIZE}: columns x rows is expected, e.g. 1024x768")
+        raise PredictionsError(f"row {row}, {SIZE}: columns x rows is expected, e.g. 1024x768")
     return int(found[1]), int(found[2])

@@ -15,16 +15,13 @@ from strnet_core.engines.films import read_film
 from strnet_core.errors import DecodeError, TrainingDataError
 from strnet_core.quality import DEFAULT_FLAGS, raised
 from strnet_core.survey import Survey, survey
-from strnet_core.training.films import Film, LeftOut
+from strnet_core.training.films import Film, LeftOut, family_of
 from strnet_core.training.grouping import Traits, grouped_where
 from strnet_core.training.perceptual_hash import perceptual_hash
 from strnet_core.training.settings import TrainingSettings
 
 UInt8Images = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
-
-_SQUARE = 0.05
-"""How far a square film's sides may differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +36,8 @@ class Knee:
     sha256: str
     """Of the image that the network sees (hex)."""
     group: str = ""
+    source_size: tuple[int, int] | None = None
+    """Columns and rows of the film as it came."""
 
     @property
     def is_bone_loss(self) -> bool:
@@ -109,7 +108,7 @@ def _see(film: Film, settings: TrainingSettings) -> tuple[_Seen, ...] | LeftOut:
         found = survey(radiograph, settings.preprocessing)
     except DecodeError as error:
         return LeftOut(name=film.name, reason=error.code)
-    family = film.family or _format(radiograph.rows, radiograph.columns)
+    family = film.family or family_of(radiograph.columns, radiograph.rows)
     digests = (f"file {_file_sha256(film.path)}", f"pixels {radiograph.pixel_digest}")
     knees = []
     for knee in found.knees:
@@ -121,7 +120,8 @@ def _see(film: Film, settings: TrainingSettings) -> tuple[_Seen, ...] | LeftOut:
             digests=(*digests, f"knee {knee.sha256}"),
             perceptual=perceptual_hash(knee.image),
         )
-        told = Knee(name=name, film=film, family=family, sha256=knee.sha256)
+        size = (radiograph.columns, radiograph.rows)
+        told = Knee(name=name, film=film, family=family, sha256=knee.sha256, source_size=size)
         knees.append(_Seen(knee=told, traits=traits, image=None if refused else knee.image, refused=refused))
     return tuple(knees)
 
@@ -129,12 +129,6 @@ def _see(film: Film, settings: TrainingSettings) -> tuple[_Seen, ...] | LeftOut:
 def _refusals(found: Survey, measures: object) -> str:
     codes = raised({**found.measures, **dict(measures)})  # type: ignore[call-overload]
     return " ".join(code for code in codes if DEFAULT_FLAGS[code].action == "refuse")
-
-
-def _format(rows: int, columns: int) -> str:
-    if abs(rows - columns) <= _SQUARE * max(rows, columns):
-        return "square"
-    return "tall" if rows > columns else "wide"
 
 
 def _file_sha256(path: Path) -> str:

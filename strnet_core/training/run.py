@@ -18,10 +18,12 @@ from strnet_core.training.execution import Execution, Watch
 from strnet_core.training.fitting import STATE, Fitted, areas, fit, load_kept
 from strnet_core.training.history import PLOT, plot_history
 from strnet_core.training.knee_set import KneeSet, prepare
-from strnet_core.training.prediction_table import FoldPredictions, Row, from_csv, prediction_rows, to_csv
+from strnet_core.training.prediction_table import COLUMNS, SIZE, FoldPredictions, Row, from_csv, prediction_rows, to_csv
 from strnet_core.training.settings import TrainingSettings
 from strnet_core.training.splits import Part, split
 from strnet_core.training.stepping import predict
+
+_COLUMNS = (*COLUMNS, SIZE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,7 @@ def _finish(inner: Path, data: KneeSet, part: Part, settings: TrainingSettings, 
             if places.size:
                 predicted = predict(trainee, loader, places, execution.device, settings, "float32")
                 rows = prediction_rows(data.knees, FoldPredictions(fold=part.fold, places=places, predicted=predicted))
-                write_durably(inner / name, to_csv(rows))
+                write_durably(inner / name, to_csv(rows, _COLUMNS))
     plot_history(fitted.place.history, inner / PLOT)
     weights = fitted.weights.read_bytes()
     write_durably(inner / run_folder.MODEL, weights)
@@ -139,7 +141,7 @@ def _pooled(folder: Path, parts: Sequence[Part]) -> HeldOut | None:
 def _joined(folder: Path, name: str, parts: Sequence[Part]) -> list[list[Row]]:
     tables = [from_csv((run_folder.fold_folder(folder, part.fold) / name).read_bytes()) for part in parts]
     if tables:
-        write_durably(folder / name, to_csv(row for table in tables for row in table))
+        write_durably(folder / name, to_csv((row for table in tables for row in table), _COLUMNS))
     return tables
 
 

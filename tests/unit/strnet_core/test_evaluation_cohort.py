@@ -8,7 +8,8 @@ import pytest
 
 from strnet_core.errors import CountsError, OneClassError, PredictionsError, TooFewCasesError
 from strnet_core.evaluation import PREDICTION_COLUMNS, Case, read_labels, read_predictions, write_predictions
-from strnet_core.evaluation.cohort import Cohort, Step, cohort_of
+from strnet_core.evaluation.cohort import Cohort, Step, cohort_of, with_family
+from strnet_core.training.films import family_of
 from tests.unit.strnet_core.evaluation_cases import planted
 
 
@@ -133,3 +134,10 @@ def test_a_patient_or_a_group_in_two_folds_is_refused(tie, told):
     with pytest.raises(PredictionsError, match=told):
         cohort_of(rows, "image")
     assert cohort_of([replace(case, fold=None) for case in rows], "image").images == 60
+
+
+@pytest.mark.parametrize(
+    ("size", "family"), [((100, 105), "square"), ((100, 106), "tall"), ((1052, 1000), "wide"), ((1050, 1000), "square")]
+)
+def test_a_family_is_told_by_one_rule(size, family):
+    assert family_of(*size) == with_family(Case(image="a", patient_id="1", size=size)).family == family
