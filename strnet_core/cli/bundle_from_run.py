@@ -17,6 +17,7 @@ def from_run(
     run: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="folder of `strnet train`")],
     folder: Folder,
     threshold: Annotated[float | None, typer.Option(help="screening threshold, e.g. searched on out-of-sample predictions")] = None,
+    threshold_origin: Annotated[str, typer.Option(help="where it comes from: which predictions, which rule; stands in the bundle")] = "",
     no_threshold: Annotated[bool, typer.Option("--no-threshold", help="make a bundle that cannot decide")] = False,
     severity_threshold: Annotated[float, typer.Option(help="0.5 in the released code")] = 0.5,
     fold: Annotated[int, typer.Option(min=0, help="which fit of the run")] = 0,
@@ -44,7 +45,7 @@ def from_run(
 
     with remedy_instead_of_traceback(), PROGRESS.status("reading the run") as status:
         choices = ImportChoices(
-            threshold=ThresholdChoice(given=threshold, none=no_threshold),
+            threshold=ThresholdChoice(given=threshold, origin=threshold_origin.strip(), none=no_threshold),
             severity_threshold=severity_threshold,
             intended_use=IntendedUse(intended_use),
             evidence=evidence,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -14,6 +15,8 @@ from strnet_core.cli.console import OUT, PROGRESS, device_named, remedy_instead_
 from strnet_core.cli.evaluate_counts import print_counts, print_published
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from strnet_core.evaluation import Case, Evaluation, EvaluationSettings, Source
 
 _MANY = 10
@@ -50,6 +53,7 @@ def evaluate(
     Exit code 1 where the cases cannot be evaluated, or a labelled film is missing or unreadable.
     """
     _one_of(predictions, bundle, counts, paper=paper)
+    tables = _named([path for path in (predictions or labels, *(beside or ())) if path is not None])
     from strnet_core.evaluation.bootstrap import Resampling
 
     resampling = Resampling(replicates=resamples, seed=seed)
@@ -80,7 +84,7 @@ def evaluate(
             rows = opened.predict(labels, images, assess_refused=assess_refused)
             source = opened.source(labels)
             settings = opened.thresholds(settings, severity_given=severity_threshold is not None)
-        _report(rows, settings, source, out, beside or [], as_json=as_json, keep_predictions=bundle is not None)
+        _report(rows, settings, source, out, tables, as_json=as_json, keep_predictions=bundle is not None)
     if bundle is not None and _lost(rows):
         raise typer.Exit(1)
 
@@ -89,6 +93,15 @@ def _one_of(predictions: Path | None, bundle: Path | None, counts: str | None, *
     given = [predictions is not None, bundle is not None, counts is not None, paper]
     if sum(given) != 1:
         raise typer.BadParameter("give one of: a CSV of predictions, --bundle, --counts, --paper")
+
+
+def _named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Tables by their paths below the folder that holds all of them, so that those of two runs differ in name."""
+    resolved = [path.resolve() for path in paths]
+    if len(set(resolved)) < len(resolved):
+        raise typer.BadParameter("a table stands beside itself", param_hint="--beside")
+    shared = os.path.commonpath([path.parent for path in resolved]) if resolved else ""
+    return {path.relative_to(shared).as_posix(): path for path in resolved}
 
 
 def _unit(name: str) -> Literal["patient", "image"]:
@@ -151,7 +164,7 @@ def _report(
     settings: EvaluationSettings,
     source: Source,
     out: Path | None,
-    beside: list[Path],
+    tables: Mapping[str, Path],
     *,
     as_json: bool,
     keep_predictions: bool,
@@ -167,8 +180,8 @@ def _report(
         write_predictions(out / _PREDICTIONS_NAME, rows)
     with PROGRESS.status("measuring"):
         found = measured(rows, settings)
-        sets = {source.name: rows, **{str(path): read_predictions(path) for path in beside}}
-        compared = compare(sets, settings) if beside else ()
+        others = [(name, read_predictions(path)) for name, path in list(tables.items())[1:]]
+        compared = compare([(next(iter(tables)), rows), *others], settings) if others else ()
         written = () if out is None else write_report(out, found, source, compared)
     if as_json:
         sys.stdout.write(json.dumps(report_document(found, source, compared), ensure_ascii=False, allow_nan=False) + "\n")
@@ -184,6 +197,11 @@ def _print(found: Evaluation) -> None:
     screening = found.screening
     OUT.print(f"{len(found.cohort.cases)} {found.cohort.unit}s: {screening.positives} with bone loss, {screening.negatives} normal")
     OUT.print(f"AUROC {figure(screening.areas.auroc)}\nAUPRC {figure(screening.areas.auprc)}", markup=False, highlight=False)
+    if found.within_folds is not None:
+        folds = found.within_folds
+        each_fold = ", ".join(f"{each.name}: {figure(each.auroc)}" for each in folds.folds)
+        OUT.print(f"within folds, mean: AUROC {figure(folds.auroc)}, AUPRC {figure(folds.auprc)}", markup=False, highlight=False)
+        OUT.print(f"AUROC of each fold: {each_fold}", markup=False, highlight=False)
     columns = ("", *(point.name if point.threshold is None else f"{point.name} {point.threshold:.4g}" for point in screening.points))
     rows: list[dict[str, str | int | bool | None]] = [
         dict(zip(columns, (rate, *(figure(point.bootstrap[rate]) for point in screening.points)), strict=True)) for rate in _RATES

@@ -55,7 +55,10 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="of the processor; without it torch's own choice")] = None,
 ) -> None:
-    """Train by the paper's protocol. Splits are by patient and duplicate; the protocol is written into the folder as it is used."""
+    """Train by the paper's protocol; it is written into the folder as it is used.
+
+    Splits are by duplicate and, where it is known, by patient.
+    """
     chosen = device_named(device)
     given = sorted(name for name in context.params if _is_given(context, name))
     if resume and set(given) - _NOT_PROTOCOL:

@@ -44,6 +44,16 @@ class ConsoleWatch:
         """So many films are read."""
         self._bar.update(self._task, description="reading films", completed=done, total=total)
 
+    def patients_unknown(self, knees: int, of: int) -> None:
+        """A warning before the first epoch."""
+        PROGRESS.print(
+            f"the patient of {knees} of {of} knees is unknown: splits keep only their films and duplicates together, "
+            "and figures may be too good",
+            style="yellow",
+            markup=False,
+            highlight=False,
+        )
+
     def stepped(self, fold: int, epoch: int, step: int, steps: int) -> None:
         """A batch is done."""
         self._bar.update(self._task, description=f"fold {fold}, epoch {epoch}", completed=step, total=steps)

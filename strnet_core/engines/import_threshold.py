@@ -20,6 +20,8 @@ class ThresholdChoice:
 
     given: float | None = None
     """Replaces the checkpoint's."""
+    origin: str = ""
+    """Where the given one comes from, in the words of who gives it."""
     none: bool = False
     """Make a bundle that cannot decide."""
     rounded: bool = False
@@ -42,7 +44,9 @@ def choose_threshold(stored: float | None, choice: ThresholdChoice) -> ChosenThr
         if choice.rounded:
             raise CheckpointError("a given threshold is taken as it is; rounding is for the checkpoint's own")
         beside = "" if stored is None else f"; the checkpoint stored {stored!r}"
-        return ChosenThreshold(value=_valid(choice.given), origin=f"given at import{beside}")
+        return ChosenThreshold(
+            value=_valid(choice.given), origin=f"given at import{f' ({choice.origin})' if choice.origin else ''}{beside}"
+        )
     if stored is None:
         raise CheckpointError(f"no {THRESHOLD_KEY}; give --threshold, or --no-threshold for a bundle that cannot decide")
     if not choice.rounded:

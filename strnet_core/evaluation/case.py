@@ -15,6 +15,8 @@ class Case:
 
     image: str
     patient_id: str
+    """Where it is unknown, the group or else the film stands in."""
+    is_patient_known: bool = True
     group: str = ""
     """Cases of one group are not independent (duplicates, one patient); empty = the patient."""
     fold: str | None = None

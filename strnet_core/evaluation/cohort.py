@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from strnet_core.errors import CountsError, OneClassError, PredictionsError, TooFewCasesError
 from strnet_core.evaluation.case import OSTEOPOROSIS, Case
+from strnet_core.training.films import family_of
 
 Unit = Literal["patient", "image"]
 FloatArray = npt.NDArray[np.float64]
@@ -20,7 +21,6 @@ BoolArray = npt.NDArray[np.bool_]
 MINIMUM_PER_CLASS = 5
 """Below this a cohort is refused: the interval of a proportion of 4 is wider than 0.5 whatever was found."""
 PATIENT_RULE = "largest screening and severity logit of the patient's images, mean of their T-scores"
-_SQUARE = 1.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,8 @@ class Cohort:
     patients_named: int
     """Patients of the table, whether or not one of their images is among the cases."""
     cases: tuple[Case, ...]
+    unknown_patients: int = 0
+    """Images whose group or film stands in for the patient, who is unknown."""
 
     def __post_init__(self) -> None:
         positives = sum(case.has_bone_loss for case in self.cases)
@@ -76,8 +78,10 @@ class Cohort:
 def cohort_of(rows: Sequence[Case], unit: Unit) -> Cohort:
     """The cases of a table, one per image or one per patient by PATIENT_RULE.
 
-    Raises OneClassError, TooFewCasesError, PredictionsError (a patient with two labels, where the unit is the patient).
+    Raises OneClassError, TooFewCasesError, PredictionsError (a patient with two labels, where the unit is the patient; a patient or a
+    group in two folds).
     """
+    _refuse_parted(rows)
     labelled = [case for case in rows if case.label_cls is not None]
     complete = [with_family(case) for case in labelled if case.logit is not None]
     why = Counter(case.refused or "without a prediction" for case in labelled if case.logit is None)
@@ -87,8 +91,29 @@ def cohort_of(rows: Sequence[Case], unit: Unit) -> Cohort:
     )
     cases = tuple(complete) if unit == "image" else per_patient(complete)
     return Cohort(
-        unit=unit, rows=len(rows), flow=flow, images=len(complete), patients_named=len({case.patient_id for case in rows}), cases=cases
+        unit=unit,
+        rows=len(rows),
+        flow=flow,
+        images=len(complete),
+        patients_named=len({case.patient_id for case in rows}),
+        cases=cases,
+        unknown_patients=sum(not case.is_patient_known for case in complete),
     )
+
+
+def _refuse_parted(rows: Sequence[Case]) -> None:
+    """A fit that has seen a patient's other image does not predict out of sample."""
+    folds: dict[tuple[str, str], set[str]] = {}
+    for case in rows:
+        if case.fold is not None:
+            folds.setdefault(("patient", case.patient_id), set()).add(case.fold)
+            folds.setdefault(("group", case.cluster), set()).add(case.fold)
+    for kind in ("patient", "group"):
+        parted = sum(len(where) > 1 for (own, _), where in folds.items() if own == kind)
+        if parted:
+            raise PredictionsError(
+                f"{parted} {kind}s have images in several folds: they were not held out; without `fold` no fold is claimed"
+            )
 
 
 def per_patient(cases: Sequence[Case]) -> tuple[Case, ...]:
@@ -124,9 +149,7 @@ def with_family(case: Case) -> Case:
     """Where no family is named, the shape of the image is one: square, tall or wide."""
     if case.family is not None or case.size is None:
         return case
-    columns, rows = case.size
-    shape = "tall" if rows > _SQUARE * columns else "wide" if columns > _SQUARE * rows else "square"
-    return replace(case, family=shape)
+    return replace(case, family=family_of(*case.size))
 
 
 def values(given: Iterable[float | None]) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,11 +54,10 @@ class Spread:
     n: int
 
 
-def compare(sets: Mapping[str, Sequence[Case]], settings: EvaluationSettings) -> tuple[Compared, ...]:
-    """In the order given; the first is what the others are compared with. Raises what `cohort_of` raises."""
-    cohorts = {name: cohort_of(rows, settings.unit) for name, rows in sets.items()}
-    first = next(iter(cohorts.values()), None)
-    return tuple(_compared(name, cohort, first or cohort, settings) for name, cohort in cohorts.items())
+def compare(sets: Sequence[tuple[str, Sequence[Case]]], settings: EvaluationSettings) -> tuple[Compared, ...]:
+    """Sets with their names, in the order given; the first is what the others are compared with. Raises what `cohort_of` raises."""
+    cohorts = [(name, cohort_of(rows, settings.unit)) for name, rows in sets]
+    return tuple(_compared(name, cohort, cohorts[0][1], settings) for name, cohort in cohorts)
 
 
 def spreads(compared: Sequence[Compared]) -> dict[str, Spread]:

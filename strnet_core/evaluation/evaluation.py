@@ -23,6 +23,7 @@ from strnet_core.evaluation.prevalence import DEFAULT_PREVALENCES, AtPrevalence,
 from strnet_core.evaluation.published import small_classes
 from strnet_core.evaluation.subgroups import Subgroup, subgroups
 from strnet_core.evaluation.threshold import MINIMUM_SENSITIVITY, Found, Stability, cross_fitted, search, search_as_released, stability
+from strnet_core.evaluation.within_folds import DISAGREEMENT, WithinFolds, within_folds
 
 PAPER_THRESHOLD = 0.44
 
@@ -60,6 +61,8 @@ class Evaluation:
     cohort: Cohort
     characteristics: Characteristics
     screening: Discrimination
+    within_folds: WithinFolds | None
+    """None where not every case has a fold, or all have one."""
     search: ThresholdSearch
     per_image: Discrimination | None
     """The images one by one, where the unit is the patient and some have several."""
@@ -85,12 +88,14 @@ def evaluate(rows: Sequence[Case], settings: EvaluationSettings) -> Evaluation:
     decided = _decided(question, threshold)
     compared = baselines(cases, question, resampling)
     by_age = next(each for each in compared if each.name == AGE_AND_BMI)
+    folds = within_folds(cases, question, {each.name: each.scores for each in compared if not each.missing}, resampling)
     groups = subgroups(cases, question, decided, None if by_age.missing else by_age.scores, resampling)
     return Evaluation(
         settings=settings,
         cohort=cohort,
         characteristics=characteristics(cases),
         screening=screening,
+        within_folds=folds,
         search=searched,
         per_image=_per_image(rows, cohort, threshold, settings),
         severity=decide_severity(cases, settings),
@@ -100,7 +105,7 @@ def evaluate(rows: Sequence[Case], settings: EvaluationSettings) -> Evaluation:
         decision_curve=decision_curve(question, resampling),
         baselines=compared,
         subgroups=groups,
-        notes=_notes(cohort, screening, settings, searched, compared, groups),
+        notes=(*_notes(cohort, screening, settings, searched, compared, groups), *_notes_on_folds(folds)),
     )
 
 
@@ -186,6 +191,11 @@ def _notes(
 ) -> tuple[str, ...]:
     """What a reader must not overlook."""
     notes = list(small_classes(screening.positives, screening.negatives, screening.classes))
+    if cohort.unknown_patients:
+        notes.append(
+            f"the patient of {cohort.unknown_patients} of {cohort.images} images is unknown: their group, or else their film, counts "
+            "as one; two films of a patient may then stand apart, and folds may share patients"
+        )
     if cohort.unit == "patient" and cohort.images != len(cohort.cases):
         notes.append(f"{cohort.images} images of {len(cohort.cases)} patients; a patient's score is: {PATIENT_RULE}")
     if settings.threshold is None:
@@ -197,4 +207,19 @@ def _notes(
         if gain is not None and gain.low is not None and gain.low <= 0.0:
             notes.append(f"not shown to be better than {each.name} alone: the interval of the AUROC's difference reaches 0")
     notes += [f"{group.dimension} {group.name}: {note}" for group in groups for note in group.notes]
+    return tuple(notes)
+
+
+def _notes_on_folds(folds: WithinFolds | None) -> tuple[str, ...]:
+    if folds is None:
+        return ()
+    notes = []
+    if folds.disagreement is not None and abs(folds.disagreement) > DISAGREEMENT:
+        notes.append(
+            f"the AUROC of all folds together differs by {folds.disagreement:+.3f} from the mean within folds: the fits' logits lie at "
+            "different levels, so pooled figures and thresholds measure that too; read the figures within folds"
+        )
+    for name, gain in folds.differences.items():
+        if gain.low is not None and gain.low <= 0.0:
+            notes.append(f"not shown to be better than {name} alone within folds: the interval of the AUROC's difference reaches 0")
     return tuple(notes)

@@ -6,15 +6,19 @@ import csv
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from strnet_core.errors import PredictionsError
 from strnet_core.evaluation.case import OSTEOPOROSIS, Case, Sex
 from strnet_core.training.prediction_table import COLUMNS as PREDICTION_COLUMNS
+from strnet_core.training.prediction_table import SIZE
 
-_SIZE, _REFUSED = "source_size", "refused"
-_REQUIRED_PREDICTIONS = ("image", "patient_id", "label_cls", "logit")
-_REQUIRED_LABELS = ("image", "patient_id", "label_cls")
+_REFUSED = "refused"
+_KNEE = re.compile(r"#[12]$")
+"""Of a film with two knees, which are of one patient."""
+_REQUIRED_PREDICTIONS = ("image", "label_cls", "logit")
+_REQUIRED_LABELS = ("image", "label_cls")
 _RANGES = {"age": (0.0, 130.0), "bmi": (5.0, 120.0), "t_score": (-15.0, 15.0), "t_score_pred": (-100.0, 100.0)}
 
 
@@ -36,10 +40,11 @@ def write_predictions(path: Path, cases: Iterable[Case]) -> None:
     """The table that `read_predictions` reads; numbers as Python's repr, so that they come back to the bit."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow((*PREDICTION_COLUMNS, _SIZE, _REFUSED))
+        writer.writerow((*PREDICTION_COLUMNS, SIZE, _REFUSED))
         for case in cases:
             size = "" if case.size is None else f"{case.size[0]}x{case.size[1]}"
-            writer.writerow((*(_written(getattr(case, column)) for column in PREDICTION_COLUMNS), size, case.refused))
+            told = replace(case, patient_id=case.patient_id if case.is_patient_known else "")
+            writer.writerow((*(_written(getattr(told, column)) for column in PREDICTION_COLUMNS), size, case.refused))
 
 
 def _written(value: object) -> str:
@@ -75,12 +80,14 @@ def _case(row: Mapping[str | None, str | None], number: int) -> Case:
     if None in row or any(value is None for value in row.values()):
         raise PredictionsError(f"row {number} has more or fewer cells than the heading")
     cells = {str(column): (value or "").strip() for column, value in row.items()}
-    if not cells["image"] or not cells["patient_id"]:
-        raise PredictionsError(f"row {number} lacks image or patient_id")
+    if not cells["image"]:
+        raise PredictionsError(f"row {number} lacks image")
+    patient, group = cells.get("patient_id", ""), cells.get("group", "")
     return Case(
         image=cells["image"],
-        patient_id=cells["patient_id"],
-        group=cells.get("group", ""),
+        patient_id=patient or (f"group {group}" if group else f"film {_KNEE.sub('', cells['image'])}"),
+        is_patient_known=bool(patient),
+        group=group,
         fold=cells.get("fold") or None,
         label_cls=_label(cells["label_cls"], number),
         t_score=_number(cells, "t_score", number),
@@ -91,7 +98,7 @@ def _case(row: Mapping[str | None, str | None], number: int) -> Case:
         severity_logit=_number(cells, "severity_logit", number),
         t_score_pred=_number(cells, "t_score_pred", number),
         family=cells.get("family") or None,
-        size=_size(cells.get(_SIZE, ""), number),
+        size=_size(cells.get(SIZE, ""), number),
         refused=cells.get(_REFUSED, ""),
     )
 
@@ -135,5 +142,5 @@ def _size(text: str, row: int) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", text)
     if found is None:
-        raise PredictionsError(f"row {row}, {_SIZE}: columns x rows is expected, e.g. 1024x768")
+        raise PredictionsError(f"row {row}, {SIZE}: columns x rows is expected, e.g. 1024x768")
     return int(found[1]), int(found[2])

@@ -32,7 +32,7 @@ _CARD = """# STR-Net, trained here
 **{warning}**
 
 - Trained by `strnet train`, plan `{plan}`, fit {fold}: {train} knees for training, {validation} for validation, {test} for test; the
-  weights of epoch {kept_epoch} of {epochs} (weights SHA-256 `{model_sha256}`). Splits are by patient and duplicate.
+  weights of epoch {kept_epoch} of {epochs} (weights SHA-256 `{model_sha256}`). {split}
 - {beginning}
 - {stored}
 - Golden vectors were computed by torch in float32 on a processor. They prove that a machine computes the same, not that the result is
@@ -122,12 +122,23 @@ def _card(fit: Mapping[str, Any], settings: TrainingSettings, choices: ImportCho
         kept_epoch=fit["kept_epoch"],
         epochs=fit["epochs"],
         model_sha256=fit["model_sha256"],
+        split=_split(fit),
         beginning=f"Training began from weights of a file (SHA-256 `{settings.initial_weights}`)."
         if settings.initial_weights
         else "Training began from random weights; no pretrained weights were used.",
         stored="Weights are stored in float32." if figures is None else _told(figures),
         text=text.strip(),
     ).rstrip()
+
+
+def _split(fit: Mapping[str, Any]) -> str:
+    """A run of before does not tell how many patients were unknown."""
+    unknown = fit.get("unknown_patients")
+    if unknown is None:
+        return "Splits are by film and duplicate, and by patient where the data told one."
+    if unknown == 0:
+        return "Splits are by patient and duplicate."
+    return f"Splits are by film and duplicate; the patient of {unknown} knees is unknown."
 
 
 def _told(figures: HalfFigures) -> str:

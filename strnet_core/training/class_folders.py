@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from strnet_core.errors import TrainingDataError
+from strnet_core.training.dicom_headers import filled, is_dicom
 from strnet_core.training.films import CLASSES, Film, LeftOut, Reading
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dcm"})
@@ -28,20 +29,28 @@ def class_of_folder(name: str) -> int | None:
 
 
 def read_class_folders(folder: Path, patient_pattern: str = "") -> Reading:
-    """Every image below `folder`; its class is the nearest folder above it that names one, and never its file's name.
+    """Every image below `folder`, DICOM by its content whatever it is called; its class is the nearest folder above it that names one,
+    and never its file's name.
 
     `patient_pattern` is a regular expression whose first group, searched in the file's name without suffix, is the patient id; without
-    one the patient is unknown. Images outside of all classes are left out by name, not silently. Raises TrainingDataError.
+    one it is the DICOM header's, which also tells age, sex and BMI, and of other files the patient is unknown. Files outside of all
+    classes and files that are no image are left out by name, not silently. Raises TrainingDataError.
     """
     find = _compiled(patient_pattern)
     films, left_out = [], []
-    for path in sorted(each for each in folder.rglob("*") if each.is_file() and each.suffix.lower() in SUFFIXES):
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
         name = path.relative_to(folder).as_posix()
         label = next((found for part in path.relative_to(folder).parts[-2::-1] if (found := class_of_folder(part)) is not None), None)
-        if label is None:
+        if path.suffix.lower() not in SUFFIXES and not is_dicom(path):
+            left_out.append(LeftOut(name=name, reason="no_image"))
+        elif label is None:
             left_out.append(LeftOut(name=name, reason="no_class"))
         else:
-            films.append(Film(name=name, path=path, label=label, patient_id=_patient(find, path.stem)))
+            film = Film(name=name, path=path, label=label, patient_id=_patient(find, path.stem))
+            try:
+                films.append(filled(film))
+            except TrainingDataError:
+                left_out.append(LeftOut(name=name, reason="unreadable"))
     if not films:
         raise TrainingDataError(f"no image below a folder that is named {', '.join(CLASSES)}")
     return Reading(films=tuple(films), left_out=tuple(left_out))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from strnet_core.errors import TrainingDataError
-from strnet_core.training.films import Sex
+from strnet_core.training.films import Film, Sex
 
 _PREAMBLE = 128
 _TAGS = ["SOPInstanceUID", "PatientID", "IssuerOfPatientID", "PatientAge", "PatientBirthDate", "StudyDate", "PatientSex", "PatientSize",
@@ -60,6 +60,20 @@ def header_of(path: Path) -> PatientHeader:
         age_years=_age(header),
         sex="F" if sex == "F" else "M" if sex == "M" else None,
         bmi=_bmi(header),
+    )
+
+
+def filled(film: Film) -> Film:
+    """What is not known of a film's patient, from its header where the file is DICOM. Raises TrainingDataError."""
+    if not is_dicom(film.path):
+        return film
+    header = header_of(film.path)
+    return replace(
+        film,
+        patient_id=film.patient_id or header.patient_id,
+        age_years=header.age_years if film.age_years is None else film.age_years,
+        sex=film.sex or header.sex,
+        bmi=header.bmi if film.bmi is None else film.bmi,
     )
 
 

@@ -39,6 +39,10 @@ class Watch(Protocol):
         """So many films are read."""
         ...
 
+    def patients_unknown(self, knees: int, of: int) -> None:
+        """Before anything is trained: of so many knees the patient is unknown, so splits cannot keep their films together."""
+        ...
+
     def stepped(self, fold: int, epoch: int, step: int, steps: int) -> None:
         """A batch is done; epoch and step from 1."""
         ...

@@ -10,6 +10,7 @@ Sex = Literal["F", "M"]
 
 CLASSES = ("normal", "osteopenia", "osteoporosis")
 """Names of `label_cls` 0, 1 and 2."""
+_SQUARE = 1.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class LeftOut:
 
     name: str
     reason: str
-    """A code: `no_class`, `duplicate`, `contradictory`, a decode error's code, or the quality flags that refuse."""
+    """A code: `no_image`, `no_class`, `duplicate`, `contradictory`, a decode error's code, or the quality flags that refuse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +48,10 @@ class Reading:
 
     films: tuple[Film, ...]
     left_out: tuple[LeftOut, ...]
+
+
+def family_of(columns: int, rows: int) -> str:
+    """The acquisition family of a film that nobody named: its format, `square` up to 5 % of the shorter side, `tall` or `wide`."""
+    if max(columns, rows) <= _SQUARE * min(columns, rows):
+        return "square"
+    return "tall" if rows > columns else "wide"

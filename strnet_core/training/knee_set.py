@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,16 +15,13 @@ from strnet_core.engines.films import read_film
 from strnet_core.errors import DecodeError, TrainingDataError
 from strnet_core.quality import DEFAULT_FLAGS, raised
 from strnet_core.survey import Survey, survey
-from strnet_core.training.films import Film, LeftOut
-from strnet_core.training.grouping import Traits, grouped
+from strnet_core.training.films import Film, LeftOut, family_of
+from strnet_core.training.grouping import Traits, grouped_where
 from strnet_core.training.perceptual_hash import perceptual_hash
 from strnet_core.training.settings import TrainingSettings
 
 UInt8Images = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
-
-_SQUARE = 0.05
-"""How far a square film's sides may differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +36,8 @@ class Knee:
     sha256: str
     """Of the image that the network sees (hex)."""
     group: str = ""
+    source_size: tuple[int, int] | None = None
+    """Columns and rows of the film as it came."""
 
     @property
     def is_bone_loss(self) -> bool:
@@ -59,11 +58,20 @@ class KneeSet:
     """(n, size, size) uint8, 0..255: the network's input before the float step."""
     left_out: tuple[LeftOut, ...]
 
+    @property
+    def unknown_patients(self) -> int:
+        """Knees that only film and duplicates tie to others."""
+        return sum(not knee.film.patient_id for knee in self.knees)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Seen:
-    knees: tuple[tuple[Knee, Traits, npt.NDArray[np.uint8]], ...]
-    left_out: tuple[LeftOut, ...]
+    knee: Knee
+    traits: Traits
+    image: UInt8Images | None
+    """(size, size) uint8; None where it is refused, since it is not needed then."""
+    refused: str
+    """Quality flags that refuse it; it still ties others to one group."""
 
 
 def prepare(films: Sequence[Film], settings: TrainingSettings, threads: int = 2, progress: Progress | None = None) -> KneeSet:
@@ -73,45 +81,49 @@ def prepare(films: Sequence[Film], settings: TrainingSettings, threads: int = 2,
     knees with the same image, and all of these where their labels contradict each other. Raises TrainingDataError where nothing is left.
     """
     with ThreadPoolExecutor(threads) as pool:
-        seen: list[_Seen] = []
+        found: list[tuple[_Seen, ...] | LeftOut] = []
         for each in pool.map(lambda film: _see(film, settings), films):
-            seen.append(each)
+            found.append(each)
             if progress is not None:
-                progress(len(seen), len(films))
-    kept, doubles = _without_doubles([knee for each in seen for knee in each.knees])
-    if not kept:
+                progress(len(found), len(films))
+    seen = [knee for each in found if not isinstance(each, LeftOut) for knee in each]
+    reasons = _reasons(seen)
+    stays = [not reason for reason in reasons]
+    images = [each.image for each, here in zip(seen, stays, strict=True) if here and each.image is not None]
+    if not images:
         raise TrainingDataError("no knee is left")
-    groups = grouped([traits for _, traits, _ in kept], settings.duplicate_distance)
+    groups = grouped_where([each.traits for each in seen], stays, settings.duplicate_distance)
+    kept = (each.knee for each, here in zip(seen, stays, strict=True) if here)
+    dropped = (LeftOut(name=each.knee.name, reason=reason) for each, reason in zip(seen, reasons, strict=True) if reason)
     return KneeSet(
-        knees=tuple(replace(knee, group=group) for (knee, _, _), group in zip(kept, groups, strict=True)),
-        images=np.stack([image for _, _, image in kept]),
-        left_out=(*(each for one in seen for each in one.left_out), *doubles),
+        knees=tuple(replace(knee, group=group) for knee, group in zip(kept, groups, strict=True)),
+        images=np.stack(images),
+        left_out=(*(each for each in found if isinstance(each, LeftOut)), *dropped),
     )
 
 
-def _see(film: Film, settings: TrainingSettings) -> _Seen:
+def _see(film: Film, settings: TrainingSettings) -> tuple[_Seen, ...] | LeftOut:
     try:
         radiograph = read_film(film.path, settings.preprocessing)
         found = survey(radiograph, settings.preprocessing)
     except DecodeError as error:
-        return _Seen(knees=(), left_out=(LeftOut(name=film.name, reason=error.code),))
-    family = film.family or _format(radiograph.rows, radiograph.columns)
+        return LeftOut(name=film.name, reason=error.code)
+    family = film.family or family_of(radiograph.columns, radiograph.rows)
     digests = (f"file {_file_sha256(film.path)}", f"pixels {radiograph.pixel_digest}")
-    knees, left_out = [], []
+    knees = []
     for knee in found.knees:
         name = film.name if len(found.knees) == 1 else f"{film.name}#{knee.position}"
         refused = _refusals(found, knee.measures) if settings.exclude_refused else ""
-        if refused:
-            left_out.append(LeftOut(name=name, reason=refused))
-            continue
         traits = Traits(
             patient_id=film.patient_id,
             film=film.name,
             digests=(*digests, f"knee {knee.sha256}"),
             perceptual=perceptual_hash(knee.image),
         )
-        knees.append((Knee(name=name, film=film, family=family, sha256=knee.sha256), traits, knee.image))
-    return _Seen(knees=tuple(knees), left_out=tuple(left_out))
+        size = (radiograph.columns, radiograph.rows)
+        told = Knee(name=name, film=film, family=family, sha256=knee.sha256, source_size=size)
+        knees.append(_Seen(knee=told, traits=traits, image=None if refused else knee.image, refused=refused))
+    return tuple(knees)
 
 
 def _refusals(found: Survey, measures: object) -> str:
@@ -119,34 +131,23 @@ def _refusals(found: Survey, measures: object) -> str:
     return " ".join(code for code in codes if DEFAULT_FLAGS[code].action == "refuse")
 
 
-def _format(rows: int, columns: int) -> str:
-    if abs(rows - columns) <= _SQUARE * max(rows, columns):
-        return "square"
-    return "tall" if rows > columns else "wide"
-
-
 def _file_sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-_Kept = tuple[Knee, Traits, npt.NDArray[np.uint8]]
-
-
-def _without_doubles(knees: Iterable[_Kept]) -> tuple[list[_Kept], tuple[LeftOut, ...]]:
-    """Of knees with one image the first; none where two labels are claimed for one image."""
-    listed = list(knees)
+def _reasons(seen: Sequence[_Seen]) -> list[str]:
+    """Why each is left out; empty where it stays. Of knees with one image the first stays; none where two labels are claimed for it."""
     labels: dict[str, set[int]] = {}
-    for knee, _, _ in listed:
-        labels.setdefault(knee.sha256, set()).add(knee.film.label)
-    kept: dict[str, _Kept] = {}
-    left_out = []
-    for each in listed:
-        knee = each[0]
-        if len(labels[knee.sha256]) > 1:
-            left_out.append(LeftOut(name=knee.name, reason="contradictory"))
-        elif knee.sha256 in kept:
-            left_out.append(LeftOut(name=knee.name, reason="duplicate"))
-        else:
-            kept[knee.sha256] = each
-    return list(kept.values()), tuple(left_out)
+    for each in seen:
+        if not each.refused:
+            labels.setdefault(each.knee.sha256, set()).add(each.knee.film.label)
+    kept: set[str] = set()
+    reasons = []
+    for each in seen:
+        image = each.knee.sha256
+        reason = each.refused or ("contradictory" if len(labels[image]) > 1 else "duplicate" if image in kept else "")
+        if not reason:
+            kept.add(image)
+        reasons.append(reason)
+    return reasons

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from strnet_core.errors import TrainingDataError
-from strnet_core.training.dicom_headers import header_of, is_dicom, sop_instances_below
+from strnet_core.training.dicom_headers import filled, sop_instances_below
 from strnet_core.training.films import CLASSES, Film, Reading, Sex
 
 TABLE = "labels.csv"
@@ -63,7 +62,7 @@ def _film(number: int, row: Row, folder: Path, by_uid: Mapping[str, Path]) -> Fi
         bmi=_number(number, row, "bmi"),
         family=row.get("family", ""),
     )
-    return _filled(film) if is_dicom(path) else film
+    return filled(film)
 
 
 def _path(number: int, row: Row, folder: Path, by_uid: Mapping[str, Path]) -> Path:
@@ -99,14 +98,3 @@ def _sex(number: int, row: Row) -> Sex | None:
     if text not in _SEXES:
         raise TrainingDataError(f"row {number}: sex is neither F nor M")
     return _SEXES[text]
-
-
-def _filled(film: Film) -> Film:
-    header = header_of(film.path)
-    return dataclasses.replace(
-        film,
-        patient_id=film.patient_id or header.patient_id,
-        age_years=header.age_years if film.age_years is None else film.age_years,
-        sex=film.sex or header.sex,
-        bmi=header.bmi if film.bmi is None else film.bmi,
-    )

@@ -17,6 +17,8 @@ COLUMNS = (
     "family",
 )  # fmt: skip
 """Empty where unknown. `logit` is the screening head's, `group` the patient's and duplicates', `fold` the fit that did not train on it."""
+SIZE = "source_size"
+"""Columns x rows of the film as it came, `1024x768`: beside the columns above in the predictions of a training."""
 
 Row = dict[str, str]
 
@@ -38,6 +40,7 @@ def prediction_rows(knees: Sequence[Knee], predictions: FoldPredictions) -> list
         rows.append(
             {
                 **knee_row(knee),
+                SIZE: "" if knee.source_size is None else "{}x{}".format(*knee.source_size),
                 "fold": str(predictions.fold),
                 "logit": told(predicted.screening[number]),
                 "severity_logit": told(predicted.severity[number]),

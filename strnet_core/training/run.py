@@ -18,10 +18,12 @@ from strnet_core.training.execution import Execution, Watch
 from strnet_core.training.fitting import STATE, Fitted, areas, fit, load_kept
 from strnet_core.training.history import PLOT, plot_history
 from strnet_core.training.knee_set import KneeSet, prepare
-from strnet_core.training.prediction_table import FoldPredictions, Row, from_csv, prediction_rows, to_csv
+from strnet_core.training.prediction_table import COLUMNS, SIZE, FoldPredictions, Row, from_csv, prediction_rows, to_csv
 from strnet_core.training.settings import TrainingSettings
 from strnet_core.training.splits import Part, split
 from strnet_core.training.stepping import predict
+
+_COLUMNS = (*COLUMNS, SIZE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +68,13 @@ def resume(folder: Path, execution: Execution, watch: Watch) -> RunOutcome:
     """
     with run_folder.locked(folder):
         settings, sources = run_folder.begun_with(folder)
+        run_folder.check_initial_weights(settings, sources)
         execution = replace(execution, initial_weights=sources.initial_weights)
         reading = read_data(sources.data, sources.patient_pattern)
         data = prepare(reading.films, settings, execution.loader_threads, watch.prepared)
         data = replace(data, left_out=(*reading.left_out, *data.left_out))
+        if data.unknown_patients:
+            watch.patients_unknown(data.unknown_patients, len(data.knees))
         parts = split(data.knees, settings.plan, settings.seed)
         run_folder.record_knees(folder, data, parts)
         done: list[int] = []
@@ -104,7 +109,7 @@ def _finish(inner: Path, data: KneeSet, part: Part, settings: TrainingSettings, 
             if places.size:
                 predicted = predict(trainee, loader, places, execution.device, settings, "float32")
                 rows = prediction_rows(data.knees, FoldPredictions(fold=part.fold, places=places, predicted=predicted))
-                write_durably(inner / name, to_csv(rows))
+                write_durably(inner / name, to_csv(rows, _COLUMNS))
     plot_history(fitted.place.history, inner / PLOT)
     weights = fitted.weights.read_bytes()
     write_durably(inner / run_folder.MODEL, weights)
@@ -115,6 +120,7 @@ def _finish(inner: Path, data: KneeSet, part: Part, settings: TrainingSettings, 
         "kept_epoch": (fitted.place.best_epoch or 0) + 1,
         "validation_auprc": fitted.place.best_auprc,
         "knees": {"train": len(part.train), "validation": len(part.validation), "test": len(part.test)},
+        "unknown_patients": data.unknown_patients,
         "model_sha256": hashlib.sha256(weights).hexdigest(),
     }
     write_durably(inner / run_folder.FIT, f"{json.dumps(document, indent=2)}\n".encode())
@@ -135,7 +141,7 @@ def _pooled(folder: Path, parts: Sequence[Part]) -> HeldOut | None:
 def _joined(folder: Path, name: str, parts: Sequence[Part]) -> list[list[Row]]:
     tables = [from_csv((run_folder.fold_folder(folder, part.fold) / name).read_bytes()) for part in parts]
     if tables:
-        write_durably(folder / name, to_csv(row for table in tables for row in table))
+        write_durably(folder / name, to_csv((row for table in tables for row in table), _COLUMNS))
     return tables
 
 

@@ -61,7 +61,7 @@ def begin(folder: Path, settings: TrainingSettings, sources: Sources) -> None:
 
 
 def begun_with(folder: Path) -> tuple[TrainingSettings, Sources]:
-    """Raises TrainingRunError where nothing was begun, and where the initial weights are no longer the ones that it was begun with."""
+    """Raises TrainingRunError where nothing was begun."""
     try:
         document = json.loads((folder / RUN).read_bytes())
         settings = decode_settings((folder / PROTOCOL).read_text(encoding="utf-8"))
@@ -75,9 +75,13 @@ def begun_with(folder: Path) -> tuple[TrainingSettings, Sources]:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingRunError(f"{folder.name}: {type(error).__name__}") from error
+    return settings, sources
+
+
+def check_initial_weights(settings: TrainingSettings, sources: Sources) -> None:
+    """Raises TrainingRunError where they are no longer the ones that the run was begun with; what is trained needs them no more."""
     if sources.initial_weights is not None and sha256_of(sources.initial_weights) != settings.initial_weights:
         raise TrainingRunError("the initial weights are another file now")
-    return settings, sources
 
 
 def record_knees(folder: Path, data: KneeSet, parts: Sequence[Part]) -> None:

@@ -87,7 +87,7 @@ class OptimisationSettings:
     weight_decay: float = 1e-4
     plateau_factor: float = 0.5
     plateau_patience: int = 20
-    """Epochs without a better validation AUPRC."""
+    """Epochs without a validation AUPRC better by 0.01 % of the best (torch's own margin) that are borne: the next such one halves."""
     max_gradient_norm: float = 1.0
     batch_size: int = 32
     micro_batch_size: int = 0
@@ -114,7 +114,7 @@ class OptimisationSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSettings:
-    """What is trained on what; always split by patient and duplicate group, and stratified by class."""
+    """What is trained on what; always split by duplicate group and, where known, patient, and stratified by class."""
 
     kind: PlanKind = "holdout"
     """`holdout` trains once and keeps a test part, as the paper; `folds` cross-validates; `all` trains on everything, without a test."""

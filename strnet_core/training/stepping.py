@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from strnet_core.engines.device_pass import exact_float32
 from strnet_core.errors import TrainingError
 from strnet_core.training.batches import Batch, Loader
 from strnet_core.training.fit_state import Machinery
@@ -51,11 +52,12 @@ def train_step(
     summed = np.zeros(5)
     for window in _pieces(len(batch.images), settings.optimisation.micro_batch_size):
         targets = batch.targets.part(window, machinery.device)
-        with _autocast(machinery.device, settings.arithmetic):
-            outputs: Outputs = trainee(_on(batch.images[window], machinery.device, settings), targets.covariates)
-        each = losses(outputs, targets, counts, weights, settings.losses, epoch)
-        total = each.total(settings.losses)
-        total.backward()  # type: ignore[no-untyped-call]
+        with _exact(settings.arithmetic):
+            with _autocast(machinery.device, settings.arithmetic):
+                outputs: Outputs = trainee(_on(batch.images[window], machinery.device, settings), targets.covariates)
+            each = losses(outputs, targets, counts, weights, settings.losses, epoch)
+            total = each.total(settings.losses)
+            total.backward()  # type: ignore[no-untyped-call]
         summed += _numbers(total, each)
     if not np.isfinite(summed).all():
         raise TrainingError("the loss is no finite number; lower the learning rate, or look at the data")
@@ -99,14 +101,9 @@ def _autocast(device: torch.device, arithmetic: Arithmetic) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=arithmetic == "bfloat16")
 
 
-@contextmanager
-def _exact(arithmetic: Arithmetic) -> Iterator[None]:
-    """A card multiplies float32 in TensorFloat-32 unless it is told not to."""
-    if arithmetic == "bfloat16":
-        yield
-        return
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        yield
+def _exact(arithmetic: Arithmetic) -> AbstractContextManager[None]:
+    """float32 is float32 also on a card, forward and backward; bfloat16 leaves torch's own choices."""
+    return exact_float32() if arithmetic == "float32" else nullcontext()
 
 
 def _numbers(total: Tensor, each: Losses) -> Float64Array:

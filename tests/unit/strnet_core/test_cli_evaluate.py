@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from dataclasses import replace
@@ -21,7 +22,11 @@ QUICK = ("--resamples", "100")
 
 @pytest.fixture
 def run():
-    return lambda *words: CliRunner().invoke(app, ["evaluate", *map(str, words)], env={"COLUMNS": "160"})
+    def invoke(*words, folder=None):
+        with contextlib.chdir(folder or "."):
+            return CliRunner().invoke(app, ["evaluate", *map(str, words)], env={"COLUMNS": "160"})
+
+    return invoke
 
 
 def test_the_papers_counts_as_json(run):
@@ -124,3 +129,32 @@ def test_a_labelled_film_that_is_not_there_ends_with_1(run, demonstration, tmp_p
     assert result.exit_code == 1
     assert "too_few" in result.output
     assert read_predictions(tmp_path / "out" / "predictions.csv")[0].refused == "no such image"
+
+
+def test_tables_of_one_name_are_compared_by_their_folders_and_a_table_never_with_itself(run, tmp_path):
+    paths = [tmp_path / name / "predictions.csv" for name in "ab"]
+    for path, signal in zip(paths, (0.5, 2.5), strict=True):
+        path.parent.mkdir()
+        write_predictions(path, planted(45, signal=signal))
+    told = json.loads(run(paths[0], "--beside", paths[1], "--json", *QUICK).stdout)
+    assert [each["name"] for each in told["compared"]] == ["a/predictions.csv", "b/predictions.csv"]
+    assert told["compared"][0]["auroc"]["value"] == told["screening"]["areas"]["auroc"]["value"] < told["compared"][1]["auroc"]["value"]
+    assert run(paths[0], "--beside", tmp_path / "b" / ".." / "a" / "predictions.csv", *QUICK).exit_code == 2
+    inside = [tmp_path / "p.csv", tmp_path / "a" / "p.csv"]
+    for path, signal in zip(inside, (0.5, 2.5), strict=True):
+        write_predictions(path, planted(45, signal=signal))
+    told = json.loads(run("p.csv", "--beside", "a/p.csv", "--json", *QUICK, folder=tmp_path).stdout)
+    assert [each["name"] for each in told["compared"]] == ["p.csv", "a/p.csv"]
+
+
+def test_tables_without_patients_are_evaluated_by_group_or_image_and_say_so(run, tmp_path):
+    cases = [
+        replace(case, patient_id="", is_patient_known=False, group=case.patient_id if int(case.patient_id[1:]) < 30 else "")
+        for case in planted(45)
+    ]
+    write_predictions(tmp_path / "p.csv", cases)
+    result = run(tmp_path / "p.csv", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert "45 patients" in result.stdout
+    assert "note: the patient of 90 of 90 images is unknown" in " ".join(result.stdout.split())
+    assert "within folds, mean: AUROC" in result.stdout

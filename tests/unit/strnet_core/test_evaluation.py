@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import kruskal
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from strnet_core.evaluation import EvaluationSettings, Source, evaluate, write_report
 from strnet_core.evaluation.baselines import AGE_AND_BMI, FAMILY, SIZE, baselines
@@ -33,7 +33,7 @@ def found():
 
 @pytest.fixture(scope="module")
 def compared():
-    return compare({"a": planted(), "b": planted(seed=6)}, QUICK)
+    return compare([("a", planted()), ("b", planted(seed=6))], QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_a_report_holds_no_single_patient(found):
 
 def test_sets_are_compared_over_the_cases_that_both_have():
     better = [replace(case, logit=case.logit + case.label_cls) for case in planted()][:160]
-    first, second = compare({"plain": planted(), "better": better}, QUICK)
+    first, second = compare([("plain", planted()), ("better", better)], QUICK)
     assert (first.n, second.n, second.common) == (120, 80, 80)
     assert second.difference.low > 0.0
     assert first.difference.missing
@@ -179,3 +179,28 @@ def test_sets_are_compared_over_the_cases_that_both_have():
 def test_without_a_feasible_threshold_the_report_says_so():
     low = [replace(case, logit=case.logit - 30.0) for case in planted()]
     assert any("no threshold of the grid" in note for note in evaluate(low, QUICK).notes)
+
+
+def test_figures_within_folds_are_those_of_scikit_learn_fold_by_fold(found):
+    cohort = cohort_of(planted(), "patient")
+    by_fold = [[case for case in cohort.cases if case.fold == str(fold)] for fold in range(5)]
+    truths, logits = ([[value(case) for case in cases] for cases in by_fold] for value in (lambda c: c.has_bone_loss, lambda c: c.logit))
+    expected = [roc_auc_score(*pair) for pair in zip(truths, logits, strict=True)]
+    precisions = [average_precision_score(*pair) for pair in zip(truths, logits, strict=True)]
+    within = found.within_folds
+    assert [each.auroc.value for each in within.folds] == expected
+    assert within.auroc.value == pytest.approx(np.mean(expected))
+    assert within.auprc.value == pytest.approx(np.mean(precisions))
+    assert within.auroc.low < within.auroc.value < within.auroc.high
+    assert within.differences[AGE_AND_BMI].low > 0.0
+    assert not any("within folds" in note for note in found.notes)
+    assert evaluate([replace(case, fold=None) for case in planted()], QUICK).within_folds is None
+
+
+def test_folds_whose_logits_lie_at_different_levels_are_told():
+    shifted = evaluate([replace(case, logit=case.logit + 4.0 * int(case.fold)) for case in planted()], QUICK)
+    straight = evaluate(planted(), QUICK)
+    assert shifted.within_folds.auroc == straight.within_folds.auroc
+    assert shifted.within_folds.differences == straight.within_folds.differences
+    assert shifted.within_folds.disagreement < -0.1
+    assert "different levels" in shifted.notes[-1]

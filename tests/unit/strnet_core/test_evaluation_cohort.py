@@ -8,7 +8,8 @@ import pytest
 
 from strnet_core.errors import CountsError, OneClassError, PredictionsError, TooFewCasesError
 from strnet_core.evaluation import PREDICTION_COLUMNS, Case, read_labels, read_predictions, write_predictions
-from strnet_core.evaluation.cohort import Cohort, Step, cohort_of
+from strnet_core.evaluation.cohort import Cohort, Step, cohort_of, with_family
+from strnet_core.training.films import family_of
 from tests.unit.strnet_core.evaluation_cases import planted
 
 
@@ -114,3 +115,29 @@ def test_the_shape_is_the_family_where_none_is_named():
     assert families == {"square", "tall"}
     named = cohort_of([replace(case, family="vendor A") for case in planted(30)], "image")
     assert {case.family for case in named.cases} == {"vendor A"}
+
+
+def test_where_no_patient_is_known_group_or_film_stands_in(tmp_path):
+    columns = ("image", "label_cls", "logit", "group")
+    cases = read_predictions(table(tmp_path / "p.csv", "a#1,0,0.5,", "a#2,0,0.5,", "b,0,0.5,g1", "c,0,0.5,g1", columns=columns))
+    assert [case.patient_id for case in cases] == ["film a", "film a", "group g1", "group g1"]
+    assert not any(case.is_patient_known for case in cases)
+    write_predictions(tmp_path / "again.csv", cases)
+    assert read_predictions(tmp_path / "again.csv") == cases
+
+
+@pytest.mark.parametrize(("tie", "told"), [({"patient_id": "p0"}, "1 patients"), ({"group": "p0"}, "1 groups")])
+def test_a_patient_or_a_group_in_two_folds_is_refused(tie, told):
+    rows = list(planted(30))
+    rows[6] = replace(rows[6], **tie)
+    assert rows[0].fold != rows[6].fold
+    with pytest.raises(PredictionsError, match=told):
+        cohort_of(rows, "image")
+    assert cohort_of([replace(case, fold=None) for case in rows], "image").images == 60
+
+
+@pytest.mark.parametrize(
+    ("size", "family"), [((100, 105), "square"), ((100, 106), "tall"), ((1052, 1000), "wide"), ((1050, 1000), "square")]
+)
+def test_a_family_is_told_by_one_rule(size, family):
+    assert family_of(*size) == with_family(Case(image="a", patient_id="1", size=size)).family == family

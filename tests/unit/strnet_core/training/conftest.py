@@ -26,12 +26,16 @@ class Onlooker:
         self.stop_after = stop_after
         self.steps = 0
         self.rows: list[tuple[int, EpochRow]] = []
+        self.unknown: list[tuple[int, int]] = []
 
     def stop(self) -> bool:
         return self.stop_after is not None and self.steps >= self.stop_after
 
     def prepared(self, done: int, total: int) -> None:
         pass
+
+    def patients_unknown(self, knees: int, of: int) -> None:
+        self.unknown.append((knees, of))
 
     def stepped(self, fold: int, epoch: int, step: int, steps: int) -> None:
         self.steps += 1

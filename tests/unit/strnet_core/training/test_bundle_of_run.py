@@ -54,13 +54,24 @@ def test_half_precision_halves_the_file_and_tells_what_it_costs(trained, phantom
     (tmp_path / "card.md").write_text("## Data\n\nPhantoms.\n")
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "p1-L.png").symlink_to(phantoms / "images" / "p1-L.png")
-    options = ("--half", "--films", tmp_path / "films", "--card", tmp_path / "card.md", "--provenance", "phantoms")
+    options = (
+        "--half",
+        "--films",
+        tmp_path / "films",
+        "--card",
+        tmp_path / "card.md",
+        "--provenance",
+        "phantoms",
+        "--threshold-origin",
+        "run 7",
+    )
     result = from_run(trained, tmp_path / "bundle", "--threshold", 0.44, *options)
     assert result.exit_code == 0, result.output
     assert "float16 against float32 on 2 knees" in result.output
     assert (tmp_path / "bundle" / "weights.safetensors").stat().st_size < 50e6
     bundle = load_bundle(tmp_path / "bundle")
     assert (bundle.screening_threshold, bundle.parameters, bundle.intended_use) == (0.44, PARAMETERS, IntendedUse.DEMONSTRATION)
+    assert bundle.threshold_origin.startswith("screening: given at import (run 7);")
     assert bundle.preprocessing.size_px == 64
     assert "Phantoms." in card_text(bundle)
     assert "stored in float16" in card_text(bundle)
@@ -94,3 +105,15 @@ def test_weights_beyond_half_precision_are_refused_and_norms_are_left_alone():
     assert halved(weights)["norm"].dtype == np.float32
     with pytest.raises(ArchitectureError, match="kernel"):
         halved({**weights, "kernel": np.array([[1e6]], np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("fit", "told"),
+    [
+        ({"unknown_patients": 0}, "Splits are by patient and duplicate."),
+        ({"unknown_patients": 7}, "Splits are by film and duplicate; the patient of 7 knees is unknown."),
+        ({}, "Splits are by film and duplicate, and by patient where the data told one."),
+    ],
+)
+def test_the_card_claims_a_split_by_patient_only_where_patients_are_known(fit, told):
+    assert bundle_of_run._split(fit) == told

@@ -13,8 +13,10 @@ from pydicom import dcmread
 from strnet_core.bundle import PreprocessingSettings
 from strnet_core.errors import TrainingDataError
 from strnet_core.phantom import PhantomParameters, draw
+from strnet_core.training import knee_set
 from strnet_core.training.class_folders import class_of_folder, read_class_folders
 from strnet_core.training.data_folders import read_data
+from strnet_core.training.films import Film
 from strnet_core.training.grouping import Traits, grouped
 from strnet_core.training.knee_set import KneeSet, prepare
 from strnet_core.training.perceptual_hash import distance, perceptual_hash
@@ -57,6 +59,31 @@ def test_a_folder_per_class_is_read_at_any_depth_and_what_has_no_class_is_named(
         read_class_folders(tmp_path, r"^(P\d+)")
     with pytest.raises(TrainingDataError, match="no image"):
         read_class_folders(tmp_path / "set" / "unknown")
+
+
+def write_film(path: Path, seed: int, **header: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset = dcmread(write(path, draw(PhantomParameters(rows=220, columns=180, marker=False), seed)))
+    for keyword, value in header.items():
+        setattr(dataset, keyword, value)
+    dataset.save_as(path)
+    return path
+
+
+def test_dicom_files_below_a_class_bring_their_patient_whatever_they_are_called(tmp_path):
+    known = {"PatientID": "77", "IssuerOfPatientID": "HOSP", "PatientSex": "F", "PatientAge": "070Y"}
+    write_film(tmp_path / "Normal" / "IM0001", 1, **known)
+    write_film(tmp_path / "Normal" / "b.dcm", 2, **known)
+    (tmp_path / "Normal" / "notes.txt").write_text("no image")
+    (tmp_path / "Normal" / "cut.dcm").write_bytes(bytes(128) + b"DICM" + b"\xff" * 20)
+    reading = read_class_folders(tmp_path)
+    assert [(film.name, film.patient_id, film.sex, film.age_years) for film in reading.films] == [
+        ("Normal/IM0001", "77^HOSP", "F", 70.0),
+        ("Normal/b.dcm", "77^HOSP", "F", 70.0),
+    ]
+    assert ("Normal/notes.txt", "no_image") in {(each.name, each.reason) for each in reading.left_out}
+    assert len({knee.group for knee in prepare(reading.films, SMALL).knees}) == 1
+    assert [film.patient_id for film in read_class_folders(tmp_path, "^(.)").films] == ["I", "b"]
 
 
 def test_two_folders_are_one_data_set(tmp_path):
@@ -161,6 +188,42 @@ def test_groups_join_what_is_tied_by_steps():
     ]
     assert grouped(knees, 4) == ("g0000", "g0001", "g0000", "g0000", "g0000", "g0002")
     assert grouped(knees, 1)[4] != grouped(knees, 1)[3]
+
+
+@pytest.mark.parametrize(
+    ("patients", "groups"), [(("7^A", "7^B", "8"), 3), (("7^A", "7", "8"), 2), (("7^A", "7", "7^B"), 1), (("", "^A", ""), 3)]
+)
+def test_a_bare_patient_id_ties_with_the_same_id_of_any_issuer(patients, groups):
+    knees = [
+        Traits(patient_id=patient, film=str(place), digests=(str(place),), perceptual=0xFFFF << 16 * place)
+        for place, patient in enumerate(patients)
+    ]
+    assert len(set(grouped(knees, 0))) == groups
+
+
+def test_a_copy_that_is_left_out_still_ties_the_patients_who_claim_it(tmp_path):
+    write_phantom(tmp_path / "images" / "a.png", 1)
+    shutil.copy(tmp_path / "images" / "a.png", tmp_path / "images" / "b.png")
+    for seed, name in enumerate("cde", 2):
+        write_phantom(tmp_path / "images" / f"{name}.png", seed)
+    patients = {"e": "P3", "a": "P1", "b": "P2", "c": "P2", "d": "P1"}
+    for labels in ({"a": 0, "b": 0}, {"a": 0, "b": 2}):
+        rows = [{"image": f"{name}.png", "patient_id": patient, "label_cls": labels.get(name, 0)} for name, patient in patients.items()]
+        write_labels(tmp_path / "labels.csv", rows)
+        groups = {knee.name: knee.group for knee in prepare(read_data([tmp_path]).films, SMALL).knees}
+        assert (groups["e.png"], groups["c.png"], groups["d.png"]) == ("g0000", "g0001", "g0001")
+
+
+def test_a_knee_that_is_refused_still_ties(tmp_path, monkeypatch):
+    films = [Film(name=name, path=write_phantom(tmp_path / f"{name}.png", seed), label=0, patient_id=patient)
+             for name, seed, patient in (("a", 1, "P1"), ("b", 2, "P2"), ("c", 3, "P1"))]  # fmt: skip
+    shutil.copy(films[0].path, tmp_path / "copy.png")
+    films.append(Film(name="copy", path=tmp_path / "copy.png", label=0, patient_id="P2"))
+    digest = prepare(films[:1], SMALL).knees[0].sha256
+    monkeypatch.setattr(knee_set, "_refusals", lambda found, _: "metal" if found.knees[0].sha256 == digest else "")
+    data = prepare(films, SMALL)
+    assert [(knee.name, knee.group) for knee in data.knees] == [("b", "g0000"), ("c", "g0000")]
+    assert [(each.name, each.reason) for each in data.left_out] == [("a", "metal"), ("copy", "metal")]
 
 
 @pytest.fixture(scope="module")

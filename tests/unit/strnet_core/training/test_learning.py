@@ -53,8 +53,9 @@ def test_a_planted_density_signal_is_learned_out_of_sample(phantoms, tmp_path, e
     first = read_rows(tmp_path / "run" / "predictions.csv")[0]
     assert list(first) == [
         "image", "patient_id", "group", "fold", "label_cls", "t_score", "age", "sex", "bmi", "logit", "severity_logit", "t_score_pred",
-        "family",
+        "family", "source_size",
     ]  # fmt: skip
+    assert first["source_size"] == "148x176"
 
 
 def test_shuffled_labels_are_not_learned(phantoms, tmp_path, execution):

@@ -15,6 +15,7 @@ from strnet_core.bundle import PreprocessingSettings
 from strnet_core.cli.main import app
 from strnet_core.errors import TrainingRunError, TrainingSettingsError
 from strnet_core.training import run, run_folder
+from strnet_core.training.initial_weights import sha256_of
 from strnet_core.training.run_folder import Sources
 from strnet_core.training.settings import OptimisationSettings, PlanSettings, TrainingSettings
 from tests.unit.strnet_core.training.conftest import Onlooker, read_rows, write_labels
@@ -140,3 +141,27 @@ def test_the_command_ends_after_its_minutes_with_the_line_that_goes_on(few, tmp_
     assert json.loads((folder / "fold-0" / "fit.json").read_text())["epochs"] == 1
     refused = CliRunner().invoke(app, ["train", str(folder), "--resume", "--epochs", "2"])
     assert refused.exit_code == 2
+
+
+def test_knees_of_unknown_patients_are_told_before_training_and_in_the_fit(few, tmp_path, execution):
+    data, folder = tmp_path / "data", tmp_path / "run"
+    data.mkdir()
+    (data / "images").symlink_to(few / "images")
+    rows = read_rows(few / "labels.csv")
+    write_labels(data / "labels.csv", [{**row, "patient_id": row["patient_id"] if place > 2 else ""} for place, row in enumerate(rows)])
+    settings = replace(SETTINGS, plan=PlanSettings(kind="all"), optimisation=replace(SETTINGS.optimisation, max_epochs=1))
+    watch = Onlooker()
+    assert run.start(folder, settings, Sources(data=(data,)), execution, watch).is_complete
+    assert watch.unknown == [(3, 40)]
+    assert json.loads((folder / "fold-0" / "fit.json").read_text())["unknown_patients"] == 3
+
+
+def test_initial_weights_are_needed_to_go_on_and_not_to_read_what_was_begun(tmp_path, execution):
+    weights, folder = tmp_path / "w.safetensors", tmp_path / "run"
+    weights.write_bytes(b"1")
+    settings = replace(SETTINGS, initial_weights=sha256_of(weights))
+    run_folder.begin(folder, settings, Sources(data=(tmp_path,), initial_weights=weights))
+    weights.unlink()
+    assert run_folder.begun_with(folder)[0] == settings
+    with pytest.raises(TrainingSettingsError, match="initial weights"):
+        run.resume(folder, execution, Onlooker())
