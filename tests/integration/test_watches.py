@@ -16,12 +16,14 @@ from gateway.app.timers import receiver_timers, sender_timers, worker_timers
 from gateway.config import DeliverySettings, DestinationSettings, SpoolSettings, parse_settings
 from gateway.delivery.verification_scu import VerificationScu
 from gateway.domain.job import JobKind, JobState
+from gateway.ops.self_test import SelfTest
 from gateway.ops.watches import ClockWatch, DestinationWatch, DiskWatch, QueueWatch, SpoolWatch
 from gateway.store.alarms import Alarms
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
 from gateway.store.job_queue import JobQueue
 from gateway.store.queue_health import QueueHealth
+from gateway.store.self_tests import SelfTests
 from gateway.store.spool import Obstacle, Spool
 from gateway.store.spool_binding import bind, bound_identity
 from gateway.store.tables import JobRow
@@ -76,7 +78,7 @@ def test_old_and_held_jobs_are_alarms_of_their_kind(bench: Callable[..., Bench])
     assert standing(here.database) == []
     analysis = update(JobRow).where(JobRow.kind == JobKind.ANALYZE_INSTANCE)
     with here.database.transaction() as session:
-        session.execute(analysis.values(created_at=datetime.now(UTC) - timedelta(minutes=61)))
+        session.execute(analysis.values(next_at=datetime.now(UTC) - timedelta(minutes=61)))
     watch.look()
     assert standing(here.database) == [("oldest_job", "analyze_instance", "")]
     with here.database.transaction() as session:
@@ -87,6 +89,35 @@ def test_old_and_held_jobs_are_alarms_of_their_kind(bench: Callable[..., Bench])
         session.execute(analysis.values(state=JobState.DONE))
     watch.look()
     assert standing(here.database) == []
+
+
+AN_HOUR = timedelta(minutes=61)
+RUNNING = {"state": JobState.RUNNING}
+
+
+@pytest.mark.parametrize(
+    ("values", "is_old"),
+    [
+        ({"created_at": -AN_HOUR, "next_at": timedelta(minutes=1)}, False),
+        ({"created_at": -AN_HOUR, "next_at": timedelta(minutes=-1)}, False),
+        ({"created_at": -AN_HOUR, "next_at": -AN_HOUR}, True),
+        (RUNNING | {"next_at": -AN_HOUR, "first_claimed_at": timedelta(minutes=-1)}, False),
+        (RUNNING | {"next_at": -2 * AN_HOUR, "first_claimed_at": -AN_HOUR}, True),
+        (RUNNING | {"first_claimed_at": -AN_HOUR, "next_at": timedelta(minutes=-1)}, False),
+    ],
+    ids=["waits for its time", "due for a minute", "due for an hour", "runs for a minute", "runs for an hour", "runs again"],
+)
+def test_job_is_old_when_it_is_due_or_runs_for_long_not_when_it_was_made_long_ago(
+    bench: Callable[..., Bench], values: dict[str, JobState | timedelta], is_old: bool
+) -> None:
+    here = bench("all")
+    here.receive(1)
+    now = datetime.now(UTC)
+    with here.database.transaction() as session:
+        changed = {name: now + value if isinstance(value, timedelta) else value for name, value in values.items()}
+        session.execute(update(JobRow).values(kind=JobKind.CONFIRM_DELIVERY, **changed))
+    QueueWatch(health=QueueHealth(here.database), alarms=Alarms(here.database, "test"), oldest_job_minutes=60).look()
+    assert standing(here.database) == ([("oldest_job", "confirm_delivery", "")] if is_old else [])
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -136,6 +167,19 @@ def test_destination_that_answers_c_echo_or_refuses_it_as_such_is_there() -> Non
     assert silence_of(free_port()) == "no_association"
 
 
+def no_self_test(database: Database) -> SelfTest:
+    """One that is never due."""
+    return SelfTest(
+        None,  # type: ignore[arg-type]
+        SelfTests(database),
+        Alarms(database, "test"),
+        worker="h",
+        actor="test",
+        bundle_hash="",
+        every_seconds=0,
+    )
+
+
 def test_timers_of_all_roles_are_documented_and_start(database: Database, tmp_path: Path) -> None:
     settings = parse_settings(
         {
@@ -148,7 +192,7 @@ def test_timers_of_all_roles_are_documented_and_start(database: Database, tmp_pa
     page = (ROOT / "docs/timers.md").read_text(encoding="utf-8")
     for timers in (
         receiver_timers(settings, database),
-        worker_timers(settings, database, queue, claimed),
+        worker_timers(settings, database, queue, claimed, no_self_test(database)),
         sender_timers(settings, database, queue, claimed),
     ):
         with timers:
@@ -168,7 +212,7 @@ def test_ticks_that_were_lost_lose_no_work(bench: Callable[..., Bench]) -> None:
     here.work()
     assert [here.outcome(uid) for uid in uids] == [None, None, None]
     settings = parse_settings({"spool": {"folder": str(here.spool.path("."))}})
-    with worker_timers(settings, here.database, queue, ClaimedJobs(queue, "test")) as timers:
+    with worker_timers(settings, here.database, queue, ClaimedJobs(queue, "test"), no_self_test(here.database)) as timers:
         timers.tick("stalled_leases")
     here.work()
     assert [here.outcome(uid) for uid in uids] == ["assessed"] * 3
