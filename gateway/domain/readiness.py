@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.domain.alarm import Alarm, AlarmCode
+from gateway.domain.job import SENDERS_KINDS
 
 
 class Cause(StrEnum):
@@ -83,10 +84,15 @@ def from_alarms(alarms: Sequence[Alarm], host: str) -> tuple[Hindrance, ...]:
     """What the standing alarms mean for a supervisor on this host."""
     found = []
     for alarm in alarms:
-        cause = UNREADY[alarm.code]
+        cause = None if _waits_for_destination(alarm) else UNREADY[alarm.code]
         if cause is not None and (alarm.code not in _ONE_HOST or alarm.subject.partition(":")[0] == host):
             found.append(Hindrance(cause=cause, subject=alarm.subject))
     return tuple(found)
+
+
+def _waits_for_destination(alarm: Alarm) -> bool:
+    """A sender's jobs may be due for long because a destination is away, which `destination_silent` tells: the gateway works."""
+    return alarm.code is AlarmCode.OLDEST_JOB and alarm.subject in SENDERS_KINDS
 
 
 def seen_now(story: SupervisorStory, now: datetime) -> tuple[Hindrance, ...]:

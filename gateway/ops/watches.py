@@ -54,7 +54,7 @@ class SpoolWatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueWatch:
-    """Jobs that are open for too long, and jobs whose processes vanished too often."""
+    """Jobs that are due or run for too long, and jobs whose processes vanished too often. One that waits for its time is healthy."""
 
     health: QueueHealth
     alarms: Alarms
@@ -62,10 +62,10 @@ class QueueWatch:
     """0 = an old job is no alarm."""
 
     def look(self) -> None:
-        opened, now = self.health.oldest_open(), datetime.now(UTC)
+        due, now = self.health.due_since(), datetime.now(UTC)
         held = self.health.held_by_expiries()
         for kind in JobKind:
-            minutes = (now - opened[kind]).total_seconds() / 60 if kind in opened else 0.0
+            minutes = (now - due[kind]).total_seconds() / 60 if kind in due else 0.0
             self.alarms.set(AlarmCode.OLDEST_JOB, kind, stands=0 < self.oldest_job_minutes < minutes)
             self.alarms.set(AlarmCode.LEASE_EXPIRIES, kind, stands=kind in held)
 

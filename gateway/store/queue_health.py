@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import cast
+from typing import Final, cast
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from gateway.domain.job import JobKind, JobState
 from gateway.store.database import Database
 from gateway.store.job_rows import IS_RUNNING, IS_WAITING, LEASE_EXPIRIES
 from gateway.store.tables import JobRow
+
+_RUNS_SINCE: Final = case((JobRow.first_claimed_at > JobRow.next_at, JobRow.first_claimed_at), else_=JobRow.next_at)
+"""The claim, of a job that was claimed once. Of one claimed again the time for which it had been put back: no claim comes before that."""
 
 
 class QueueHealth:
@@ -19,13 +22,17 @@ class QueueHealth:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def oldest_open(self) -> dict[JobKind, datetime]:
-        """When the oldest job of each kind that waits or runs was made."""
+    def due_since(self) -> dict[JobKind, datetime]:
+        """Of each kind that has open jobs: since when the longest-waiting one is due, or the longest-running one runs.
+
+        In the future when all of them wait for a time that has not come.
+        """
         oldest: dict[JobKind, datetime] = {}
+        # one at a time, each by its own partial index
+        moments = ((IS_WAITING, JobRow.next_at), (IS_RUNNING, _RUNS_SINCE))
         with self._database.reading() as session:
-            # one at a time, each by its own partial index
-            for open_ones in (IS_WAITING, IS_RUNNING):
-                for kind, at in session.execute(select(JobRow.kind, func.min(JobRow.created_at)).where(open_ones).group_by(JobRow.kind)):
+            for open_ones, moment in moments:
+                for kind, at in session.execute(select(JobRow.kind, func.min(moment)).where(open_ones).group_by(JobRow.kind)):
                     oldest[JobKind(kind)] = min(at, oldest.get(JobKind(kind), at))
         return oldest
 

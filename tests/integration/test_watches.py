@@ -76,7 +76,7 @@ def test_old_and_held_jobs_are_alarms_of_their_kind(bench: Callable[..., Bench])
     assert standing(here.database) == []
     analysis = update(JobRow).where(JobRow.kind == JobKind.ANALYZE_INSTANCE)
     with here.database.transaction() as session:
-        session.execute(analysis.values(created_at=datetime.now(UTC) - timedelta(minutes=61)))
+        session.execute(analysis.values(next_at=datetime.now(UTC) - timedelta(minutes=61)))
     watch.look()
     assert standing(here.database) == [("oldest_job", "analyze_instance", "")]
     with here.database.transaction() as session:
@@ -87,6 +87,35 @@ def test_old_and_held_jobs_are_alarms_of_their_kind(bench: Callable[..., Bench])
         session.execute(analysis.values(state=JobState.DONE))
     watch.look()
     assert standing(here.database) == []
+
+
+AN_HOUR = timedelta(minutes=61)
+RUNNING = {"state": JobState.RUNNING}
+
+
+@pytest.mark.parametrize(
+    ("values", "is_old"),
+    [
+        ({"created_at": -AN_HOUR, "next_at": timedelta(minutes=1)}, False),
+        ({"created_at": -AN_HOUR, "next_at": timedelta(minutes=-1)}, False),
+        ({"created_at": -AN_HOUR, "next_at": -AN_HOUR}, True),
+        (RUNNING | {"next_at": -AN_HOUR, "first_claimed_at": timedelta(minutes=-1)}, False),
+        (RUNNING | {"next_at": -2 * AN_HOUR, "first_claimed_at": -AN_HOUR}, True),
+        (RUNNING | {"first_claimed_at": -AN_HOUR, "next_at": timedelta(minutes=-1)}, False),
+    ],
+    ids=["waits for its time", "due for a minute", "due for an hour", "runs for a minute", "runs for an hour", "runs again"],
+)
+def test_job_is_old_when_it_is_due_or_runs_for_long_not_when_it_was_made_long_ago(
+    bench: Callable[..., Bench], values: dict[str, JobState | timedelta], is_old: bool
+) -> None:
+    here = bench("all")
+    here.receive(1)
+    now = datetime.now(UTC)
+    with here.database.transaction() as session:
+        changed = {name: now + value if isinstance(value, timedelta) else value for name, value in values.items()}
+        session.execute(update(JobRow).values(kind=JobKind.CONFIRM_DELIVERY, **changed))
+    QueueWatch(health=QueueHealth(here.database), alarms=Alarms(here.database, "test"), oldest_job_minutes=60).look()
+    assert standing(here.database) == ([("oldest_job", "confirm_delivery", "")] if is_old else [])
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

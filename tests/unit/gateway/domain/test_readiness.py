@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.domain.alarm import Alarm, AlarmCode
+from gateway.domain.job import JobKind
 from gateway.domain.readiness import SILENT_AFTER, UNREADY, Cause, Hindrance, SupervisorStory, from_alarms, hindrances_of_all
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -33,6 +34,12 @@ def test_every_alarm_says_whether_it_makes_unready(code: AlarmCode) -> None:
 def test_full_disk_of_another_host_is_its_own_matter_and_a_stalled_queue_everybodys() -> None:
     found = from_alarms([alarm(AlarmCode.DISK_LOW, "b"), alarm(AlarmCode.CRASH_LOOP, "b:worker"), alarm(AlarmCode.OLDEST_JOB, "x")], "a")
     assert [one.cause for one in found] == [Cause.STALLED_QUEUE]
+
+
+@pytest.mark.parametrize("kind", list(JobKind))
+def test_gateway_whose_deliveries_wait_is_ready_one_whose_analyses_or_reports_wait_is_not(kind: JobKind) -> None:
+    waits_here = kind in (JobKind.ANALYZE_INSTANCE, JobKind.REPORT_STUDY)
+    assert bool(from_alarms([alarm(AlarmCode.OLDEST_JOB, kind)], "a")) == waits_here
 
 
 def test_installation_is_ready_when_every_supervisor_is() -> None:
