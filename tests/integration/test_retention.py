@@ -27,6 +27,7 @@ from gateway.store.purging import Purging
 from gateway.store.queries import Queries
 from gateway.store.receipts import Receipts
 from gateway.store.spool import SHARDS
+from gateway.store.spool_binding import bind
 from gateway.store.steps import PurgeStep
 from gateway.store.tables import AssessmentRow, AuditEventRow, DeliveryRow, FileRemovalRow, InstanceRow, JobRow, ReceiptRow, ResultRow
 from tests.integration.bench import Bench
@@ -36,7 +37,9 @@ AGES_AGO = timedelta(days=400)
 
 @pytest.fixture
 def here(bench: Callable[..., Bench]) -> Bench:
-    return bench("all")
+    found = bench("all")
+    bind(found.spool, found.database)
+    return found
 
 
 def purging(here: Bench) -> Purging:
