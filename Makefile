@@ -10,7 +10,7 @@ STAMP  := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
 OHIF   := build/ohif/node_modules/@ohif/app/dist
 
-.PHONY: help demo test check conformance decode-table sequences test-attacks test-faults soak bench-intake bench-queue viewer format clean peers viewer-peers
+.PHONY: help demo test test-long check conformance decode-table sequences test-attacks test-faults soak bench-intake bench-queue viewer format clean peers viewer-peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ $(OHIF)/index.html: tests/viewer/ohif/package.json tests/viewer/ohif/package-loc
 
 test: $(STAMP_DEV) peers ## all tests; PEERS=install installs Debian's DICOM peers first, without them their tests are skipped and named
 	$(RUN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+
+test-long: $(STAMP_DEV) peers ## what takes too long for every change: two hosts on one store, a bundle of a training run, a killed training
+	$(RUN)/python -m pytest -m long
 
 check: $(STAMP_DEV) ## formatter, linter, types, import contracts
 	$(RUN)/ruff format --check .

@@ -56,6 +56,7 @@ def send(gateway: Serving, numbers: range) -> None:
             assert send_bytes(assoc, content, sop_class_uid=DX, sop_instance_uid=uid)[0] == 0
 
 
+@pytest.mark.long
 def test_two_hosts_share_the_work_and_the_other_finishes_when_one_is_killed(hosts: tuple[Serving, Serving]) -> None:
     one, two = hosts
     workers = {f":worker:{host.pid('worker')}" for host in hosts}

@@ -48,6 +48,7 @@ def from_run(*words: object):
     return CliRunner().invoke(app, ["bundle", "from-run", *map(str, words)])
 
 
+@pytest.mark.long
 def test_half_precision_halves_the_file_and_tells_what_it_costs(trained, phantoms, tmp_path, monkeypatch):
     for module in (checkpoint_import, bundle_of_run):
         monkeypatch.setattr(module, "GOLDEN_PHANTOMS", GOLDEN_PHANTOMS[:1])
@@ -81,6 +82,7 @@ def test_half_precision_halves_the_file_and_tells_what_it_costs(trained, phantom
     assert verify_bundle(bundle, engine).vectors == 1
 
 
+@pytest.mark.long
 def test_a_bundle_is_made_only_of_what_it_can_hold(trained, tmp_path):
     assert from_run(trained, tmp_path / "bundle").exit_code == 2
     missing = from_run(trained, tmp_path / "bundle", "--no-threshold", "--fold", 3)

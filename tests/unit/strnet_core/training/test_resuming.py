@@ -77,6 +77,7 @@ def test_a_run_that_is_stopped_in_epochs_and_between_folds_ends_as_if_it_was_not
     assert (folder / "fold-1" / "history.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_goes_on_from_its_last_state(few, whole, tmp_path, execution):
     class Killed(Onlooker):
         def stepped(self, fold: int, epoch: int, step: int, steps: int) -> None:
