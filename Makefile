@@ -45,7 +45,7 @@ $(OHIF)/index.html: tests/viewer/ohif/package.json tests/viewer/ohif/package-loc
 	@touch $@
 
 test: $(STAMP_DEV) peers ## all tests; PEERS=install installs Debian's DICOM peers first, without them their tests are skipped and named
-	$(RUN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	OMP_WAIT_POLICY=PASSIVE $(RUN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-long: $(STAMP_DEV) peers ## what takes too long for every change: two hosts on one store, a bundle of a training run, a killed training
 	$(RUN)/python -m pytest -m long

@@ -1,4 +1,4 @@
-"""Headers of any hospital on the whole road, every pair of values among them, and what validators and readers say of the results."""
+"""Headers of any hospital on the whole road, and what validators and readers say of the results. Every pair of values: make test-long."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from gateway.store import schema
 from gateway.store.database import Database
 from tests.headers.reading import disagreements
 from tests.headers.road import Journey, journeys
-from tests.headers.rows import RESULTS, sample
+from tests.headers.rows import RESULTS, each_value_once, sample
 
 from .validators import consistent, missing, reason_of, validate
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
 
-@pytest.fixture(scope="module")
-def travelled(tmp_path_factory: pytest.TempPathFactory) -> list[Journey]:
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(each_value_once, id="every value"), pytest.param(sample, id="every pair of values", marks=pytest.mark.long)],
+)
+def travelled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Journey]:
     from pydicom import config as pydicom_config
 
     with pytest.MonkeyPatch.context() as patch:
@@ -29,7 +32,7 @@ def travelled(tmp_path_factory: pytest.TempPathFactory) -> list[Journey]:
         folder = tmp_path_factory.mktemp("headers")
         with closing(Database(f"sqlite:///{folder / 'store.db'}")) as database:
             schema.ensure(database)
-            return list(journeys(sample(), folder, database))
+            return list(journeys(request.param(), folder, database))
 
 
 def test_every_header_ends_in_a_result_and_every_wish_is_met(travelled: list[Journey]) -> None:
