@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -164,15 +165,13 @@ class Association:
         return asking
 
     def _take(self, content: bytes, proposed: dict[int, str]) -> None:
-        try:
+        with readable("answer"):
             pdu = A_ASSOCIATE_AC()
             pdu.decode(content)
             answer = pdu.to_primitive()
             results = answer.presentation_context_definition_results_list
             taken = {int(c.context_id): str(c.transfer_syntax[0]) for c in results if c.result == 0}
             self._max_pdu = max(_MIN_PDU, min(answer.maximum_length_received or _MAX_PDU, _MAX_PDU))
-        except Exception as error:  # pynetdicom's decoders raise whatever Python does
-            raise AssociationLostError("unreadable answer") from error
         if not any(int(context.context_id) in proposed for context in results):
             raise AssociationLostError("no answer to any context")
         self._accepted = {uid: Accepted(number, taken[number]) for number, uid in proposed.items() if number in taken}
@@ -188,23 +187,17 @@ class Association:
                 self._connection.write(_RELEASED, deadline)
             if kind != _P_DATA:
                 raise AssociationLostError("released" if kind == _RELEASE_RQ else "aborted")
-            try:
+            with readable("message"):
                 pdu = P_DATA_TF()
                 pdu.decode(content)
                 if message.decode_msg(pdu.to_primitive()):
                     return message.message_to_primitive(), int(message.context_id)
-            except Exception as error:  # pynetdicom's decoders raise whatever Python does
-                raise AssociationLostError("unreadable message") from error
 
     def _report(self, primitive: Any, context: int) -> None:
         syntax = next((accepted.transfer_syntax_uid for accepted in self._accepted.values() if accepted.number == context), "")
-        try:
+        with readable("message"):
             message, response = self._on_report(primitive, syntax)
             message.primitive_to_message(response)
-        except DestinationError:
-            raise
-        except Exception as error:  # pynetdicom's primitives raise whatever Python does
-            raise AssociationLostError("unreadable message") from error
         for part in message.encode_msg(context, self._max_pdu):
             self._connection.write(P_DATA_TF(part).encode(), self._answer_deadline())
 
@@ -216,11 +209,19 @@ class Association:
         return kind, head + self._connection.read(length, deadline)
 
 
-def _rejection(content: bytes) -> Exception:
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """The edge to the codecs: pynetdicom's and pydicom's raise whatever Python does over a peer's bytes. AssociationLostError instead."""
     try:
+        yield
+    except DestinationError:
+        raise
+    except Exception as error:
+        raise AssociationLostError(f"unreadable {what}") from error
+
+
+def _rejection(content: bytes) -> DestinationError:
+    with readable("rejection"):
         pdu = A_ASSOCIATE_RJ()
         pdu.decode(content)
-        permanent = pdu.result == _REJECTED_PERMANENT
-    except Exception:  # noqa: BLE001  pynetdicom's decoders raise whatever Python does
-        permanent = False
-    return AssociationRejectedError() if permanent else AssociationRejectedTransientError()
+        return AssociationRejectedError() if pdu.result == _REJECTED_PERMANENT else AssociationRejectedTransientError()

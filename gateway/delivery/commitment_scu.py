@@ -78,10 +78,9 @@ def answering(take: TakeReport) -> Callable[[Any, str], Any]:
 
 
 def _read(request: Any, transfer_syntax_uid: str) -> CommitmentReport | None:
-    if request.EventInformation is None:
-        return None
-    try:
-        information = decode(request.EventInformation, transfer_syntax_uid == ImplicitVRLittleEndian, is_little_endian=True)
-    except Exception:  # noqa: BLE001  pydicom's readers raise whatever Python does
-        return None
-    return read_report(int(request.EventTypeID), information)
+    return read_report(
+        lambda: (
+            int(request.EventTypeID),
+            decode(request.EventInformation, transfer_syntax_uid == ImplicitVRLittleEndian, is_little_endian=True),
+        )
+    )

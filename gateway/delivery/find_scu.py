@@ -12,7 +12,7 @@ from pynetdicom.dimse_messages import C_FIND_RQ
 from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.dsutils import decode, encode
 
-from gateway.delivery.association import Association
+from gateway.delivery.association import Association, readable
 from gateway.delivery.destination_link import Answered, DestinationLink, trouble
 from gateway.dicom.uids import STUDY_ROOT_FIND
 from gateway.domain.confirmation import NOT_FOUND
@@ -58,8 +58,6 @@ def _find(association: Association, keys: Dataset) -> tuple[int, frozenset[str]]
         response, _context = association.receive(request.MessageID, C_FIND)
         if int(response.Status) not in _PENDING:
             return int(response.Status), frozenset(found)
-        try:
+        with readable("match"):
             found.add(str(decode(response.Identifier, implicit, is_little_endian=True).get("SOPInstanceUID", "")))
-        except Exception as error:  # pydicom's readers raise whatever Python does
-            raise AssociationLostError("unreadable match") from error
     raise AssociationLostError("too many matches")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -24,11 +25,13 @@ def commitment_request(transaction_uid: str, sop_class_uid: str, sop_instance_ui
     return request
 
 
-def read_report(event_type: int, information: Dataset) -> CommitmentReport | None:
-    """None for an event that is no report of storage commitment, that cannot be read, or that holds what is no UID or no reason."""
-    if event_type not in _EVENT_TYPES:
-        return None
+def read_report(event: Callable[[], tuple[int, Dataset]]) -> CommitmentReport | None:
+    """None for an event that is no report of storage commitment, that cannot be read, or that holds what is no UID or no reason.
+
+    event: gives its type and its information; what decoding them raises is a report that cannot be read.
+    """
     try:
+        event_type, information = event()
         report = CommitmentReport(
             transaction_uid=str(information.TransactionUID),
             committed=frozenset(str(item.ReferencedSOPInstanceUID) for item in information.get("ReferencedSOPSequence") or ()),
@@ -36,7 +39,7 @@ def read_report(event_type: int, information: Dataset) -> CommitmentReport | Non
         )
     except Exception:  # noqa: BLE001  pydicom's readers raise whatever Python does
         return None
-    return report if _is_legal(report) else None
+    return report if event_type in _EVENT_TYPES and _is_legal(report) else None
 
 
 def _is_legal(report: CommitmentReport) -> bool:

@@ -151,10 +151,7 @@ class Handlers:
 
     def report(self, event: Any) -> tuple[int, None]:
         """A storage commitment report on an association of the destination's own (PS3.4 J.3.3)."""
-        try:
-            report = read_report(int(event.event_type), event.event_information)
-        except Exception:  # noqa: BLE001  pynetdicom's decoders raise whatever Python does
-            report = None
+        report = read_report(lambda: (int(event.event_type), event.event_information))
         try:
             return REPORT_STATUS[self._take_report(str(event.assoc.requestor.ae_title).strip(), report)], None
         except Exception as error:  # noqa: BLE001  the DIMSE edge: a bug costs this report, not the association

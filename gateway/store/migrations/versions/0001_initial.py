@@ -1,6 +1,6 @@
 """First schema: every record of docs/architecture.md and the append-only audit.
 
-Tables are written out here, not taken from tables.py: a migration must not change when the code does. A test holds them equal.
+Tables are written out here, not taken from store.tables: a migration must not change when the code does. A test holds them equal.
 """
 
 from __future__ import annotations

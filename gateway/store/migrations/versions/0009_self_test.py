@@ -32,4 +32,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("restore the backup made before the migration")
+    raise RuntimeError("going back means restoring the backup that was made before the upgrade")

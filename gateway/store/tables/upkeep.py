@@ -1,0 +1,102 @@
+"""The gateway itself: what it runs by, where, and what stands against it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.store.tables.base import Base, Code, Digest, Id
+
+
+class ConfigVersionRow(Base):
+    __tablename__ = "config_version"
+
+    config_hash: Mapped[str] = mapped_column(Digest, primary_key=True)
+    content: Mapped[dict[str, Any]]
+    first_used_at: Mapped[datetime]
+
+
+class SupervisorRow(Base):
+    """Changed again and again, unlike what happened: that is in the audit."""
+
+    __tablename__ = "supervisor"
+
+    name: Mapped[str] = mapped_column(String(160), primary_key=True)
+    host: Mapped[str] = mapped_column(String(160))
+    roles: Mapped[list[str]]
+    config_hash: Mapped[str] = mapped_column(Digest)
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    hindrances: Mapped[list[list[str]]]
+    """[cause, subject] each; empty = ready."""
+
+
+class BundleVersionRow(Base):
+    __tablename__ = "bundle_version"
+
+    bundle_hash: Mapped[str] = mapped_column(Digest, primary_key=True)
+    weights_sha256: Mapped[str] = mapped_column(Digest)
+    name: Mapped[str] = mapped_column(Text)
+    version: Mapped[str] = mapped_column(String(64))
+    intended_use: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(12))
+    """draft, shadow, live or retired."""
+    first_used_at: Mapped[datetime]
+
+
+class SpoolRow(Base):
+    """The spool that this database belongs to: one row, the identity that stands in the spool's marker file."""
+
+    __tablename__ = "spool"
+    __table_args__ = (CheckConstraint("id = 1", name="one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    identity: Mapped[str] = mapped_column(Id)
+    bound_at: Mapped[datetime]
+
+
+class FileRemovalRow(Base):
+    """A file of the spool that is to go, since the rows that named it have said so."""
+
+    __tablename__ = "file_removal"
+
+    file: Mapped[str] = mapped_column(String(128), primary_key=True)
+    decided_at: Mapped[datetime]
+
+
+class AlarmRow(Base):
+    """One alarm that stands; its end removes the row, the audit keeps both."""
+
+    __tablename__ = "alarm"
+
+    code: Mapped[str] = mapped_column(Code, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(160), primary_key=True)
+    reason: Mapped[str] = mapped_column(Code)
+    raised_by: Mapped[str] = mapped_column(String(160))
+    raised_at: Mapped[datetime]
+
+
+class SelfTestRow(Base):
+    """One constancy self-test of one worker. Its phantoms have no rows: they are nobody's images."""
+
+    __tablename__ = "self_test"
+    __table_args__ = (Index("ix_self_test_latest", "worker", "ended_at"),)
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    worker: Mapped[str] = mapped_column(String(128))
+    """The host."""
+    bundle_hash: Mapped[str] = mapped_column(Digest)
+    engine_profile: Mapped[str] = mapped_column(String(64))
+    phantoms: Mapped[int]
+    deviations: Mapped[list[str]]
+    """`<phantom>:<code>`; empty = passed."""
+    logit_difference: Mapped[float | None]
+    saliency_difference: Mapped[float | None]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
+    accepted_at: Mapped[datetime | None]
+    accepted_by: Mapped[str | None] = mapped_column(String(160))
+    """The operator who lets analyses go on in spite of deviations."""
