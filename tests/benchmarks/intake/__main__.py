@@ -19,6 +19,7 @@ from tests.benchmarks.intake.sending import send
 from tests.benchmarks.intake.servers import STARTERS, Server, start_gateway
 
 LOADS = {"large": LARGE, "small": SMALL}
+SERVERS = ["gateway", *STARTERS]
 Key = tuple[str, Load, int]
 TARGETS = {("dcmtk", 1): 1.5, ("dcmtk", 4): 1.0, ("dcmtk", 16): 1.0, ("orthanc", 1): 2.0, ("orthanc", 4): 1.5, ("orthanc", 16): 1.5}
 
@@ -56,7 +57,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=1, help="receiver.processes of the gateway")
     parser.add_argument("--associations", type=int, nargs="+", default=[1, 4, 16])
-    parser.add_argument("--servers", nargs="+", default=["gateway", "dcmtk", "orthanc", "stock"])
+    parser.add_argument("--servers", nargs="+", choices=SERVERS, default=SERVERS)
     parser.add_argument("--loads", nargs="+", choices=sorted(LOADS), default=sorted(LOADS))
     parser.add_argument("--folder", type=Path, default=Path("build"), help="on a real file system: memory would make fsync free")
     options = parser.parse_args()
