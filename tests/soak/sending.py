@@ -20,11 +20,14 @@ from tests.soak.studies import study, study_uid
 _TWO_IMAGES: Final = 0.25
 _AGAIN: Final = 0.15
 """Share of studies with two images, and of those that are sent once more later."""
+_PAUSE_SECONDS: Final = (0.2, 1.0)
 _OPTIONS: Final = ("-to", "5", "-ta", "10", "-td", "20")
 
 
 class Modality:
-    """One sender. backlog: jobs that are open; beyond `most_open` it waits, so that the queue can be worked off at the end."""
+    """One sender. backlog: jobs that are open; beyond `most_open` it sends nothing new, so that the queue can be worked off at the
+    end, but goes on with what it has sent before: the receiver is never killed in idleness.
+    """
 
     def __init__(self, number: int, *, port: int, folder: Path, seed: str, backlog: Callable[[], int], most_open: int) -> None:
         self._number = number
@@ -40,8 +43,9 @@ class Modality:
     def run(self, stop: threading.Event, give_up: threading.Event) -> None:
         """New studies until `stop`; the last one still goes out. give_up: it does not."""
         for count in itertools.count(1):
-            while self._backlog() > self._most_open and not stop.wait(0.5):
-                pass
+            while self._backlog() > self._most_open and not stop.wait(self._random.uniform(*_PAUSE_SECONDS)):
+                if self._recent:
+                    self._send(self._random.choice(self._recent), give_up)
             if stop.is_set():
                 return
             number = 100 * count + self._number
