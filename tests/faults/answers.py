@@ -115,6 +115,21 @@ def _answers_another(visitor: Visitor, peer: Peer) -> None:
         visitor.answer(request, 0xA900)
 
 
+def _loses_its_answer(again: int) -> Peer:
+    """Stores each object, and its answer never comes; again: what it says when it is sent it once more."""
+
+    def behaves(visitor: Visitor, peer: Peer) -> None:
+        visitor.accept()
+        while True:
+            request = visitor.request()
+            if request.AffectedSOPInstanceUID not in peer.stored:
+                peer.keep(request)
+                return
+            visitor.answer(request, again)
+
+    return Peer(behaves)
+
+
 def _no_reports(visitor: Visitor, peer: Peer) -> None:
     visitor.accept(only={_SC})
     _stores(visitor, peer)
@@ -147,7 +162,7 @@ def _seen(w: Workplace, cases: Mapping[str, Case]) -> Iterator[Point]:
     for name, case in cases.items():
         yield Point(f"{name}: deliveries", states(ledger, name), case.states)
         yield Point("attempts told", codes(ledger, name), case.codes)
-        yield Point("objects that it has", len(set(case.peer.stored)), case.stored)
+        yield Point("objects that it has", len(case.peer.stored), case.stored)
         if case.is_at_once:
             yield Point("attempts each", sorted(set(attempts(ledger, name))), [1])
     yield Point("sender died", len(gateway.events("role:died")), 0)
@@ -172,6 +187,8 @@ def refuses(w: Workplace) -> Iterator[Point]:
             "A700 at first": Case(_says(0xA700, at_first=True), sent, ["peer_out_of_resources", "success"], RESULTS),
             "0110 at first": Case(_says(0x0110, at_first=True), sent, ["peer_processing_failure", "success"], RESULTS),
             "0111": Case(_says(0x0111), sent, ["already_there"], RESULTS, is_at_once=True),
+            "stores, its answer lost, then 0111": Case(_loses_its_answer(0x0111), sent, ["already_there", "association_lost"], RESULTS),
+            "stores, its answer lost, then 0000": Case(_loses_its_answer(0), sent, ["association_lost", "success"], RESULTS),
             "rejects at first": Case(Peer(_rejects_at_first), sent, ["association_rejected_transient", "success"], RESULTS),
             "aborts within the data set at first": Case(Peer(_aborts_within_at_first), sent, ["association_lost", "success"], RESULTS),
             "aborts before the answer at first": Case(
@@ -207,8 +224,8 @@ def takes_little(w: Workplace) -> Iterator[Point]:
 FAULTS = (
     Fault(
         number=24,
-        what="the PACS refuses: A900, Cxxx, 0122, no context, A700, 0110, 0111; rejects, aborts within and before its answer",
-        expected="A900, Cxxx, 0122 and a refused context are dead at once; A7xx, 01xx and what is broken off are tried again; 0111 is sent",
+        what="the PACS refuses: A900, Cxxx, 0122, no context, A700, 0110, 0111; rejects, aborts within and before its answer; stores and loses its answer",
+        expected="A900, Cxxx, 0122 and a refused context are dead at once; A7xx, 01xx and what is broken off are tried again; 0111 is sent; one copy",
         how="a destination for each that speaks bytes; `retry_max_seconds` 1",
         scenario=refuses,
         seconds=400,

@@ -82,8 +82,9 @@ def _tries(ledger: Ledger) -> Any:
 
 
 def _arrived(ledger: Ledger, name: str, knees: int, pacs: Orthanc | Storescp) -> Iterator[Point]:
+    """In the end, or while another one is in trouble."""
     happens(lambda: deliveries(ledger, name, "sent") == knees * RESULTS, WAIT_SECONDS)
-    yield Point(f"{name}, when it is back: deliveries", states(ledger, name), ["sent"])
+    yield Point(f"{name}: deliveries of {knees} knee{'s' if knees > 1 else ''}", states(ledger, name), ["sent"])
     held = len(pacs.get("/instances")) if isinstance(pacs, Orthanc) else pacs.objects()
     yield Point("objects that it has", held, knees * RESULTS)
 

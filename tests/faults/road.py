@@ -15,8 +15,8 @@ from typing import Final, Self
 _SEGMENT: Final = 65536
 _IN_FLIGHT: Final = 16
 """Segments of a connection that are under way in one direction."""
-_BUFFER: Final = 4096
-"""Of the kernel, so that the sender feels the road and not a buffer."""
+_SMALL_BUFFER: Final = 4096
+"""Of the kernel, before a slow road: the sender feels the road and not a buffer."""
 
 
 _UnderWay = queue.Queue[tuple[float, bytes | None]]
@@ -56,7 +56,8 @@ class Road:
         self._ended = threading.Event()
         self._sockets: list[socket.socket] = []
         self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        if condition.bytes_per_second is not None:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(16)
         self.port: int = self._listener.getsockname()[1]
