@@ -18,6 +18,7 @@ from tests.faults.workplace import Workplace
 from tests.peers.raw_scp import RawScp, Visitor
 
 _SC: Final = "1.2.840.10008.5.1.4.1.1.7"
+_BUFFER: Final = 1 << 18
 _TIMES: Final = 2
 """A passing trouble passes after so many."""
 
@@ -154,8 +155,9 @@ class Case:
 
 def _seen(w: Workplace, cases: Mapping[str, Case]) -> Iterator[Point]:
     """One knee goes to all of these destinations."""
-    scps = {name: w.enter(RawScp(case.peer)) for name, case in cases.items()}
-    gateway = sending(w, *(to(name, scp.port) for name, scp in scps.items()))
+    scps = {name: w.enter(RawScp(case.peer, receive_buffer=_BUFFER)) for name, case in cases.items()}
+    # none of them is silent: a machine that is busy is no reason to give one up
+    gateway = sending(w, *(to(name, scp.port) for name, scp in scps.items()), response_seconds=20, message_seconds=30)
     ledger = w.ledger(gateway)
     yield Point("answer", send_all(gateway.port, [encode(phantom(1))], w.log), ["0000"])
     happens(lambda: all(_is_over(ledger, name, case) for name, case in cases.items()), WAIT_SECONDS)

@@ -24,7 +24,7 @@ from tests.peers.orthanc import Orthanc
 from tests.peers.storescp import BINARY as STORESCP
 from tests.peers.storescp import Storescp
 
-_BACKOFF: Final = {"retry_first_seconds": 0.5, "retry_max_seconds": 4}
+_BACKOFF: Final[dict[str, Any]] = {"retry_first_seconds": 0.5, "retry_max_seconds": 4}
 _LEAST: Final = (0.2, 0.4, 0.9, 1.9)
 """Seconds between an attempt and the next one, at least: half of the backoff is fixed, less what its recording takes."""
 _PROMPT_SECONDS: Final = 5
