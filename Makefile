@@ -10,7 +10,7 @@ STAMP  := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
 OHIF   := build/ohif/node_modules/@ohif/app/dist
 
-.PHONY: help demo test test-long check conformance decode-table sequences test-attacks test-faults soak bench-intake bench-queue viewer format clean peers viewer-peers
+.PHONY: help demo test test-long check conformance decode-table sequences test-attacks test-faults soak delivery-show bench-intake bench-queue viewer format clean peers viewer-peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,9 @@ test-faults: $(STAMP_DEV) peers ## power cuts, full and failing disks, kills, ho
 
 soak: $(STAMP_DEV) peers ## kill -9 of every role at random under load (MINUTES=20, DATABASE=sqlite or postgresql), then senders, database and PACS compared; last line JSON
 	$(RUN)/python -m tests.soak --minutes $(MINUTES) --database $(DATABASE)
+
+delivery-show: $(STAMP_DEV) peers ## 50 results to an Orthanc that is stopped, started, killed and refuses for a while, and what it holds at the end; last line JSON
+	$(RUN)/python -m tests.outages
 
 bench-queue: $(STAMP_DEV) peers ## claims beside 1,000 to 1,000,000 finished jobs, images per second, idle engines; last line JSON
 	$(RUN)/python -m tests.benchmarks.queue

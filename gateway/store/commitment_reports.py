@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from gateway.domain.confirmation import CommitmentReport, ReportAnswer, followup_of
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.job import JobKind
-from gateway.events import Event
+from gateway.events import ALERT_CODES, Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import pull_forward
@@ -89,5 +89,6 @@ class CommitmentReports:
             code=answer.value,
             delivery_id=delivery.id if delivery else None,
             destination=delivery.destination if delivery else None,
+            **(ALERT_CODES if answer is ReportAnswer.FOREIGN_PEER else {}),
         )
         return answer

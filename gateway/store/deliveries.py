@@ -17,7 +17,7 @@ from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_acts import let_go_at
-from gateway.store.job_queue import enqueue, fail, finish, put_back
+from gateway.store.job_queue import enqueue, fail, finish, held, put_back
 from gateway.store.repeating import repeated
 from gateway.store.tables import BundleVersionRow, DeliveryAttemptRow, DeliveryRow, JobRow, ReportRow, ResultRow
 
@@ -57,8 +57,8 @@ class Attempt:
     code: str
     dimse_status: int | None = None
     retry_in_seconds: float | None = None
-    started_at: datetime | None = None
-    """None for one that ended before the network was asked."""
+    number: int | None = None
+    """By `begin`; None for one that ended before the network was asked."""
     confirm: bool = False
     """Whether the destination is to be asked later if it still has what it took."""
 
@@ -127,6 +127,24 @@ class Deliveries:
         with self._database.reading() as session:
             return tuple(lane for lane in session.scalars(open_of_sender.distinct()) if lane is not None)
 
+    @repeated
+    def begin(self, claim: Claim) -> int:
+        """Before the network is asked: a process that dies over it leaves a row without an end. Returns the attempt's number.
+
+        LeaseLostError when the job is another's or held by now: then nothing may go out.
+        """
+        with self._database.transaction() as session:
+            row = DeliveryAttemptRow(
+                delivery_id=locked_delivery(session, claim.subject).id,
+                kind=AttemptKind.SEND,
+                actor=claim.owner,
+                started_at=datetime.now(UTC),
+            )
+            held(session, claim)
+            session.add(row)
+            session.flush()
+            return row.id
+
     def record(self, claim: Claim, attempt: Attempt) -> None:
         """One transaction: the attempt, the delivery's state, the peer's status, and the job's.
 
@@ -136,7 +154,7 @@ class Deliveries:
             self._record(claim, attempt)
         except LeaseLostError:
             with self._database.transaction() as session:
-                _add_attempt(session, claim, attempt)
+                _end_attempt(session, claim, attempt)
             raise
 
     @repeated
@@ -155,7 +173,7 @@ class Deliveries:
                 fail(session, claim, code=attempt.code, retry_in_seconds=None)
             else:
                 fail(session, claim, code=attempt.code, retry_in_seconds=attempt.retry_in_seconds)
-            _add_attempt(session, claim, attempt)
+            _end_attempt(session, claim, attempt)
             record(
                 session,
                 _EVENTS[attempt.verdict],
@@ -177,19 +195,13 @@ def locked_delivery(session: Session, delivery_id: str) -> DeliveryRow:
     return row
 
 
-def _add_attempt(session: Session, claim: Claim, attempt: Attempt) -> None:
+def _end_attempt(session: Session, claim: Claim, attempt: Attempt) -> None:
     now = datetime.now(UTC)
-    session.add(
-        DeliveryAttemptRow(
-            delivery_id=claim.subject,
-            kind=AttemptKind.SEND,
-            actor=claim.owner,
-            started_at=attempt.started_at or now,
-            ended_at=now,
-            code=attempt.code,
-            dimse_status=attempt.dimse_status,
-        )
-    )
+    row = None if attempt.number is None else session.get(DeliveryAttemptRow, attempt.number)
+    if row is None:
+        row = DeliveryAttemptRow(delivery_id=claim.subject, kind=AttemptKind.SEND, actor=claim.owner, started_at=now)
+        session.add(row)
+    row.ended_at, row.code, row.dimse_status = now, attempt.code, attempt.dimse_status
 
 
 def _turn(session: Session, delivery: DeliveryRow, result: ResultRow) -> Turn:

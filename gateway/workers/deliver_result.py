@@ -59,13 +59,14 @@ class DeliverResult:
             return Attempt(verdict=Verdict.DEAD, code="policy_withdrawn")
         if delivery.destination in destinations_above(self.settings, delivery.intended_use):
             return Attempt(verdict=Verdict.DEAD, code="destination_class")
-        content, started_at = self.spool.read_verified(delivery.file, delivery.sha256), datetime.now(UTC)
+        content = self.spool.read_verified(delivery.file, delivery.sha256)
+        number = self.deliveries.begin(claim)
         answered = self.scu.send(content, delivery.sop_class_uid, delivery.sop_instance_uid, until=sends_until(claim, self.settings))
         attempt = Attempt(
             verdict=answered.verdict,
             code=answered.code,
             dimse_status=answered.dimse_status,
-            started_at=started_at,
+            number=number,
             confirm=destination.commitment != "none",
         )
         return attempt if answered.verdict is not Verdict.RETRY else self._retry(claim, delivery, attempt)

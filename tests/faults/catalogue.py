@@ -7,8 +7,10 @@ from typing import Final
 from tests.faults import (
     answers,
     assessed,
+    commitment,
     content,
     database_server,
+    destinations,
     disk,
     engine,
     half_open,
@@ -28,6 +30,8 @@ from tests.faults.fault import Fault
 _MODULES: Final = (
     answers,
     assessed,
+    commitment,
+    destinations,
     half_open,
     hostile,
     interrupted,

@@ -86,6 +86,8 @@ def after_the_pacs_said_yes(w: Workplace) -> Iterator[Point]:
     yield Point("delivery taken back", ledger.audited("job:lease_expired", job_kind="deliver_result"), 1)
     yield Point("deliveries sent", ledger.count("delivery", "state = 'sent'"), 3)
     yield Point("objects in the PACS", len(pacs.get("/instances")), 3)
+    yield Point("requests told", ledger.count("delivery_attempt"), 4)
+    yield Point("of them without a known answer", ledger.count("delivery_attempt", "ended_at IS NULL"), 1)
     yield from _counted(ledger)
     yield from ledger.invariants(w.log.acknowledged)
 
@@ -147,7 +149,7 @@ FAULTS = (
     Fault(
         number=6,
         what="kill -9 after the PACS said 0000, before it is recorded",
-        expected="sent again; the PACS holds each object once",
+        expected="sent again; the PACS holds each object once; every request is told, also that of the dead process",
         how="the sender kills itself before the transaction of the delivery; Orthanc's REST interface is asked",
         scenario=after_the_pacs_said_yes,
         needs=(str(BINARY),),

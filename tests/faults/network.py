@@ -15,7 +15,7 @@ _NAME: Final = "strnet-fault"
 
 @dataclass(frozen=True, slots=True)
 class Cable:
-    """ours: the gateway's address; theirs: the modality's, in the namespace."""
+    """ours: the gateway's address; theirs: its peer's, in the namespace."""
 
     ours: str
     theirs: str
@@ -29,6 +29,10 @@ class Cable:
     def pull(self) -> None:
         """From now on neither side hears of the other: no FIN, no RST."""
         _ip("-n", self.namespace, "link", "set", f"{_NAME[:10]}-b", "down")
+
+    def plug(self) -> None:
+        """Back in."""
+        _ip("-n", self.namespace, "link", "set", f"{_NAME[:10]}-b", "up")
 
 
 @contextmanager

@@ -88,6 +88,12 @@ def _before_delivery_is_recorded() -> None:
     _before(Deliveries, "record", _signal_once(signal.SIGKILL))
 
 
+def _before_commitment_is_noted() -> None:
+    from gateway.store.confirmations import Confirmations
+
+    _before(Confirmations, "wait", _signal_once(signal.SIGKILL))
+
+
 def _engine(predict: Callable[[Any, tuple[Any, ...]], object]) -> None:
     """predict: gets the engine's own one and its arguments. The golden vectors at the start are answered truly."""
     from gateway.inference.analyzer import Analyzer
@@ -141,6 +147,7 @@ _ODD: Final[dict[str, Callable[[], None]]] = {
     "stops in inference": lambda: _in_inference(signal.SIGSTOP),
     "dies before the results are committed": _before_results_commit,
     "dies before the delivery is recorded": _before_delivery_is_recorded,
+    "dies while it awaits commitment": _before_commitment_is_noted,
     "device lost": lambda: _engine(_device_lost),
     "device full": lambda: _engine(_device_full),
     "not finite": lambda: _engine(_not_finite),

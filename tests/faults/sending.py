@@ -28,8 +28,8 @@ def to(name: str, port: int, *, host: str = "127.0.0.1", **keys: object) -> dict
     return {"name": name, "ae_title": "PACS", "host": host, "port": port, "class": "test", "breaker_seconds": 0.5, **keys}
 
 
-def sending(w: Workplace, *destinations: Mapping[str, object], **delivery: object) -> Receiver:
-    """Everything goes to all of them; the roles run."""
+def sending(w: Workplace, *destinations: Mapping[str, object], odd: str | None = None, **delivery: object) -> Receiver:
+    """Everything goes to all of them; the roles run. odd: see odd_gateway.py."""
     sections = {
         "worker": {"settle_seconds": 0.1},
         # destinations of the tests' own count what they are asked
@@ -38,7 +38,8 @@ def sending(w: Workplace, *destinations: Mapping[str, object], **delivery: objec
         "routes": [{"name": "all", "policy": "all", "destinations": [one["name"] for one in destinations]}],
         "destinations": list(destinations),
     }
-    gateway = w.receiver(sections=sections, roles=("receiver", "worker", "sender")).start()
+    arguments = None if odd is None else ("tests.faults.odd_gateway", "--odd", odd)
+    gateway = w.receiver(sections=sections, roles=("receiver", "worker", "sender"), arguments=arguments).start()
     gateway.wait_started(role="worker")
     gateway.wait_started(role="sender")
     return gateway
@@ -68,6 +69,26 @@ def codes(ledger: Ledger, destination: str) -> list[str]:
         " WHERE d.destination = ? AND a.kind = 'send' AND a.code IS NOT NULL ORDER BY 1"
     )
     return [str(code) for (code,) in ledger.ask(sql, destination)]
+
+
+def each_deliverys(ledger: Ledger, destination: str, what: str) -> list[list[Any]]:
+    """what: a column of the attempts to send, of each delivery in their order."""
+    rows = ledger.ask(
+        f"SELECT d.id, a.{what} FROM delivery_attempt a JOIN delivery d ON d.id = a.delivery_id"
+        " WHERE d.destination = ? AND a.kind = 'send' AND a.ended_at IS NOT NULL ORDER BY a.id",
+        destination,
+    )
+    return [[value for delivery, value in rows if delivery == one] for one in sorted({str(delivery) for delivery, _ in rows})]
+
+
+def longest(ledger: Ledger, destination: str) -> float:
+    """Seconds of the longest attempt to send."""
+    sql = (
+        "SELECT max((julianday(a.ended_at) - julianday(a.started_at)) * 86400) FROM delivery_attempt a"
+        " JOIN delivery d ON d.id = a.delivery_id WHERE d.destination = ? AND a.kind = 'send'"
+    )
+    ((seconds,),) = ledger.ask(sql, destination)
+    return float(str(seconds))
 
 
 def attempts(ledger: Ledger, destination: str) -> list[int]:

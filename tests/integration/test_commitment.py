@@ -179,6 +179,7 @@ def test_foreign_report_is_refused_and_audited(sent: Sent, database: Database, g
         audited = connection.exec_driver_sql("SELECT detail FROM audit_event WHERE event = 'commitment:refused'").scalars().all()
     assert len(audited) == 1
     assert answer.value in str(audited[0])
+    assert ("110113" in str(audited[0])) == (answer is ReportAnswer.FOREIGN_PEER)
 
 
 def test_same_report_twice_changes_nothing(sent: Sent) -> None:

@@ -42,7 +42,7 @@ def orthanc() -> Iterator[Callable[..., Orthanc]]:
 
     def start(reports_to: int) -> Orthanc:
         modality = {"AET": "STRNET", "Host": "127.0.0.1", "Port": reports_to, "AllowStorageCommitment": True, "AllowFind": True}
-        one = Orthanc(modalities={"gateway": modality})  # type: ignore[dict-item]
+        one = Orthanc(modalities={"gateway": modality})
         one.start()
         started.append(one)
         return one

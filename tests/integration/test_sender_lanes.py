@@ -16,6 +16,7 @@ from gateway.config import SpoolSettings, parse_settings
 from gateway.domain.job import JobAction, JobKind
 from gateway.domain.operator import Operator
 from gateway.domain.readiness import SupervisorStory
+from gateway.errors import LeaseLostError
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
 from gateway.store.job_acts import JobActs
@@ -191,6 +192,39 @@ def test_older_revision_that_still_waits_is_superseded_and_never_sent(bench: Cal
     assert {revisions[sent] for sent in scu.sent} == {2}
     states = {(r.revision, d.state, d.last_code) for r in here.story(uid).results for d in r.deliveries}
     assert states == {(1, "cancelled", "superseded"), (2, "sent", "success")}
+
+
+class Dies(Recorder):
+    """Its process ends over the request."""
+
+    def send(self, *asked: Any, **named: Any) -> Any:
+        super().send(*asked, **named)
+        raise SystemExit
+
+
+def test_request_over_which_the_process_died_is_told_without_an_answer(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    uid = here.receive()
+    here.work()
+    with pytest.raises(SystemExit):
+        deliver(here, Dies())
+    (found,) = (d for r in here.story(uid).results for d in r.deliveries if d.tried)
+    assert [(a.kind, a.ended_at, a.code) for a in found.tried] == [("send", None, None)]
+    assert (found.state, found.attempts) == ("pending", 0)
+
+
+def test_job_that_was_taken_away_meanwhile_sends_nothing(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    uid = here.receive()
+    here.work()
+    (claim,) = JobQueue(here.database, lease_seconds=60, max_lease_expiries=3).claim((JobKind.DELIVER_RESULT,), "test:sender:1")
+    JobActs(here.database).act(claim.job_id, JobAction.HOLD, SOMEONE)
+    scu = Recorder()
+    handler = DeliverResult(deliveries=Deliveries(here.database), spool=here.spool, scu=scu, settings=here.settings)  # type: ignore[arg-type]
+    with pytest.raises(LeaseLostError):
+        handler.run(claim)
+    assert scu.sent == []
+    assert [a for r in here.story(uid).results for d in r.deliveries for a in d.tried] == []
 
 
 def test_released_delivery_of_an_older_revision_is_superseded(bench: Callable[..., Bench], database: Database) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import tempfile
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -23,7 +25,7 @@ class Orthanc:
     """A running Orthanc that accepts everything. dicomweb_host: answer DICOMweb too, as if at this host and port."""
 
     def __init__(
-        self, *, lua: Path | None = None, modalities: dict[str, list[object]] | None = None, dicomweb_host: str | None = None
+        self, *, lua: Path | None = None, modalities: Mapping[str, object] | None = None, dicomweb_host: str | None = None
     ) -> None:
         if not BINARY.exists():
             pytest.skip("Orthanc is not installed (make test PEERS=install)")
@@ -76,6 +78,28 @@ class Orthanc:
             self._process.terminate()
             self._process.wait(30)
             self._process = None
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stand_still(self) -> None:
+        """SIGSTOP: its connections stay, and its port takes further ones, but nobody reads."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as answer:

@@ -22,6 +22,8 @@ class Visitor:
 
     def __init__(self, connection: socket.socket, ended: threading.Event) -> None:
         self.socket = connection
+        self.contexts: dict[str, int] = {}
+        """Number of each presentation context that was accepted, by abstract syntax."""
         self.ended = ended
         """Set when the test is over: what stays silent on purpose waits for it."""
 
@@ -44,6 +46,7 @@ class Visitor:
         contexts, _ = negotiate_as_acceptor(proposed, taken)
         asked.presentation_context_definition_results_list = contexts
         asked.result, asked.result_source = 0, 1
+        self.contexts = {str(c.abstract_syntax): int(c.context_id) for c in contexts if c.result == 0}
         self.socket.sendall(A_ASSOCIATE_AC(asked).encode())
 
     def request(self) -> Any:
@@ -69,9 +72,9 @@ class Visitor:
         message.primitive_to_message(response)
         self.say(message)
 
-    def say(self, message: DIMSEMessage) -> None:
-        """As it is."""
-        for part in message.encode_msg(self.context, 16384):
+    def say(self, message: DIMSEMessage, context: int | None = None) -> None:
+        """As it is. context: by default that of the last request."""
+        for part in message.encode_msg(self.context if context is None else context, 16384):
             self.socket.sendall(P_DATA_TF(part).encode())
 
     def reject(self) -> None:
