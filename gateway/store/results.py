@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.exc import IntegrityError
@@ -16,15 +16,20 @@ from gateway.domain.delivery import ARRIVED, DeliveryState
 from gateway.domain.finding import Laterality
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
-from gateway.domain.outcome import KneeDecision, Policy, Release
+from gateway.domain.outcome import RELEASABLE_AS_SENT, RETIRED, KneeDecision, Policy, Release
+from gateway.domain.retraction import REJECTION, RejectionReason
 from gateway.domain.told import ToldKnee, ToldReport
-from gateway.errors import RevisionTakenError
+from gateway.errors import BundleRetiredError, RevisionTakenError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, finish
 from gateway.store.repeating import repeated
-from gateway.store.tables import DeliveryRow, ReportRow, ResultRow
+from gateway.store.retractions import lock_study
+from gateway.store.tables import BundleVersionRow, DeliveryRow, RecalledStudyRow, ReportRow, ResultRow
+
+_STANDS: Final = ResultRow.retracted_at.is_(None)
+_IS_REPORTED: Final = ResultRow.kind != REJECTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,9 @@ class KeptReport:
     revision: int
     results: tuple[StudyResult, ...]
     inputs: Mapping[str, Any] | None
+    assessment_set: str
+    rejection: tuple[RejectionReason, datetime] | None = None
+    """Why and when it was taken back."""
 
 
 class Results:
@@ -83,37 +91,52 @@ class Results:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def exists(self, assessment_set: str) -> bool:
+    def standing(self, assessment_set: str) -> str | None:
+        """`exists` for results that were made already, `retracted` for those that were also taken back: neither is made again."""
         with self._database.reading() as session:
-            return session.scalar(select(ResultRow.id).where(ResultRow.assessment_set == assessment_set).limit(1)) is not None
+            row = session.scalar(select(ResultRow).where(ResultRow.assessment_set == assessment_set, _IS_REPORTED).limit(1))
+            if row is None:
+                return None
+            return "exists" if row.retracted_at is None else "retracted"
+
+    def bundle_is_retired(self, bundle_hash: str) -> bool:
+        with self._database.reading() as session:
+            return session.scalar(select(BundleVersionRow.state).where(BundleVersionRow.bundle_hash == bundle_hash)) == RETIRED
+
+    def last_revision(self, study_instance_uid: str) -> int:
+        """0 for a study without a report. Reports that were taken back count: a number is given once."""
+        of_study = select(func.max(ResultRow.revision)).where(ResultRow.study_instance_uid == study_instance_uid)
+        with self._database.reading() as session:
+            return session.scalar(of_study) or 0
 
     def current_report(self, study_instance_uid: str) -> StudyResult | None:
-        """The study's newest SR, whatever its release."""
+        """The study's newest SR that has not been taken back, whatever its release."""
         with self._database.reading() as session:
             row = session.scalar(
                 select(ResultRow)
-                .where(ResultRow.study_instance_uid == study_instance_uid, ResultRow.kind == "sr")
+                .where(ResultRow.study_instance_uid == study_instance_uid, ResultRow.kind == "sr", _STANDS)
                 .order_by(ResultRow.revision.desc())
                 .limit(1)
             )
-            return None if row is None else _result(row)
+            return None if row is None else as_value(row)
 
     def last_sent_report(self, study_instance_uid: str) -> StudyResult | None:
-        """The newest SR that was released to destinations: the one that a revision replaces there."""
+        """The newest SR that was released to destinations and not taken back: the one that a revision replaces there."""
+        released = (ResultRow.kind == "sr", ResultRow.release == Release.SENT, _STANDS)
         with self._database.reading() as session:
             row = session.scalar(
                 select(ResultRow)
-                .where(ResultRow.study_instance_uid == study_instance_uid, ResultRow.kind == "sr", ResultRow.release == Release.SENT)
+                .where(ResultRow.study_instance_uid == study_instance_uid, *released)
                 .order_by(ResultRow.revision.desc())
                 .limit(1)
             )
-            return None if row is None else _result(row)
+            return None if row is None else as_value(row)
 
     def told_to_patient(self, patient_digest: str, *, besides_study: str) -> tuple[ToldReport, ...]:
-        """Of each other study of a patient the newest report that was released, newest study first, and where it has arrived."""
+        """Of each other study of a patient the newest report that was released and stands, newest study first, and where it arrived."""
         newest = (
             select(ResultRow.study_instance_uid, func.max(ResultRow.revision).label("revision"))
-            .where(ResultRow.kind == "sr", ResultRow.release == Release.SENT, ResultRow.study_instance_uid != besides_study)
+            .where(ResultRow.kind == "sr", ResultRow.release == Release.SENT, _STANDS, ResultRow.study_instance_uid != besides_study)
             .group_by(ResultRow.study_instance_uid)
             .subquery()
         )
@@ -141,8 +164,10 @@ class Results:
                 yield KeptReport(
                     study_instance_uid=rows[0].study_instance_uid,
                     revision=rows[0].revision,
-                    results=tuple(_result(row) for row in rows),
+                    results=tuple(as_value(row) for row in rows),
                     inputs=None if kept is None else kept.inputs,
+                    assessment_set=assessment_set,
+                    rejection=_rejection(rows),
                 )
 
     def of_study(self, study_instance_uid: str) -> tuple[StudyResult, ...]:
@@ -150,26 +175,30 @@ class Results:
             rows = session.scalars(
                 select(ResultRow).where(ResultRow.study_instance_uid == study_instance_uid).order_by(ResultRow.revision, ResultRow.kind)
             )
-            return tuple(_result(row) for row in rows)
+            return tuple(as_value(row) for row in rows)
 
     @repeated
-    def commit(self, claim: Claim, new: NewResultSet) -> bool:
-        """One transaction: results, deliveries with their jobs, and the end of the report job. False: these results exist already.
+    def commit(self, claim: Claim, new: NewResultSet) -> Release | None:
+        """One transaction: results, deliveries with their jobs, and the end of the report job. None: these results exist already.
 
-        RevisionTakenError: another worker has made this revision since it was looked up; nothing was kept.
+        Returns the release: of a study that was recalled nothing goes out. RevisionTakenError: another worker has made this revision
+        since it was looked up; BundleRetiredError: the bundle was recalled; nothing was kept.
         """
         try:
             with self._database.transaction() as session:
+                lock_study(session, new.study_instance_uid)
+                check_not_retired(session, new.bundle_hash)
+                if new.release in RELEASABLE_AS_SENT and session.get(RecalledStudyRow, new.study_instance_uid) is not None:
+                    new = replace(new, release=Release.WITHHELD_RECALLED)
                 finish(session, claim, code=new.release.value, actor=claim.owner)
                 self._add(session, claim, new)
         except IntegrityError as error:
-            if self.exists(new.assessment_set):
-                return False
-            current = self.current_report(new.study_instance_uid)
-            if current is not None and current.revision >= new.revision:
+            if self.standing(new.assessment_set) is not None:
+                return None
+            if self.last_revision(new.study_instance_uid) >= new.revision:
                 raise RevisionTakenError from error
             raise
-        return True
+        return new.release
 
     @staticmethod
     def _add(session: Session, claim: Claim, new: NewResultSet) -> None:
@@ -191,7 +220,7 @@ class Results:
         if new.release is Release.SENT:
             for result in new.results:
                 for destination in new.destinations:
-                    _queue_delivery(session, claim, result.result_id, destination, now)
+                    queue_delivery(session, result.result_id, new.study_instance_uid, destination, actor=claim.owner)
         else:
             record(
                 session,
@@ -203,15 +232,22 @@ class Results:
             )
 
 
-def _queue_delivery(session: Session, claim: Claim, result_id: str, destination: str, now: datetime) -> None:
-    delivery_id = new_id()
+def check_not_retired(session: Session, bundle_hash: str) -> None:
+    """A recall of the bundle comes before this transaction or after it."""
+    state = session.scalar(select(BundleVersionRow.state).where(BundleVersionRow.bundle_hash == bundle_hash).with_for_update(read=True))
+    if state == RETIRED:
+        raise BundleRetiredError(bundle_hash)
+
+
+def queue_delivery(session: Session, result_id: str, study_instance_uid: str, destination: str, *, actor: str) -> None:
+    delivery_id, now = new_id(), datetime.now(UTC)
     session.add(DeliveryRow(id=delivery_id, result_id=result_id, destination=destination, state=DeliveryState.PENDING, created_at=now))
-    enqueue(session, JobKind.DELIVER_RESULT, delivery_id, claim.study_instance_uid, actor=claim.owner, lane=destination)
+    enqueue(session, JobKind.DELIVER_RESULT, delivery_id, study_instance_uid, actor=actor, lane=destination)
     record(
         session,
         Event.DELIVERY_QUEUED,
-        actor=claim.owner,
-        study_instance_uid=claim.study_instance_uid,
+        actor=actor,
+        study_instance_uid=study_instance_uid,
         delivery_id=delivery_id,
         result_id=result_id,
         destination=destination,
@@ -268,7 +304,13 @@ def _told_report(session: Session, result: ResultRow, report: ReportRow) -> Told
     )
 
 
-def _result(row: ResultRow) -> StudyResult:
+def _rejection(rows: Sequence[ResultRow]) -> tuple[RejectionReason, datetime] | None:
+    return next(
+        ((RejectionReason(row.rejection_reason), row.retracted_at) for row in rows if row.retracted_at and row.rejection_reason), None
+    )
+
+
+def as_value(row: ResultRow) -> StudyResult:
     return StudyResult(
         result_id=row.id,
         study_instance_uid=row.study_instance_uid,
