@@ -36,15 +36,16 @@ def send_record(session: Session, delivery: DeliveryRow, study_instance_uid: str
         if row.event == Event.JOB_POSTPONED or (row.event == Event.JOB_DONE and row.detail.get("code") in _NOT_TRIED)
     ]
     attempts = session.execute(
-        select(DeliveryAttemptRow.code, DeliveryAttemptRow.dimse_status).where(
+        select(DeliveryAttemptRow.code, DeliveryAttemptRow.dimse_status, DeliveryAttemptRow.ended_at).where(
             DeliveryAttemptRow.delivery_id == delivery.id, DeliveryAttemptRow.kind == AttemptKind.SEND
         )
     ).all()
-    unanswered = max(0, len(claimed) - len(untried) - len(attempts))
+    answered = [row for row in attempts if row.ended_at is not None]
+    unanswered = max(0, len(claimed) - len(untried) - len(answered))
     known = SendRecord(
         state=delivery.state,
         was_sent=delivery.sent_at is not None,
-        attempts=tuple((row.code, row.dimse_status) for row in attempts),
+        attempts=tuple((row.code, row.dimse_status) for row in answered),
         unanswered=unanswered,
     )
     return known, max(claimed) if unanswered else None
