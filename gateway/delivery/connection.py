@@ -84,7 +84,7 @@ class Connection:
         """As DER; None without TLS."""
         return self._socket.getpeercert(binary_form=True) if isinstance(self._socket, ssl.SSLSocket) else None
 
-    def write(self, content: bytes, deadline: float) -> None:
+    def write(self, content: bytes | memoryview, deadline: float) -> None:
         """All of it. NoResponseError at the deadline: the peer takes nothing in; AssociationLostError when it is gone."""
         left = memoryview(content)
         try:

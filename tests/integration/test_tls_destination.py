@@ -16,7 +16,8 @@ import pytest
 from gateway.config import DeliverySettings, DestinationSettings
 from gateway.delivery.circuit_breaker import CircuitBreaker
 from gateway.delivery.connection import Connection
-from gateway.delivery.destination_link import Answered, DestinationLink
+from gateway.delivery.destination_link import DestinationLink
+from gateway.delivery.link import Answered
 from gateway.delivery.reach import reach
 from gateway.delivery.storage_scu import StorageScu
 from gateway.delivery.verification_scu import VerificationScu
@@ -28,7 +29,7 @@ from tests.integration.test_sender import SC, result
 from tests.peers.authority import Authority, Pair
 from tests.peers.postgresql import free_port
 from tests.peers.raw_scp import Behaviour, RawScp, Visitor
-from tests.peers.storescp import StoreScp, storescp
+from tests.peers.tls_storescp import StoreScp, storescp
 
 SETTINGS = DeliverySettings(connect_seconds=3, response_seconds=3, message_seconds=10)
 IMPATIENT = DeliverySettings(connect_seconds=0.5, response_seconds=0.5, message_seconds=1)
@@ -318,13 +319,13 @@ def test_secured_association_that_the_peer_has_aborted_is_seen_while_the_lane_is
         link = DestinationLink(destination(scp.port, authority), SETTINGS, CircuitBreaker(failures=3, seconds=1))
         assert StorageScu(link).send(result(), SC, "2.25.7").code == "success"
         link.idle()
-        association = link._association
+        association = link._talk
         assert association is not None
         go_on.set()
         deadline = time.monotonic() + SOON
-        while link._association is association and time.monotonic() < deadline:
+        while link._talk is association and time.monotonic() < deadline:
             link.idle()
-        assert link._association is None
+        assert link._talk is None
         link.close()
 
 
