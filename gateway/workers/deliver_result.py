@@ -11,7 +11,7 @@ from gateway.config import Settings, destinations_above
 from gateway.delivery.link import Sends
 from gateway.domain.delivery import Turn, Verdict
 from gateway.domain.job import Claim
-from gateway.domain.outcome import Release
+from gateway.domain.last_gate import Outgoing, obstacle_to
 from gateway.errors import DrainingError, GatewayError
 from gateway.events import Event
 from gateway.routing.study_route import strictest_route
@@ -53,12 +53,9 @@ class DeliverResult:
         destination = self.settings.destination(delivery.destination)
         if destination is None or self.scu is None:
             return Attempt(verdict=Verdict.DEAD, code="destination_unknown")
-        if delivery.release != Release.SENT:
-            return Attempt(verdict=Verdict.DEAD, code="not_released")
-        if strictest_route(self.settings, delivery.routes).policy.openness < delivery.policy.openness:
-            return Attempt(verdict=Verdict.DEAD, code="policy_withdrawn")
-        if delivery.destination in destinations_above(self.settings, delivery.intended_use):
-            return Attempt(verdict=Verdict.DEAD, code="destination_class")
+        refused = self._refused_by_settings(delivery)
+        if refused is not None:
+            return Attempt(verdict=Verdict.DEAD, code=refused)
         content, started_at = self.spool.read_verified(delivery.file, delivery.sha256), datetime.now(UTC)
         answered = self.scu.send(content, delivery.sop_class_uid, delivery.sop_instance_uid, until=sends_until(claim, self.settings))
         attempt = Attempt(
@@ -69,6 +66,20 @@ class DeliverResult:
             confirm=destination.commitment != "none",
         )
         return attempt if answered.verdict is not Verdict.RETRY else self._retry(claim, delivery, attempt)
+
+    def _refused_by_settings(self, delivery: PendingDelivery) -> str | None:
+        today = strictest_route(self.settings, delivery.routes)
+        return obstacle_to(
+            Outgoing(
+                release=delivery.release,
+                made_under=delivery.policy,
+                flagged=delivery.flagged,
+                policy_today=today.policy,
+                destination=delivery.destination,
+                destinations_today=today.destinations,
+                destinations_above=destinations_above(self.settings, delivery.intended_use),
+            )
+        )
 
     def _retry(self, claim: Claim, delivery: PendingDelivery, attempt: Attempt) -> Attempt:
         policy = self.settings.delivery

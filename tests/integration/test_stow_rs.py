@@ -23,7 +23,7 @@ from tests.integration.test_frozen_destination import SOON, large
 from tests.integration.test_sender import SC, result
 from tests.integration.test_tls_destination import NAME, secured, server_context
 from tests.peers.authority import Authority
-from tests.peers.orthanc_web import PASSWORD, USER, WebOrthanc
+from tests.peers.orthanc_web import PASSWORD, USER, WebOrthanc, relaying
 from tests.peers.postgresql import free_port
 from tests.peers.raw_scp import Behaviour, RawScp, Visitor
 from tests.peers.raw_web import RawWeb, answer, read_request, stated
@@ -125,19 +125,19 @@ def test_orthanc_is_heard_and_one_that_lets_us_not_in_or_is_gone_is_silent(ortha
     assert echo.silence(destination(f"http://127.0.0.1:{free_port()}/web")) == "no_association"
 
 
-def test_orthanc_takes_results_by_https_under_its_own_name_only(tmp_path: Path, password: Path) -> None:
+def test_results_go_to_orthanc_by_https_under_its_own_name_only(orthanc: WebOrthanc, tmp_path: Path, password: Path) -> None:
     authority = Authority(tmp_path / "tls")
-    one = WebOrthanc(authority.issue("PACS", dns=NAME))
-    one.start()
-    try:
+    context = server_context(authority.issue("PACS", dns=NAME))
+    with RawScp(secured(context, relaying(orthanc.http_port)), receive_buffer=65536) as front:
+        url = f"https://127.0.0.1:{front.port}/dicom-web"
         known = {"user": USER, "password_file": password, "tls_authorities": authority.file}
-        assert send(destination(one.url, tls_name="other.example.org", **known)).code == "tls_wrong_name"
-        assert send(destination(one.url, tls_name=NAME, **{**known, "tls_authorities": None})).code == "tls_untrusted"
-        assert one.instances() == {}
-        assert send(destination(one.url, tls_name=NAME, **known)).code == "success"
-        assert [*one.instances()] == [UID]
-    finally:
-        one.stop()
+        other = result().replace(b"2.25.7", b"2.25.9")
+        assert send(destination(url, tls_name="other.example.org", **known), other).code == "tls_wrong_name"
+        assert send(destination(url, tls_name=NAME, **{**known, "tls_authorities": None}), other).code == "tls_untrusted"
+        assert "2.25.9" not in orthanc.instances()
+        with linked(destination(url, tls_name=NAME, **known)) as link:
+            assert StowRs(link).send(other, SC, "2.25.9").code == "success"
+        assert "2.25.9" in orthanc.instances()
 
 
 def test_whole_sender_delivers_by_stow_and_finds_by_qido(
