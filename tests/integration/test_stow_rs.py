@@ -85,13 +85,14 @@ def told(one: bytes, *, content: bytes | None = None) -> Answered:
 
 
 def test_orthanc_stores_a_result_once_however_often_it_is_sent(orthanc: WebOrthanc, password: Path) -> None:
-    to = destination(orthanc.url, user=USER, password_file=password)
-    for _ in range(2):
-        answered = send(to)
-        assert (answered.verdict, answered.dimse_status) == (Verdict.SENT, 0)
-    held = orthanc.instances()
-    assert [*held] == [UID]
-    assert orthanc.file(held[UID]["orthanc"]) == result()
+    content = result().replace(b"2.25.7", b"2.25.5")
+    before = len(orthanc.get("/instances"))
+    with linked(destination(orthanc.url, user=USER, password_file=password)) as link:
+        for _ in range(2):
+            answered = StowRs(link).send(content, SC, "2.25.5")
+            assert (answered.verdict, answered.dimse_status) == (Verdict.SENT, 0)
+    assert len(orthanc.get("/instances")) == before + 1
+    assert orthanc.file(orthanc.instances()["2.25.5"]["orthanc"]) == content
 
 
 def test_orthanc_refuses_a_wrong_password_and_takes_it_when_it_is_right(orthanc: WebOrthanc, tmp_path: Path, password: Path) -> None:
