@@ -56,8 +56,8 @@ class HttpExchange:
     def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None) -> HttpAnswer:
         """path: below the service's base, with its query. The request within `delivery.message_seconds`, the whole answer within
         `delivery.response_seconds`. AssociationLostError for an answer that is no HTTP, or too long."""
-        if self._is_spent:
-            raise AssociationLostError("closed after an answer")
+        # what comes unasked, as the 408 of a service that waited for too long, is no answer to what is asked now
+        self.serve()
         wire = _Wire(self._connection, self._settings)
         client = self._client(wire)
         said = {"User-Agent": IMPLEMENTATION_VERSION_NAME, **self._authorization, **headers}
@@ -125,7 +125,8 @@ class _Wire:
             self._connection.write(whole[start : start + _PART], by)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Incoming(self._connection, self))
+        # no byte beyond the answer is taken from the connection: what follows it must be seen as unasked
+        return io.BufferedReader(_Incoming(self._connection, self), buffer_size=1)
 
     def close(self) -> None:
         """The exchange's owner closes."""

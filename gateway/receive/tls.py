@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from gateway.config import TlsSettings
 from gateway.errors import CertificateError
-from gateway.tls.certificates import Certificate, read_certificate, read_certificate_file
+from gateway.tls.certificates import Certificate, read_certificate, read_certificate_file, seconds_until_end
 from gateway.tls.contexts import show, strict_context, trust
 
 _REASONS: Final = {
@@ -110,12 +110,7 @@ def new_context(settings: TlsSettings) -> ssl.SSLContext:
 
 def seconds_left(settings: TlsSettings, now: datetime) -> float | None:
     """Until our certificate's end, negative after it; None without TLS or with a file that cannot be read."""
-    if not settings.required:
-        return None
-    try:
-        return (read_certificate_file(settings.certificate).not_after - now).total_seconds()
-    except CertificateError:
-        return None
+    return seconds_until_end(settings.certificate, now) if settings.required else None
 
 
 def refusal_reason(error: BaseException | None) -> str:

@@ -293,6 +293,22 @@ def test_consecutive_results_go_over_one_connection_and_one_that_was_closed_cost
         assert scp.connections == 3
 
 
+def test_what_a_service_says_unasked_is_no_answer_to_the_next_result() -> None:
+    said = threading.Event()
+
+    def gives_up_waiting(visitor: Visitor) -> None:
+        read_request(visitor)
+        visitor.socket.sendall(stated(stored=UID) + (b"" if said.is_set() else answer(408)))
+        said.set()
+        if read_request(visitor):
+            visitor.socket.sendall(stated(stored=UID))
+
+    with service(gives_up_waiting) as (to, scp), linked(to) as link:
+        assert StowRs(link).send(result(), SC, UID).code == "success"
+        assert StowRs(link).send(result(), SC, UID).code == "success"
+        assert scp.connections == 2
+
+
 def silent(visitor: Visitor) -> None:
     visitor.ended.wait()
 
