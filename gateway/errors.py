@@ -71,6 +71,11 @@ class CertificateError(ConfigurationError):
     """The files of `[tls]` cannot be used. Check `tls.certificate`, `tls.key` and `tls.authorities`: PEM, the key without a password."""
 
 
+class DestinationFilesError(ConfigurationError):
+    """The files of a `[[destinations]]` table cannot be used. Certificates and keys: PEM, the key without a password; token and password
+    files: one line of text."""
+
+
 class PeerLimitError(GatewayError):
     """A peer went beyond what the receiver allows; its connection was closed. docs/receiver.md has the limits: look at the sender."""
 
@@ -79,12 +84,50 @@ class DestinationError(GatewayError):
     """A destination did not take a result. `strnet-gateway audit deliveries` shows every attempt with its answer; it is tried again."""
 
     retryable = True
+    answered: bool = False
+    """The destination has spoken, and about us: it is not left alone over it."""
 
 
 class DestinationUnreachableError(DestinationError):
     """No connection to the destination. Check host and port of its `[[destinations]]` table, and whether it runs."""
 
     code = "no_association"
+
+
+class TlsFailedError(DestinationError):
+    """TLS with the destination failed. Check that its port speaks TLS 1.2 or 1.3 (PS3.15 B.12), or set `tls = false`. It is tried again."""
+
+    code = "tls_failed"
+
+
+class TlsWrongNameError(TlsFailedError):
+    """The destination's certificate is another host's. Have it issued for `host`, or set `tls_name` to the name that it bears."""
+
+    code = "tls_wrong_name"
+
+
+class TlsUntrustedError(TlsFailedError):
+    """The destination's certificate is signed by nobody in `tls_authorities`. Put there who signed it, after asking its administrator."""
+
+    code = "tls_untrusted"
+
+
+class TlsExpiredError(TlsFailedError):
+    """The destination's certificate is not valid at this time. Have it renewed there, and check the clocks of both sides."""
+
+    code = "tls_expired"
+
+
+class TlsRefusedError(TlsFailedError):
+    """The destination refused our TLS. It may want a certificate: set `tls_certificate` and `tls_key`, and have it trusted there."""
+
+    code = "tls_refused"
+
+
+class TlsFilesError(TlsFailedError):
+    """A file of ours for TLS with this destination cannot be used. `strnet-gateway config check` says which. It is tried again."""
+
+    code = "tls_files"
 
 
 class AssociationRejectedTransientError(DestinationError):
@@ -97,6 +140,7 @@ class AssociationRejectedError(DestinationError):
     """The destination does not know us. Register `calling_ae_title` there, check `ae_title`, then `strnet-gateway jobs retry`."""
 
     retryable = False
+    answered = True
     code = "association_rejected_permanent"
 
 
@@ -122,7 +166,23 @@ class ContextRefusedError(DestinationError):
     """The destination does not take this class of objects. Enable the class there, then `strnet-gateway jobs retry`."""
 
     retryable = False
+    answered = True
     code = "context_refused"
+
+
+class HttpRefusedError(DestinationError):
+    """The DICOMweb service let nothing in. 401, 403: renew token or password, ask for the right to store; 404: check `url`; 429, 502 to
+    504: it is busy or away. It is tried again."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.code = f"http_{status}"
+
+
+class CredentialsError(DestinationError):
+    """The destination's `token_file` or `password_file` cannot be used. It must hold one line of text. It is tried again."""
+
+    code = "credentials_unreadable"
 
 
 class SpoolError(GatewayError):

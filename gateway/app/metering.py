@@ -15,6 +15,7 @@ from gateway.receive.tls import seconds_left
 from gateway.store.database import Database
 from gateway.store.figures import read_figures
 from gateway.store.spool import Spool
+from gateway.tls.certificates import seconds_until_end
 
 
 @contextmanager
@@ -43,6 +44,7 @@ def _started(
         figures=lambda: read_figures(database),
         free_bytes=Spool(settings.spool.folder).free_bytes,
         certificate_seconds=lambda: seconds_left(current().tls, datetime.now(UTC)),
+        destination_certificates=lambda: _certificates(current(), datetime.now(UTC)),
         hindrances=readiness.hindrances,
         deaths=deaths,
     )
@@ -59,3 +61,9 @@ def _started(
         return None
     log_event(Event.METRICS_SERVED, port=endpoint.port)
     return endpoint
+
+
+def _certificates(settings: Settings, now: datetime) -> dict[str, float]:
+    """Seconds until the end of the certificate that each destination is shown; without those that cannot be read."""
+    shown = {one.name: seconds_until_end(one.tls_certificate, now) for one in settings.destinations if one.tls_certificate is not None}
+    return {name: seconds for name, seconds in shown.items() if seconds is not None}

@@ -24,12 +24,14 @@ _FRESH_SECONDS: Final = 5.0
 class Sources:
     """Where the figures come from. certificate_seconds: until our certificate's end, None without TLS.
 
+    destination_certificates: the same of ours for each destination that is shown one.
     hindrances: what stands against the work of this supervisor's roles. deaths: of each role since the supervisor's start.
     """
 
     figures: Callable[[], Figures]
     free_bytes: Callable[[], int]
     certificate_seconds: Callable[[], float | None]
+    destination_certificates: Callable[[], Mapping[str, float]] = dict
     hindrances: Callable[[], Sequence[Hindrance]] = tuple
     deaths: Callable[[], Mapping[str, int]] = dict
 
@@ -78,6 +80,8 @@ class StoreCollector(Collector):
         left = self._sources.certificate_seconds()
         if left is not None:
             yield _gauge("certificate_expiry_seconds", "Until the end of the file tls.certificate; negative once it has expired.", left)
+        ends = [((name,), seconds) for name, seconds in self._sources.destination_certificates().items()]
+        yield _counted("destination_certificate_expiry_seconds", "Likewise, of a destination's tls_certificate.", ("destination",), ends)
 
 
 def _of_store(figures: Figures) -> Iterable[Metric]:
@@ -99,7 +103,7 @@ def _of_store(figures: Figures) -> Iterable[Metric]:
     yield _gauge("oldest_open_job_seconds", "Age of the oldest job that waits or runs; 0 when none does.", figures.oldest_open_job_seconds)
 
 
-def _counted(name: str, text: str, labels: tuple[str, ...], counts: Iterable[tuple[tuple[str, ...], int]]) -> Metric:
+def _counted(name: str, text: str, labels: tuple[str, ...], counts: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
     family = GaugeMetricFamily(f"strnet_gateway_{name}", text, labels=labels)
     for values, count in counts:
         family.add_metric(values, count)

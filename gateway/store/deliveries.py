@@ -46,6 +46,8 @@ class PendingDelivery:
     """All that brought the study's images."""
     policy: Policy
     """That it was released under."""
+    flagged: bool
+    """Any of its knees."""
     intended_use: str
     """Of the bundle that made the result."""
     turn: Turn
@@ -100,6 +102,7 @@ class Deliveries:
                 release=result.release,
                 routes=(result.route,) if report is None else tuple(report.routes),
                 policy=Policy.ALL if report is None else Policy(report.policy),
+                flagged=result.flagged,
                 intended_use=bundle.intended_use,
                 turn=_turn(session, delivery, result),
                 is_retracted=result.retracted_at is not None,

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gateway.config import Settings, destinations_above
-from gateway.delivery.storage_scu import StorageScu
+from gateway.delivery.link import Sends
 from gateway.domain.delivery import Turn, Verdict
 from gateway.domain.job import Claim
+from gateway.domain.last_gate import Outgoing, obstacle_to
 from gateway.domain.outcome import Release
 from gateway.errors import DrainingError, GatewayError
 from gateway.events import Event
@@ -30,7 +31,7 @@ class DeliverResult:
 
     deliveries: Deliveries
     spool: Spool
-    scu: StorageScu | None
+    scu: Sends | None
     """None: the lane's destination is not in the configuration any more."""
     settings: Settings
 
@@ -56,8 +57,6 @@ class DeliverResult:
         destination = self.settings.destination(delivery.destination)
         if destination is None or self.scu is None:
             return Attempt(verdict=Verdict.DEAD, code="destination_unknown")
-        if delivery.release != Release.SENT:
-            return Attempt(verdict=Verdict.DEAD, code="not_released")
         refused = self._refused_by_settings(delivery)
         if refused is not None:
             return Attempt(verdict=Verdict.DEAD, code=refused)
@@ -74,12 +73,23 @@ class DeliverResult:
         return attempt if answered.verdict is not Verdict.RETRY else self._retry(claim, delivery, attempt)
 
     def _refused_by_settings(self, delivery: PendingDelivery) -> str | None:
-        """A note is never: it says nothing of the patient, and what it takes back is there by settings that held then (ADR 0031)."""
+        """A note is held by its release alone: it says nothing of the patient, and what it takes back is there by settings that held
+        then (ADR 0031).
+        """
         if delivery.is_rejection:
-            return None
-        if strictest_route(self.settings, delivery.routes).policy.openness < delivery.policy.openness:
-            return "policy_withdrawn"
-        return "destination_class" if delivery.destination in destinations_above(self.settings, delivery.intended_use) else None
+            return None if delivery.release == Release.SENT else "not_released"
+        today = strictest_route(self.settings, delivery.routes)
+        return obstacle_to(
+            Outgoing(
+                release=delivery.release,
+                made_under=delivery.policy,
+                flagged=delivery.flagged,
+                policy_today=today.policy,
+                destination=delivery.destination,
+                destinations_today=today.destinations,
+                destinations_above=destinations_above(self.settings, delivery.intended_use),
+            )
+        )
 
     def _retry(self, claim: Claim, delivery: PendingDelivery, attempt: Attempt) -> Attempt:
         policy = self.settings.delivery

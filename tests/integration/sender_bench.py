@@ -8,7 +8,7 @@ from io import BytesIO
 
 from pydicom import Dataset, dcmread
 
-from gateway.delivery.destination_link import Answered
+from gateway.delivery.link import Answered
 from gateway.dicom.uids import KEY_OBJECT_SELECTION
 from gateway.domain.delivery import Verdict
 from gateway.domain.job import Claim, JobKind

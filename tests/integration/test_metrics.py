@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.app.metering import served
+from gateway.app.metering import _certificates, served
 from gateway.app.readiness import Readiness
 from gateway.config import Settings, TlsSettings, parse_settings
 from gateway.domain.figures import Figures
@@ -51,11 +51,12 @@ def here(database: Database, spool: Spool) -> Bench:
 def serve(database: Database, spool: Spool, tmp_path: Path) -> Iterator[Callable[..., int]]:
     started: list[Endpoint] = []
 
-    def start(tls: TlsSettings | None = None) -> int:
+    def start(tls: TlsSettings | None = None, settings: Settings | None = None) -> int:
         sources = Sources(
             figures=lambda: read_figures(database),
             free_bytes=spool.free_bytes,
             certificate_seconds=lambda: seconds_left(tls or TlsSettings(), datetime.now(UTC)),
+            destination_certificates=lambda: _certificates(settings or Settings(), datetime.now(UTC)),
         )
         started.append(Endpoint(StoreCollector(sources), is_alive=lambda: True, hindrances=list, host="127.0.0.1", port=0))
         return started[-1].port
@@ -79,6 +80,19 @@ def test_figures_are_those_of_the_store(here: Bench, serve: Callable[..., int]) 
     assert 0 < found["oldest_open_job_seconds", ()] < 600
     assert found["spool_free_bytes", ()] > 0
     assert ("certificate_expiry_seconds", ()) not in found
+
+
+def test_expiry_of_the_certificate_that_a_destination_is_shown_is_told(serve: Callable[..., int], tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.issue("STRNET", valid_hours=2)
+    base = {"ae_title": "PACS", "host": "h", "port": 104, "class": "test", "tls": True}
+    shown = {**base, "name": "pacs", "tls_certificate": pair.certificate, "tls_key": pair.key}
+    port = serve(settings=parse_settings({"destinations": [shown, {**base, "name": "other"}]}))
+    found = scrape(port)[1]
+    assert 7000 < found["destination_certificate_expiry_seconds", ("pacs",)] <= 7200
+    assert ("destination_certificate_expiry_seconds", ("other",)) not in found
+    pair.certificate.unlink()
+    assert ("destination_certificate_expiry_seconds", ("pacs",)) not in scrape(port)[1]
 
 
 def test_expiry_is_that_of_the_certificate_and_goes_below_zero(serve: Callable[..., int], tmp_path: Path) -> None:

@@ -41,6 +41,14 @@ def read_certificate_file(path: Path) -> Certificate:
         raise CertificateError("certificate_unreadable") from error
 
 
+def seconds_until_end(path: Path, now: datetime) -> float | None:
+    """Of a certificate file, negative after its end; None when it cannot be read."""
+    try:
+        return (read_certificate_file(path).not_after - now).total_seconds()
+    except CertificateError:
+        return None
+
+
 def _certificate(found: x509.Certificate, der: bytes) -> Certificate:
     digest = hashlib.sha256(der).hexdigest()
     return Certificate(
