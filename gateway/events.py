@@ -17,6 +17,8 @@ Level = Literal["debug", "info", "warning", "error"]
 class Event(StrEnum):
     GATEWAY_STARTED = "gateway:started"
     GATEWAY_STOPPED = "gateway:stopped"
+    DATABASE_AWAITED = "database:awaited"
+    DATABASE_REACHED = "database:reached"
     ROLE_STARTED = "role:started"
     ROLE_STOPPED = "role:stopped"
     ROLE_DIED = "role:died"
