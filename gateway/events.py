@@ -26,6 +26,7 @@ class Event(StrEnum):
     RETENTION_PURGED = "retention:purged"
     RETENTION_HINDERED = "retention:hindered"
     TIMER_FAILED = "timer:failed"
+    CLOCK_SET_BACK = "clock:set_back"
     ALARM_RAISED = "alarm:raised"
     ALARM_CLEARED = "alarm:cleared"
     METRICS_SERVED = "metrics:served"

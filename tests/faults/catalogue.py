@@ -7,6 +7,7 @@ from typing import Final
 from tests.faults import (
     answers,
     assessed,
+    clock,
     content,
     database_server,
     disk,
@@ -43,6 +44,7 @@ _MODULES: Final = (
     secured,
     several_gateways,
     strangers,
+    clock,
 )
 
 FAULTS: Final[tuple[Fault, ...]] = tuple(
