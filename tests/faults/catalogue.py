@@ -9,6 +9,7 @@ from tests.faults import (
     assessed,
     clock,
     content,
+    database_network,
     database_server,
     disk,
     engine,
@@ -19,10 +20,14 @@ from tests.faults import (
     operation,
     power,
     power_calls,
+    random_kills,
     secured,
     several_gateways,
+    short_memory,
+    spool_files,
     store,
     strangers,
+    upgrade,
 )
 from tests.faults.fault import Fault
 
@@ -45,6 +50,11 @@ _MODULES: Final = (
     several_gateways,
     strangers,
     clock,
+    database_network,
+    random_kills,
+    short_memory,
+    spool_files,
+    upgrade,
 )
 
 FAULTS: Final[tuple[Fault, ...]] = tuple(
