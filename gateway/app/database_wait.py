@@ -31,12 +31,13 @@ class DatabaseWait:
 
     def until_done(self, start: Callable[[], None]) -> bool:
         """Does the start as soon as the database is there. False when stopped before. Raises what waiting cannot cure."""
-        refused = False
+        url = self._settings.database.url
+        refused = not reachability.is_server(url)
         while True:
             try:
                 start()
             except DatabaseUnavailableError as error:
-                if reachability.is_away(self._settings.database.url, error):
+                if reachability.is_away(url, error):
                     refused = False
                     if not self._waited(error):
                         return False

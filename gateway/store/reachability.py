@@ -16,6 +16,11 @@ _SECONDS: Final = 3
 """For the answer whether a server is there; libpq holds the interpreter meanwhile."""
 
 
+def is_server(url: str) -> bool:
+    """Whether it can be away at all: a SQLite file is there or not."""
+    return make_url(url).get_backend_name() == "postgresql"
+
+
 def trouble(url: str) -> DatabaseUnavailableError | None:
     """What stands in the way of one small question to the database; None when it was answered."""
     with closing(Database(url)) as database:
@@ -28,13 +33,13 @@ def trouble(url: str) -> DatabaseUnavailableError | None:
 
 
 def is_away(url: str, error: DatabaseUnavailableError) -> bool:
-    """True when no server answers at this address, or one that still starts or already stops. Never of SQLite, whose file is there or not.
+    """True when no server answers at this address, or one that still starts or already stops.
 
     libpq asks without logging in (PQping): so a wrong password or a database that is missing is told from a server that is down.
     """
-    found = make_url(url)
-    if found.get_backend_name() != "postgresql":
+    if not is_server(url):
         return False
+    found = make_url(url)
     # an extra of the package, and absent where SQLite is used
     psycopg: Any = importlib.import_module("psycopg")
     if isinstance(getattr(error.__cause__, "orig", None), psycopg.errors.ConnectionTimeout):

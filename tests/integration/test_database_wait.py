@@ -113,5 +113,8 @@ def test_sqlite_file_that_cannot_be_opened_is_not_waited_for(tmp_path: Any) -> N
     error = reachability.trouble(url)
     assert error is not None
     assert not reachability.is_away(url, error)
+    start = Start(url)
     with pytest.raises(DatabaseUnavailableError):
-        DatabaseWait(settings_of(url), threading.Event()).until_done(Start(url))
+        DatabaseWait(settings_of(url), threading.Event()).until_done(start)
+    # a large file is read at each
+    assert start.times == 1
