@@ -15,6 +15,7 @@ class GatewayError(Exception):
     needs_a_person: bool = False
     """No attempt can help until a person has acted: the job is held."""
     code: str = "failed_internal"
+    """What logs and rows say. Of what may end an analysis: the instance's outcome, which kinds of one cause share."""
 
     def __init__(self, detail: str = "") -> None:
         remedy = " ".join((type(self).__doc__ or "").split())
@@ -25,6 +26,8 @@ class GatewayError(Exception):
 class ConfigurationError(GatewayError):
     """The configuration is not usable. Correct what is named here."""
 
+    code = "configuration"
+
     def __init__(self, detail: str = "", *, keys: Sequence[str] = ()) -> None:
         """keys: the wrong ones, as `section.key`, where they are known."""
         super().__init__(detail)
@@ -33,6 +36,8 @@ class ConfigurationError(GatewayError):
 
 class FixedSettingError(ConfigurationError):
     """These settings cannot change while the gateway runs. Restart it, or set them back."""
+
+    code = "fixed_setting"
 
 
 class DatabaseUnavailableError(GatewayError):
@@ -46,44 +51,63 @@ class DatabaseUnavailableError(GatewayError):
 class TransactionVictimError(DatabaseUnavailableError):
     """The database gave a transaction up for another's sake, again and again. Look for what else writes to it, or locks its tables."""
 
+    code = "transaction_victim"
+
 
 class DatabaseNotDurableError(DatabaseUnavailableError):
     """An fsync of the audit store failed: the kernel may have dropped the data. The receiver stops; check the disk first."""
+
+    code = "database_not_durable"
 
 
 class DatabaseDamagedError(DatabaseUnavailableError):
     """The audit store's file is damaged. Nothing in it was changed: keep a copy, check the disk, and restore the file from backup."""
 
+    code = "database_damaged"
+
 
 class StoreEmptyError(GatewayError):
     """There is no audit store yet. Run `strnet-gateway serve` first, or give the configuration that it runs with (--config)."""
+
+    code = "store_empty"
 
 
 class SchemaMismatchError(GatewayError):
     """The database has another schema than this release. Run `strnet-gateway db migrate` or install the release that wrote it."""
 
+    code = "schema_mismatch"
+
 
 class PortTakenError(GatewayError):
     """The receiver cannot listen on its address. End what uses the port, or set `receiver.host` and `receiver.port`."""
 
+    code = "port_taken"
+
 
 class CertificateError(ConfigurationError):
     """The files of `[tls]` cannot be used. Check `tls.certificate`, `tls.key` and `tls.authorities`: PEM, the key without a password."""
+
+    code = "certificate"
 
 
 class DestinationFilesError(ConfigurationError):
     """The files of a `[[destinations]]` table cannot be used. Certificates and keys: PEM, the key without a password; token and password
     files: one line of text."""
 
+    code = "destination_files"
+
 
 class PeerLimitError(GatewayError):
     """A peer went beyond what the receiver allows; its connection was closed. docs/receiver.md has the limits: look at the sender."""
+
+    code = "peer_limit"
 
 
 class DestinationError(GatewayError):
     """A destination did not take a result. `strnet-gateway audit deliveries` shows every attempt with its answer; it is tried again."""
 
     retryable = True
+    code = "destination_failed"
     answered: bool = False
     """The destination has spoken, and about us: it is not left alone over it."""
 
@@ -174,6 +198,8 @@ class HttpRefusedError(DestinationError):
     """The DICOMweb service let nothing in. 401, 403: renew token or password, ask for the right to store; 404: check `url`; 429, 502 to
     504: it is busy or away. It is tried again."""
 
+    code = "http_refused"
+
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP {status}")
         self.code = f"http_{status}"
@@ -196,26 +222,38 @@ class SpoolError(GatewayError):
 class SpoolNotDurableError(SpoolError):
     """An fsync failed: the kernel may have dropped the data. The receiver stops; check the disk before starting it again."""
 
+    code = "spool_not_durable"
+
 
 class SpoolMissingError(GatewayError):
     """The database knows instances, but `spool.folder` is not the spool that holds them. Mount it, or correct the setting."""
 
+    code = "spool_missing"
+
 
 class SpoolNotSharedError(GatewayError):
     """`spool.folder` is not the spool that this database belongs to. Mount the shared spool there, or correct the setting."""
+
+    code = "spool_not_shared"
 
 
 class FileSystemError(ConfigurationError):
     """What is acknowledged might not outlive a power cut there. Use a local disk (ext4, xfs, btrfs, zfs); or, if this mount is known to
     honour fsync, rename and file locks, name its type as `vouched_file_system` in that section."""
 
+    code = "file_system"
+
 
 class NetworkFileSystemError(ConfigurationError):
     """SQLite cannot be trusted on a network file system. Put `database.url` on a local disk, or use PostgreSQL for several hosts."""
 
+    code = "network_file_system"
+
 
 class JobActionError(GatewayError):
     """This cannot be done with the job as it stands. `strnet-gateway jobs explain` shows its state and what can be done."""
+
+    code = "job_action"
 
 
 class SpoolFileLostError(GatewayError):
@@ -269,6 +307,12 @@ class DecodeMemoryError(DecodeError):
     code = "failed_oom"
 
 
+class DecoderCrashedError(DecodeError):
+    """A codec crashed on the image. It was replaced; if it happens again, check the image in another viewer and report it."""
+
+    retryable = True
+
+
 class EngineMemoryError(GatewayError):
     """The device has too little memory for one image. Free it, or set `model.allow_cpu_fallback` or `model.device = "cpu"`."""
 
@@ -298,6 +342,8 @@ class BundleError(GatewayError):
 class IntendedUseError(GatewayError):
     """The bundle's intended use is below the class of a destination. Use another bundle, or set the destination's class to `test`."""
 
+    code = "intended_use"
+
 
 class PatientConflictError(GatewayError):
     """Instances of one study name different patients. No result is made; correct the study at its source, then release the job."""
@@ -315,6 +361,8 @@ class SideConflictError(GatewayError):
 
 class ConflictError(GatewayError):
     """No instance of that id is in conflict. `strnet-gateway conflicts list` shows those that wait for a decision."""
+
+    code = "no_conflict"
 
 
 class OpenConflictError(GatewayError):
@@ -347,22 +395,34 @@ class BundleRetiredError(GatewayError):
 class PatientNotUniqueError(GatewayError):
     """Several issuers have given this patient id: it may be of several people. Say whose by --issuer ("" for the one without)."""
 
+    code = "patient_not_unique"
+
 
 class ReleaseRefusedError(GatewayError):
     """This result cannot be released. `strnet-gateway explain` shows the study's results; docs/recall.md says which ones can be."""
+
+    code = "release_refused"
 
 
 class LeaseLostError(GatewayError):
     """Another worker took the job over; this one's work is dropped. Raise `worker.lease_seconds` if it happens often."""
 
+    code = "lease_lost"
+
 
 class JobNotFoundError(GatewayError):
     """No job has that number. `strnet-gateway jobs list` shows the numbers."""
+
+    code = "job_not_found"
 
 
 class SelfTestError(GatewayError):
     """That worker's latest self-test stops nothing. `strnet-gateway self-test list` shows the latest one of each worker."""
 
+    code = "no_self_test"
+
 
 class NotFoundError(GatewayError):
     """Nothing is stored under that key. Give an accession number or a SOP, series or study instance UID as the modality sent it."""
+
+    code = "not_found"

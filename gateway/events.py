@@ -17,6 +17,8 @@ Level = Literal["debug", "info", "warning", "error"]
 class Event(StrEnum):
     GATEWAY_STARTED = "gateway:started"
     GATEWAY_STOPPED = "gateway:stopped"
+    DATABASE_AWAITED = "database:awaited"
+    DATABASE_REACHED = "database:reached"
     ROLE_STARTED = "role:started"
     ROLE_STOPPED = "role:stopped"
     ROLE_DIED = "role:died"
@@ -24,6 +26,7 @@ class Event(StrEnum):
     RETENTION_PURGED = "retention:purged"
     RETENTION_HINDERED = "retention:hindered"
     TIMER_FAILED = "timer:failed"
+    CLOCK_SET_BACK = "clock:set_back"
     ALARM_RAISED = "alarm:raised"
     ALARM_CLEARED = "alarm:cleared"
     METRICS_SERVED = "metrics:served"

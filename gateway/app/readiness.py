@@ -119,7 +119,8 @@ class Readiness:
     def _tell(self) -> None:
         now = datetime.now(UTC)
         found = (self.hindrances(), self._config_hash)
-        if found == self._told and now - self._told_at < _TELL_AGAIN:
+        # below zero: the clock was set back
+        if found == self._told and timedelta(0) <= now - self._told_at < _TELL_AGAIN:
             return
         story = SupervisorStory(
             name=self._name,

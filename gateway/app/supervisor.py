@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from gateway.app.changes import touched_roles
+from gateway.app.database_wait import DatabaseWait
 from gateway.app.metering import served
 from gateway.app.preflight import prepare
 from gateway.app.readiness import Readiness
@@ -61,7 +62,8 @@ class Supervisor:
         hang_ups = HangUps()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _signal, _frame: self._stop.set())
-        prepare(self._loaded, actor=owner_name("supervisor"))
+        if not DatabaseWait(self._loaded, self._stop).until_done(lambda: prepare(self._loaded, actor=owner_name("supervisor"))):
+            return 0
         hang_ups.listen()
         with self._port():
             return self._supervise(hang_ups)

@@ -16,6 +16,8 @@ from gateway.errors import GatewayError
 class GatewayDidNotStartError(GatewayError):
     """The gateway did not start. Its log says why."""
 
+    code = "gateway_did_not_start"
+
 
 class GatewayProcess:
     """Starts, waits for roles, stops."""

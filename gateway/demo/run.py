@@ -59,9 +59,13 @@ class DemoReport:
 class NothingToSendError(GatewayError):
     """The folder holds no DICOM files. Give one that does, or none for synthetic knees."""
 
+    code = "nothing_to_send"
+
 
 class UnsafeFolderError(GatewayError):
     """The demonstration's folder holds files that it did not make. Give another one with --folder."""
+
+    code = "unsafe_folder"
 
 
 def run_demo(folder: Path, source: Path | None, say: Say, progress: Callable[[int, int], None]) -> DemoReport:

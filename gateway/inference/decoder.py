@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 
 from gateway.config import WorkerSettings
 from gateway.domain.finding import Region
-from gateway.errors import DecodeAnswerError, DecodeError, DecodeMemoryError, DecodeTimeoutError
+from gateway.errors import DecodeAnswerError, DecodeError, DecodeMemoryError, DecoderCrashedError, DecodeTimeoutError
 from gateway.events import Event, log_event
 from gateway.inference.decoder_child import serve
 from strnet_core.bundle import PreprocessingSettings
@@ -28,6 +29,8 @@ _MAX_HEADER_BYTES: Final = 1 << 20
 _ERRORS: Final = {"oom": DecodeMemoryError}
 _COSTS_THE_CHILD: Final = frozenset({"oom"})
 """What a child may not have got over."""
+_DEFECTS: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+"""What a defect of a codec ends in. SIGKILL is the kernel's when memory is short, SIGABRT a library's that was refused it."""
 
 _Answer = TypeVar("_Answer")
 
@@ -117,8 +120,7 @@ class Decoder:
         except DecodeError:
             raise
         except (EOFError, OSError) as error:
-            self._replace("died")
-            raise DecodeMemoryError("the decoder died") from error
+            raise self._died() from error
         except Exception as error:  # an answer that cannot be understood, in whatever way
             self._replace("unclear")
             raise DecodeAnswerError(type(error).__name__) from error
@@ -171,6 +173,17 @@ class Decoder:
             self._replace("not started")
             raise DecodeTimeoutError("the decoder did not start")
         return ours
+
+    def _died(self) -> DecodeError:
+        """Why the child is gone, by the signal that ended it."""
+        process = self._process
+        if process is not None:
+            # its end of the pipe closes a moment before it can be waited for
+            process.join(_STOP_SECONDS)
+        code = process.exitcode if process is not None else None
+        crashed = code is not None and -code in _DEFECTS
+        self._replace("crashed" if crashed else "died")
+        return DecoderCrashedError(signal.Signals(-code).name) if code is not None and crashed else DecodeMemoryError("the decoder died")
 
     def _retire_after_its_images(self) -> None:
         """Whatever the decoding libraries leak ends with the child."""

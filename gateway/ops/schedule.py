@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from gateway.domain.duty import Duty
 from gateway.errors import GatewayError
 from gateway.events import Event, log_event
+from gateway.ops.clock_steps import ClockSteps
 from gateway.ops.logging import place_of
 from gateway.store.leadership import Leadership
 
@@ -40,6 +44,8 @@ class Timers:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone="UTC",
         )
+        # APScheduler goes by the host's clock
+        self._steps = ClockSteps(lambda _seconds: self._all_due())
         self._ticks = {timer.name: self._guarded(timer) for timer in timers}
         for timer in timers:
             self._scheduler.add_job(self._ticks[timer.name], "interval", seconds=timer.seconds, id=timer.name, jitter=timer.seconds / 10)
@@ -54,12 +60,21 @@ class Timers:
 
     def __enter__(self) -> Self:
         self._scheduler.start()
+        self._steps.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._steps.stop()
         self._scheduler.shutdown(wait=False)
         for leadership in self._leaderships.values():
             leadership.resign()
+
+    def _all_due(self) -> None:
+        """The clock was set back: their next times are as far away as that."""
+        for name in self._ticks:
+            # a last look beside the end
+            with suppress(JobLookupError):
+                self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
 
     def _guarded(self, timer: Timer) -> Callable[[], None]:
         """What goes wrong in one tick stays there, and is tried again with the next."""

@@ -121,7 +121,7 @@ class Handlers:
     def accepted(self, event: Any) -> None:
         try:
             self._identify(event.assoc)
-            self._open_associations.record(event.assoc)
+            self._open_associations.begin(event.assoc)
         except DatabaseUnavailableError as error:
             # tried again at each C-STORE, which is answered A700 until it is on record who sends
             log_event(Event.ASSOCIATION_ACCEPTED, level="error", error_class=type(error).__name__)

@@ -32,6 +32,13 @@ class OpenAssociations:
                 self._opened[association] = opened
         return opened.id
 
+    def begin(self, association: Association) -> None:
+        """As `record`, but while the database is known to take nothing it is only noted: whoever calls is answered without waiting."""
+        with self._lock:
+            opened = self._opened[association]
+        if not (self._receipts.noted.is_set() and self._receipts.note(opened)):
+            self.record(association)
+
     def record(self, association: Association) -> None:
         """One that was identified gets its row. DatabaseUnavailableError when it is only noted: it may be recorded again."""
         with self._lock:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from gateway.errors import (
@@ -84,6 +85,9 @@ def _translated() -> Iterator[None]:
         if getattr(error.orig, "sqlstate", "") in _GIVEN_UP:
             raise TransactionVictimError(type(error.orig).__name__) from error
         raise DatabaseUnavailableError(type(error.orig).__name__) from error
+    except PoolTimeoutError as error:
+        # every connection is waiting for the server
+        raise DatabaseUnavailableError(type(error).__name__) from error
     except DBAPIError as error:
         if _is_damaged(error.orig):
             raise DatabaseDamagedError(type(error.orig).__name__) from error
@@ -107,7 +111,10 @@ def _engine(url: str) -> Engine:
     if dialect == "sqlite":
         return _sqlite(url)
     if dialect == "postgresql":
-        return _postgresql(url)
+        # an extra of the package
+        from gateway.store.postgresql import postgresql_engine
+
+        return postgresql_engine(url)
     raise ConfigurationError(f"database.url: {dialect} is not supported; use sqlite:/// or postgresql+psycopg://")
 
 
@@ -122,6 +129,7 @@ def _sqlite(url: str) -> Engine:
     file = database_file(url)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
+    # hide_parameters: an error's text must not quote a row, which holds patient ids
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 10, "check_same_thread": False})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
@@ -148,16 +156,3 @@ def _begin(connection: Connection) -> None:
     """A write transaction takes its lock at once: a deferred one that reads first fails with `database is locked`."""
     reading = connection.get_execution_options().get(_READING, False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _postgresql(url: str) -> Engine:
-    options = "-c synchronous_commit=on -c statement_timeout=30000 -c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000"
-    # hide_parameters, here and above: an error's text must not quote a row, which holds patient ids
-    return create_engine(
-        url,
-        hide_parameters=True,
-        pool_pre_ping=True,
-        pool_size=10,
-        max_overflow=20,
-        connect_args={"options": options, "connect_timeout": 10},
-    )

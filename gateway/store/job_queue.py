@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -232,17 +232,25 @@ class JobQueue:
 
     @repeated
     def expire_leases(self, *, owner: str | None = None) -> int:
-        """Takes back jobs whose lease ran out, or all of a process that is known to be gone. Returns how many."""
+        """Takes back jobs whose lease ran out, or all of a process that is known to be gone. Returns how many.
+
+        Neither a lease nor a job's turn may last longer because the clock was set back meanwhile.
+        """
         now = datetime.now(UTC)
         gone = JobRow.lease_owner == owner if owner else JobRow.lease_until < now
         # longer than any lease is given for: the clock was set back since, and nobody may hold a job by that
         strange = JobRow.lease_until > now + 2 * self._lease
         with self._database.reading() as session:
-            if session.scalar(select(JobRow.id).where(IS_RUNNING, gone | strange).limit(1)) is None:
+            # one question for each of the two indexes
+            held = session.scalar(select(JobRow.id).where(IS_RUNNING, gone | strange).limit(1))
+            ahead = session.scalar(select(JobRow.id).where(_of_the_future(now, self._lease)).limit(1))
+            if held is None and ahead is None:
                 return 0
         with self._database.transaction() as session:
             for row in session.scalars(select(JobRow).where(IS_RUNNING, strange, ~gone).with_for_update(skip_locked=True)):
                 row.lease_until = now + self._lease
+            for row in session.scalars(select(JobRow).where(_of_the_future(now, self._lease)).with_for_update(skip_locked=True)):
+                row.next_at = now
             rows = session.scalars(select(JobRow).where(IS_RUNNING, gone).with_for_update(skip_locked=True)).all()
             for row in rows:
                 self._expire(session, row, now)
@@ -259,6 +267,12 @@ class JobQueue:
             record_job(session, Event.JOB_HELD, row, actor=actor, code=LEASE_EXPIRIES)
         elif wait_again(session, row, action, actor=actor, next_at=now, now=now):
             record_job(session, Event.JOB_LEASE_EXPIRED, row, actor=actor)
+
+
+def _of_the_future(now: datetime, lease: timedelta) -> ColumnElement[bool]:
+    """Queued before the clock was set back, and not due by it for as long as that was. One that was ever claimed has its pause instead."""
+    by_index = IS_WAITING & JobRow.kind.in_(list(JobKind)) & (JobRow.next_at > now)
+    return by_index & JobRow.first_claimed_at.is_(None) & (JobRow.created_at > now + 2 * lease)
 
 
 def _due(wanted: Select[Row], kind: JobKind, lane: str | None, now: datetime) -> Select[Row]:

@@ -112,6 +112,10 @@ class MemoryQueue:
             for job in running:
                 if job not in gone and job.lease_until > now + 2 * self._lease:
                     job.lease_until = now + self._lease
+            for job in self.jobs.values():
+                of_the_future = job.first_claimed_at is None and job.created_at > now + 2 * self._lease
+                if of_the_future and job.state in CLAIMABLE:
+                    job.next_at = min(job.next_at, now)
             for job in gone:
                 self._expire(job)
             return len(gone)

@@ -7,8 +7,10 @@ from typing import Final
 from tests.faults import (
     answers,
     assessed,
+    clock,
     commitment,
     content,
+    database_network,
     database_server,
     destinations,
     disk,
@@ -20,10 +22,14 @@ from tests.faults import (
     operation,
     power,
     power_calls,
+    random_kills,
     secured,
     several_gateways,
+    short_memory,
+    spool_files,
     store,
     strangers,
+    upgrade,
 )
 from tests.faults.fault import Fault
 
@@ -47,6 +53,12 @@ _MODULES: Final = (
     secured,
     several_gateways,
     strangers,
+    clock,
+    database_network,
+    random_kills,
+    short_memory,
+    spool_files,
+    upgrade,
 )
 
 FAULTS: Final[tuple[Fault, ...]] = tuple(

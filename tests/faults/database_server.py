@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from tests.faults.fault import Fault, Point
 from tests.faults.images import image
 from tests.faults.postgresql import PostgresLedger, cluster
+from tests.faults.probes import causes
+from tests.faults.receiver import Receiver
 from tests.faults.senders import association, echo, negotiation, send, send_all
-from tests.faults.waiting import happens
+from tests.faults.waiting import happens, wait_for
 from tests.faults.workplace import Workplace
+from tests.peers.postgresql import free_port
 
 _RECOVERY_SECONDS: Final = 60
-_START_SECONDS: Final = 100
-_UNIT: Final = Path(__file__).resolve().parents[2] / "deploy" / "systemd" / "strnet-gateway.service"
-
-
-def _is_restarted(code: int | str) -> bool:
-    """Whether the unit that is shipped has systemd start it again after this exit code."""
-    unit = _UNIT.read_text(encoding="utf-8")
-    prevented = re.search(r"^RestartPreventExitStatus=(.*)$", unit, re.MULTILINE)
-    return "\nRestart=on-failure\n" in unit and code != 0 and str(code) not in (prevented[1].split() if prevented else [])
 
 
 def server_dies(w: Workplace) -> Iterator[Point]:
     server = w.enter(cluster())
     url = server.new_database()
-    receiver = w.receiver(sections={"database": {"url": url}})
+    probes = free_port()
+    receiver = w.receiver(sections={"database": {"url": url}, "metrics": {"port": probes}})
     ledger = PostgresLedger(receiver.database, receiver.spool, url)
     server.halt()
     receiver.launch()
-    code = receiver.wait_exit(_START_SECONDS)
-    yield Point("started without it: remedy shown", "Check `database.url` and its server" in receiver.said(), True)
-    yield Point("started again by the service manager", _is_restarted(code), True)
+    _waits(receiver)
+    yield Point("started without it: not ready for", causes(probes), ["database_down"])
+    receiver.terminate()
+    yield Point("SIGTERM then: exit code", receiver.wait_exit(30), 0)
+    receiver.launch()
+    _waits(receiver)
     server.resume()
-    receiver.start()
+    receiver.wait_started()
+    yield Point("started by itself when it was there", len(receiver.events("database:reached")), 1)
+    wait_for(lambda: causes(probes) == [], 60, "never ready")
     with association(receiver.port, [image(1), image(2)]) as assoc:
         yield Point("when it is there", send(assoc, image(1), w.log), "0000")
         server.halt()
@@ -54,6 +52,10 @@ def server_dies(w: Workplace) -> Iterator[Point]:
     yield from ledger.invariants(w.log.acknowledged)
 
 
+def _waits(receiver: Receiver) -> None:
+    wait_for(lambda: bool(receiver.events("database:awaited")) or receiver.exit_code is not None, 60, "it does not wait for the database")
+
+
 def _accepted(port: int) -> str:
     happens(lambda: negotiation(port) == "accepted", _RECOVERY_SECONDS)
     return negotiation(port)
@@ -63,8 +65,8 @@ FAULTS = (
     Fault(
         number=16,
         what="database server down at the start, dies while the gateway runs, is restarted",
-        expected="start: not ready until it is there; running: A700; recovers by itself",
-        how="PostgreSQL, `pg_ctl stop -m immediate`; a start that is refused is one that systemd tries again (deploy/systemd)",
+        expected="start: waits, not ready, until it is there; running: A700; recovers by itself",
+        how="PostgreSQL, `pg_ctl stop -m immediate`; `/readyz` is asked",
         scenario=server_dies,
         needs=("postgresql",),
         seconds=400,

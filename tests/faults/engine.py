@@ -93,7 +93,7 @@ def codec(w: Workplace) -> Iterator[Point]:
     yield Point("answers", send_all(receiver.port, [*poison, *sound], w.log), ["0000"] * 4)
     wait_quiet(ledger)
     yield Point("hangs", outcome(ledger, poison[0]), "failed_timeout")
-    yield Point("dies of SIGSEGV", outcome(ledger, poison[1]), "failed_oom")
+    yield Point("dies of SIGSEGV", outcome(ledger, poison[1]), "failed_decode")
     rows = ledger.ask("SELECT state, attempts FROM job WHERE kind = 'analyze_instance' AND state <> 'done'")
     yield Point("their jobs", [f"{state} after {attempts} attempts" for state, attempts in rows], ["dead after 2 attempts"] * 2)
     yield Point("neighbours", [outcome(ledger, one) for one in sound], ["assessed", "assessed"])

@@ -10,10 +10,14 @@ from typing import Final
 
 from tests.peers.postgresql import find_binaries
 
+FAKETIME: Final = next(iter(sorted(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))), "")
+"""Debian's libfaketime; empty where it is not installed."""
+
 _PRESENT: Final[dict[str, Callable[[], bool]]] = {
     "root": lambda: os.geteuid() == 0,
     "loop": lambda: Path("/dev/loop-control").exists(),
     "postgresql": lambda: find_binaries() is not None,
+    "faketime": lambda: bool(FAKETIME),
     "storescu": lambda: Path("/usr/bin/storescu").exists(),
 }
 

@@ -22,6 +22,8 @@ from gateway.ops.logging import configure_logging
 
 _NAME: Final = "STRNET_FAULTS_ODD"
 _MARK: Final = "STRNET_FAULTS_ODD_DONE"
+HEAVY: Final = b"HEAVY IMAGE"
+"""Stands in the file."""
 
 
 def main() -> None:
@@ -135,6 +137,16 @@ def _not_finite(predict: Any, asked: tuple[Any, ...]) -> object:
     return tuple(replace(one, screening_logit=float("nan")) for one in predict(*asked))
 
 
+def _heavy_image() -> None:
+    from gateway.workers.analyze_instance import AnalyzeInstance
+
+    def act(analyze: Any, instance: Any, *_: object) -> None:
+        if HEAVY in analyze.spool.path(instance.file).read_bytes():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    _before(AnalyzeInstance, "_begin", act)
+
+
 def _decoder() -> None:
     from gateway.inference import decoder
     from tests.faults import odd_decoder
@@ -151,6 +163,7 @@ _ODD: Final[dict[str, Callable[[], None]]] = {
     "device lost": lambda: _engine(_device_lost),
     "device full": lambda: _engine(_device_full),
     "not finite": lambda: _engine(_not_finite),
+    "killed by a heavy image": _heavy_image,
     "poison in the decoder": _decoder,
 }
 

@@ -47,11 +47,12 @@ def association(
     calling: str = "XRAY1",
     source: str = "127.0.0.1",
     tls: ssl.SSLContext | None = None,
+    patience: float = _PATIENCE_SECONDS,
 ) -> Iterator[Any]:
-    """An association, open or refused, from one of the loopback addresses."""
+    """An association, open or refused, from one of the loopback addresses. patience: seconds that the modality waits for an answer."""
     contexts = sorted({(image.sop_class, image.syntax) for image in images}) or [("1.2.840.10008.1.1", "1.2.840.10008.1.2")]
     ae = AE(ae_title=calling)
-    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = _PATIENCE_SECONDS
+    ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = patience
     assoc = ae.associate(
         "127.0.0.1",
         port,

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gateway.config import QualitySettings, WorkerSettings
-from gateway.errors import DecodeAnswerError, DecodeError, DecodeMemoryError, DecodeTimeoutError
+from gateway.errors import DecodeAnswerError, DecodeError, DecodeMemoryError, DecoderCrashedError, DecodeTimeoutError
 from gateway.inference.decoder import Decoder
 from gateway.inference.decoder_child import serve
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
@@ -92,6 +92,21 @@ def test_child_is_replaced_after_its_number_of_images(decoders: Callable[..., De
     assert child_of(decoder) != first
 
 
+def dies_of_the_request(decoder: Decoder, number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped, so that it does nothing with the next request before the signal ends it."""
+    pid, connection = child_of(decoder), decoder._connection
+    assert connection is not None
+    os.kill(pid, signal.SIGSTOP)
+    send = connection.send_bytes
+
+    def sent(content: bytes) -> None:
+        send(content)
+        os.kill(pid, number)
+        os.kill(pid, signal.SIGCONT)
+
+    monkeypatch.setattr(connection, "send_bytes", sent)
+
+
 def test_file_that_cannot_be_decoded_costs_itself_alone(decoders: Callable[..., Decoder], phantom: Path, tmp_path: Path) -> None:
     decoder = decoders()
     decoder.prepare(phantom)
@@ -104,14 +119,25 @@ def test_file_that_cannot_be_decoded_costs_itself_alone(decoders: Callable[..., 
     assert child_of(decoder) == child
 
 
-def test_child_that_dies_is_told_and_replaced(decoders: Callable[..., Decoder], phantom: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "error", "code"),
+    [(signal.SIGKILL, DecodeMemoryError, "failed_oom"), (signal.SIGSEGV, DecoderCrashedError, "failed_decode")],
+)
+def test_child_that_dies_is_told_by_its_signal_and_replaced(
+    decoders: Callable[..., Decoder],
+    phantom: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    error: type[DecodeError],
+    code: str,
+) -> None:
     decoder = decoders()
     decoder.prepare(phantom)
     first = child_of(decoder)
-    os.kill(first, signal.SIGSTOP)
-    os.kill(first, signal.SIGKILL)
-    with pytest.raises(DecodeMemoryError):
+    dies_of_the_request(decoder, number, monkeypatch)
+    with pytest.raises(error) as raised:
         decoder.prepare(phantom)
+    assert (raised.value.code, raised.value.retryable) == (code, True)
     assert decoder.prepare(phantom).knees
     assert child_of(decoder) != first
 

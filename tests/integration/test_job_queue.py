@@ -61,6 +61,10 @@ class InMemory:
     def lease_until(self, job_id: int, at: datetime) -> None:
         self._memory.jobs[job_id].lease_until = at
 
+    def queued_at(self, job_id: int, at: datetime) -> None:
+        job = self._memory.jobs[job_id]
+        job.created_at = job.next_at = at
+
     def jobs(self) -> list[Seen]:
         return [_seen(job.job_id, job) for job in self._memory.jobs.values()]
 
@@ -87,6 +91,12 @@ class InDatabase:
             row = session.get(JobRow, job_id)
             assert row is not None
             row.lease_until = at
+
+    def queued_at(self, job_id: int, at: datetime) -> None:
+        with self._database.transaction() as session:
+            row = session.get(JobRow, job_id)
+            assert row is not None
+            row.created_at = row.next_at = at
 
     def jobs(self) -> list[Seen]:
         with self._database.reading() as session:
@@ -320,6 +330,24 @@ def test_lease_from_before_the_clock_was_set_back_does_not_hold_a_job_for_longer
     queue.finish(held)
 
 
+def test_job_queued_before_the_clock_was_set_back_is_due_and_keeps_its_pauses_afterwards(store: Store) -> None:
+    store.add("i1")
+    queue = store.queue(lease=60)
+    store.queued_at(one(store).job_id, datetime.now(UTC) + timedelta(hours=1))
+    assert queue.claim(KINDS, ME) == ()
+    queue.expire_leases()
+    queue.fail(claim(store, queue), code="x", retry_in_seconds=7200)
+    queue.expire_leases()
+    assert queue.claim(KINDS, ME) == ()
+
+
+def test_job_that_waits_for_its_time_is_left_alone(store: Store) -> None:
+    store.add("i1", due_in=3600)
+    queue = store.queue(lease=60)
+    queue.expire_leases()
+    assert queue.claim(KINDS, ME) == ()
+
+
 def test_suspect_comes_alone_and_nobody_before_it_waits(store: Store) -> None:
     queue = store.queue()
     for subject in ("i1", "i2", "suspect", "i4"):
@@ -443,9 +471,9 @@ def test_claims_and_timers_read_waiting_and_running_jobs_by_their_indexes_howeve
     with kept_database.engine.connect() as connection:
         plans = [" ".join(str(row) for row in connection.exec_driver_sql(explain + sql, values)) for sql, values in asked]
     assert len(plans) > 5
-    assert [
-        plan for plan in plans if not any(name in plan for name in ("ix_job_claimable", "ix_job_running", "pk_job", "PRIMARY KEY"))
-    ] == []
+    # each holds waiting or running jobs only, or is asked for one
+    indexes = ("ix_job_claimable", "uq_job_waiting", "ix_job_running", "pk_job", "PRIMARY KEY")
+    assert [plan for plan in plans if not any(name in plan for name in indexes)] == []
 
 
 def _history(database: Database, count: int) -> None:

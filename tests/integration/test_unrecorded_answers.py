@@ -100,6 +100,28 @@ def test_answers_given_without_a_database_are_receipts_of_their_association_when
         assert session.scalars(select(AssociationRow.ending)).all() == ["released"]
 
 
+def test_association_is_not_asked_of_a_database_that_is_known_to_take_nothing(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    original = Receipts.open_association
+
+    def open_association(receipts: Receipts, opened: OpenedAssociation) -> str:
+        asked.append(opened.calling_ae_title)
+        return original(receipts, opened)
+
+    monkeypatch.setattr(Receipts, "open_association", open_association)
+    with unreachable(receiver.database):
+        for calling in ("FIRST", "SECOND"):
+            with association(receiver.port, [(DX, EXPLICIT)], calling=calling):
+                wait_for(lambda: bool(receiver.process.notes()))
+        # both beginnings and both ends
+        wait_for(lambda: len(receiver.process.notes()) == 4)
+    wait_for(lambda: not receiver.process.notes())
+    assert asked == ["FIRST"]
+    with receiver.database.reading() as session:
+        rows = session.execute(select(AssociationRow.calling_ae_title, AssociationRow.ending)).all()
+    assert sorted(tuple(row) for row in rows) == [("FIRST", "released"), ("SECOND", "released")]
+
+
 def test_postgresql_that_goes_away_and_comes_back_gets_every_answer(
     postgres: PostgresCluster, tmp_path: Any, receivers: Callable[..., Receiver], database_url: str
 ) -> None:
