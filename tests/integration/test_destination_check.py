@@ -1,0 +1,171 @@
+"""`check` of one destination: a healthy PACS, and broken ones, each of which must be blamed on the right side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydicom.uid import KeyObjectSelectionDocumentStorage, SecondaryCaptureImageStorage
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from gateway.config import Settings, parse_settings
+from gateway.delivery.probe import Probe
+from gateway.dicom.uids import STORAGE_COMMITMENT, STUDY_ROOT_FIND
+from gateway.domain.check import Line, Side, Standing
+from gateway.ops.destination_check import DestinationCheck
+from tests.peers.orthanc import Orthanc
+from tests.peers.postgresql import free_port
+from tests.peers.raw_scp import RawScp, Visitor
+
+
+def settings_for(port: int, **changes: Any) -> Settings:
+    destination = {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": port, "class": "test", **changes}
+    return parse_settings(
+        {
+            "serve": {"development": True},
+            "destinations": [destination],
+            "delivery": {"connect_seconds": 2, "response_seconds": 1, "message_seconds": 5},
+        }
+    )
+
+
+def lines_of(settings: Settings) -> list[Line]:
+    return list(DestinationCheck(settings=settings, probe=Probe(settings.delivery)).lines(settings.destinations[0]))
+
+
+def only_bad(lines: list[Line]) -> Line:
+    (line,) = [line for line in lines if line.standing is Standing.BAD]
+    return line
+
+
+@pytest.fixture(scope="module")
+def pacs() -> Iterator[Orthanc]:
+    orthanc = Orthanc(changes={"DicomCheckCalledAet": True})
+    orthanc.start()
+    yield orthanc
+    orthanc.stop()
+
+
+def test_healthy_pacs_has_nothing_bad(pacs: Orthanc) -> None:
+    lines = lines_of(settings_for(pacs.dicom_port, commitment="storage_commitment"))
+    assert [line for line in lines if line.standing is Standing.BAD] == []
+    steps = [line.step for line in lines if line.standing is Standing.GOOD]
+    assert steps == ["association", "C-ECHO", "context", "context", "context", "context", "context"]
+
+
+def test_time_of_a_peer_is_said_to_be_unknown_and_not_invented(pacs: Orthanc) -> None:
+    (clock,) = [line for line in lines_of(settings_for(pacs.dicom_port)) if line.step == "clock"]
+    assert clock.standing is Standing.NOTE
+    assert "not told by DICOM" in clock.said
+
+
+def test_nothing_listens() -> None:
+    port = free_port()
+    line = only_bad(lines_of(settings_for(port)))
+    assert (line.code, line.side) == ("connection_refused", Side.DESTINATION)
+    assert f"127.0.0.1:{port}" in line.remedy
+
+
+def test_host_that_no_name_service_knows() -> None:
+    line = only_bad(lines_of(settings_for(104, host="nowhere.invalid")))
+    assert (line.code, line.side) == ("name_unknown", Side.GATEWAY)
+
+
+def test_wrong_called_ae_title_is_our_configuration(pacs: Orthanc) -> None:
+    line = only_bad(lines_of(settings_for(pacs.dicom_port, ae_title="PAX")))
+    assert (line.code, line.side) == ("called_ae_title_unknown", Side.GATEWAY)
+    assert "PAX" in line.remedy
+
+
+def test_unknown_calling_ae_title_has_to_be_registered_there() -> None:
+    orthanc = Orthanc(
+        changes={
+            "DicomAlwaysAllowEcho": False,
+            "DicomAlwaysAllowStore": False,
+            "DicomAlwaysAllowFind": False,
+            "DicomCheckModalityHost": True,
+        }
+    )
+    orthanc.start()
+    try:
+        line = only_bad(lines_of(settings_for(orthanc.dicom_port)))
+    finally:
+        orthanc.stop()
+    assert (line.code, line.side) == ("calling_ae_title_unknown", Side.DESTINATION)
+    assert "register STRNET" in line.remedy
+
+
+EVERYTHING_BUT_SR = {
+    str(Verification),
+    str(SecondaryCaptureImageStorage),
+    str(KeyObjectSelectionDocumentStorage),
+    STORAGE_COMMITMENT,
+    STUDY_ROOT_FIND,
+}
+
+
+def answering(taken: set[str]) -> Any:
+    """Accepts those contexts, answers C-ECHO, releases."""
+
+    def behave(visitor: Visitor) -> None:
+        visitor.accept(only=taken)
+        visitor.echo(visitor.request())
+        visitor.read()
+        visitor.release()
+
+    return behave
+
+
+def test_pacs_that_refuses_the_sr_class() -> None:
+    with RawScp(answering(EVERYTHING_BUT_SR)) as peer:
+        line = only_bad(lines_of(settings_for(peer.port)))
+    assert (line.code, line.side) == ("sr_refused", Side.DESTINATION)
+    assert "Comprehensive SR" in line.remedy
+
+
+SR = "1.2.840.10008.5.1.4.1.1.88.33"
+
+
+@pytest.mark.parametrize(
+    ("missing", "commitment", "code"),
+    [(STORAGE_COMMITMENT, "storage_commitment", "commitment_refused"), (STUDY_ROOT_FIND, "find", "find_refused")],
+)
+def test_confirmation_that_is_configured_and_refused_is_bad_and_else_a_note(missing: str, commitment: str, code: str) -> None:
+    taken = ({SR} | EVERYTHING_BUT_SR) - {missing}
+    with RawScp(answering(taken)) as peer:
+        asked = only_bad(lines_of(settings_for(peer.port, commitment=commitment)))
+        not_asked = lines_of(settings_for(peer.port))
+    assert (asked.code, asked.side) == (code, Side.EITHER)
+    assert [line for line in not_asked if line.standing is Standing.BAD] == []
+    assert "not_used" in {line.code for line in not_asked}
+
+
+def test_pacs_that_takes_no_rejection_notes_cannot_be_recalled_from() -> None:
+    taken = ({SR} | EVERYTHING_BUT_SR) - {str(KeyObjectSelectionDocumentStorage)}
+    with RawScp(answering(taken)) as peer:
+        line = only_bad(lines_of(settings_for(peer.port)))
+    assert line.code == "rejection_refused"
+
+
+def test_frozen_peer_is_found_out_within_its_deadline() -> None:
+    with RawScp(lambda visitor: visitor.ended.wait(30)) as peer:
+        line = only_bad(lines_of(settings_for(peer.port)))
+    assert (line.code, line.side) == ("no_response", Side.DESTINATION)
+
+
+def test_busy_peer_is_no_misconfiguration() -> None:
+    with RawScp(lambda visitor: visitor.reject()) as peer:
+        line = only_bad(lines_of(settings_for(peer.port)))
+    assert line.code == "rejected_for_now"
+    assert "local_limit" in line.remedy
+
+
+def test_port_that_speaks_no_dicom() -> None:
+    def web(visitor: Visitor) -> None:
+        visitor.socket.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+    with RawScp(web) as peer:
+        line = only_bad(lines_of(settings_for(peer.port)))
+    assert line.code == "association_lost"
+    assert "is it a DICOM port" in line.remedy
