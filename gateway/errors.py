@@ -125,6 +125,12 @@ class ContextRefusedError(DestinationError):
     code = "context_refused"
 
 
+class QueryRefusedError(DestinationError):
+    """The destination answered a C-FIND with a failure. Its log says why; `strnet-gateway check` says whether it answers any."""
+
+    code = "query_refused"
+
+
 class SpoolError(GatewayError):
     """A file could not be made durable in the spool. Check the disk and the permissions of `spool.folder`."""
 

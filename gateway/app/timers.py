@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from gateway.app.reconciling import nightly_reconciliations
 from gateway.app.role import Role
 from gateway.config import Settings
 from gateway.domain.duty import Duty
@@ -36,6 +37,7 @@ _QUEUE_SECONDS: Final = 30.0
 _RETENTION_SECONDS: Final = 60.0
 _DEPARTED_SECONDS: Final = 60.0
 _SELF_TEST_SECONDS: Final = 20.0
+_RECONCILE_SECONDS: Final = 60.0
 
 
 def receiver_timers(settings: Settings, database: Database) -> Timers:
@@ -117,5 +119,9 @@ def _of_destinations(settings: Settings, database: Database) -> tuple[Timer, ...
     watches = [DestinationWatch(destination=one, silence=scu.silence, alarms=alarms) for one in settings.destinations if seconds]
     echoes = (Timer(name=f"echo {watch.destination.name}", seconds=seconds, tick=watch.look, duty=Duty.DESTINATIONS) for watch in watches)
     departed = DepartedDestinations(alarms=alarms, asked=frozenset(watch.destination.name for watch in watches))
+    nights = (
+        Timer(name=f"reconcile {name}", seconds=_RECONCILE_SECONDS, tick=night.look, duty=Duty.DESTINATIONS, stop=night.stop)
+        for name, night in nightly_reconciliations(settings, database, owner_name(Role.SENDER))
+    )
     gone = Timer(name="departed_destinations", seconds=_DEPARTED_SECONDS, tick=departed.look, duty=Duty.DESTINATIONS)
-    return (_candidature(Duty.DESTINATIONS), gone, *echoes)
+    return (_candidature(Duty.DESTINATIONS), gone, *echoes, *nights)

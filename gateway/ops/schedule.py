@@ -26,6 +26,8 @@ class Timer:
     seconds: float
     tick: Callable[[], object]
     duty: Duty | None = None
+    stop: Callable[[], object] = lambda: None
+    """Called at the end: a tick that may take minutes ends by it."""
 
 
 class Timers:
@@ -40,6 +42,7 @@ class Timers:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone="UTC",
         )
+        self._stops = tuple(timer.stop for timer in timers)
         self._ticks = {timer.name: self._guarded(timer) for timer in timers}
         for timer in timers:
             self._scheduler.add_job(self._ticks[timer.name], "interval", seconds=timer.seconds, id=timer.name, jitter=timer.seconds / 10)
@@ -58,6 +61,8 @@ class Timers:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._scheduler.shutdown(wait=False)
+        for stop in self._stops:
+            stop()
         for leadership in self._leaderships.values():
             leadership.resign()
 
