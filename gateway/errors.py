@@ -71,6 +71,11 @@ class CertificateError(ConfigurationError):
     """The files of `[tls]` cannot be used. Check `tls.certificate`, `tls.key` and `tls.authorities`: PEM, the key without a password."""
 
 
+class DestinationFilesError(ConfigurationError):
+    """The files of a `[[destinations]]` table cannot be used. Certificates and keys: PEM, the key without a password; token and password
+    files: one line of text."""
+
+
 class PeerLimitError(GatewayError):
     """A peer went beyond what the receiver allows; its connection was closed. docs/receiver.md has the limits: look at the sender."""
 
@@ -85,6 +90,42 @@ class DestinationUnreachableError(DestinationError):
     """No connection to the destination. Check host and port of its `[[destinations]]` table, and whether it runs."""
 
     code = "no_association"
+
+
+class TlsFailedError(DestinationError):
+    """TLS with the destination failed. Check that its port speaks TLS 1.2 or 1.3 (PS3.15 B.12), or set `tls = false`. It is tried again."""
+
+    code = "tls_failed"
+
+
+class TlsWrongNameError(TlsFailedError):
+    """The destination's certificate is another host's. Have it issued for `host`, or set `tls_name` to the name that it bears."""
+
+    code = "tls_wrong_name"
+
+
+class TlsUntrustedError(TlsFailedError):
+    """The destination's certificate is signed by nobody in `tls_authorities`. Put there who signed it, after asking its administrator."""
+
+    code = "tls_untrusted"
+
+
+class TlsExpiredError(TlsFailedError):
+    """The destination's certificate is not valid at this time. Have it renewed there, and check the clocks of both sides."""
+
+    code = "tls_expired"
+
+
+class TlsRefusedError(TlsFailedError):
+    """The destination refused our TLS. It may want a certificate: set `tls_certificate` and `tls_key`, and have it trusted there."""
+
+    code = "tls_refused"
+
+
+class TlsFilesError(TlsFailedError):
+    """A file of ours for TLS with this destination cannot be used. `strnet-gateway config check` says which. It is tried again."""
+
+    code = "tls_files"
 
 
 class AssociationRejectedTransientError(DestinationError):

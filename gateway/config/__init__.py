@@ -1,12 +1,12 @@
 """config.toml -> frozen settings, and what may be served with them."""
 
 from gateway.config.access import PeerSettings, TlsSettings
+from gateway.config.destinations import DestinationSettings
 from gateway.config.loading import load_settings, parse_settings
 from gateway.config.quality import FlagSettings, QualitySettings
 from gateway.config.safety import check_may_serve, destinations_above
 from gateway.config.sections import (
     DeliverySettings,
-    DestinationSettings,
     EligibilitySettings,
     Language,
     MetricsSettings,

@@ -11,7 +11,8 @@ from pydantic import Field, field_validator
 
 from gateway.config.section import Section
 
-AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e]([\x20-\x5b\x5d-\x7e]*[\x21-\x5b\x5d-\x7e])?$")]
+AE_TITLE: Final = r"[\x21-\x5b\x5d-\x7e]([\x20-\x5b\x5d-\x7e]*[\x21-\x5b\x5d-\x7e])?"
+AETitle = Annotated[str, Field(min_length=1, max_length=16, pattern=rf"^{AE_TITLE}$")]
 """PS3.5 table 6.2-1: at most 16 characters of the default repertoire, no backslash, no control characters."""
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gateway.config.destinations import DestinationSettings
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError
 
@@ -69,5 +70,11 @@ def _resolved(settings: Settings, base: Path) -> Settings:
             "tls": settings.tls.model_copy(
                 update={name: base / getattr(settings.tls, name) for name in ("certificate", "key", "authorities")}
             ),
+            "destinations": tuple(_resolved_destination(one, base) for one in settings.destinations),
         }
     )
+
+
+def _resolved_destination(destination: DestinationSettings, base: Path) -> DestinationSettings:
+    files = {name: value for name, value in destination if isinstance(value, Path)}
+    return destination.model_copy(update={name: base / file for name, file in files.items()})

@@ -136,21 +136,6 @@ class ResultSettings(Section):
         return value
 
 
-class DestinationSettings(Section):
-    """A PACS that results go to."""
-
-    name: str
-    ae_title: AETitle
-    host: str
-    port: int = Field(ge=1, le=65535)
-    calling_ae_title: AETitle = "STRNET"
-    destination_class: Literal["test", "research", "clinical"] = Field(alias="class")
-    max_associations: int = Field(default=1, ge=1, le=16)
-    breaker_failures: int = Field(default=3, ge=1)
-    breaker_seconds: float = Field(default=60, gt=0)
-    commitment: Literal["none", "storage_commitment", "find"] = "none"
-
-
 class DeliverySettings(Section):
     connect_seconds: float = Field(default=10, gt=0)
     response_seconds: float = Field(default=30, gt=0)

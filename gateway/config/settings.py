@@ -8,12 +8,12 @@ import json
 from pydantic import model_validator
 
 from gateway.config.access import PeerSettings, TlsSettings
+from gateway.config.destinations import DestinationSettings
 from gateway.config.quality import QualitySettings
 from gateway.config.section import Section
 from gateway.config.sections import (
     DatabaseSettings,
     DeliverySettings,
-    DestinationSettings,
     EligibilitySettings,
     LoggingSettings,
     MetricsSettings,

@@ -22,6 +22,7 @@ from pynetdicom.presentation import PresentationContext, build_context
 
 from gateway.config import DeliverySettings, DestinationSettings
 from gateway.delivery.connection import Connection
+from gateway.delivery.reach import reach
 from gateway.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from gateway.errors import (
     AssociationLostError,
@@ -86,7 +87,7 @@ class Association:
         proposed = [build_context(uid, list(syntaxes)) for uid, syntaxes in contexts.items()]
         for number, context in enumerate(proposed):
             context.context_id = 2 * number + 1
-        self._connection.open(self._destination.host, self._destination.port, time.monotonic() + self._settings.connect_seconds)
+        reach(self._connection, self._destination, self._settings)
         deadline = self._answer_deadline()
         self._connection.write(A_ASSOCIATE_RQ(self._asking(proposed)).encode(), deadline)
         kind, content = self._read_pdu(deadline)

@@ -1,16 +1,18 @@
-"""A TCP connection to a destination: every call has a deadline, and any thread can end them all at once."""
+"""A connection to a destination, plain or TLS: every call has a deadline, and any thread can end them all at once."""
 
 from __future__ import annotations
 
 import math
 import socket
+import ssl
 import threading
 import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from gateway.errors import AssociationLostError, DestinationUnreachableError, NoResponseError
+from gateway.delivery.tls import handshake_trouble, is_alert
+from gateway.errors import AssociationLostError, DestinationError, DestinationUnreachableError, NoResponseError, TlsRefusedError
 
 _AT_ONCE: Final = 256 * 1024
 """Bytes handed to the kernel in one call."""
@@ -27,6 +29,8 @@ class Connection:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_cut = False
+        self._ahead = b""
+        """Received by `has_news`, and not read yet."""
         self.until = math.inf
         """No deadline is later."""
 
@@ -59,6 +63,27 @@ class Connection:
         made.settimeout(_left(deadline))
         made.connect(address)
 
+    def secure(self, context: ssl.SSLContext, peer_name: str, deadline: float) -> None:
+        """TLS from here on. TlsFailedError, and the connection is closed: it never falls back to plain."""
+        try:
+            plain = self._timed(deadline)
+            with self._lock:
+                self._socket = secured = context.wrap_socket(plain, server_hostname=peer_name, do_handshake_on_connect=False)
+            self._timed(deadline)
+            secured.do_handshake()
+        except TimeoutError as error:
+            self.close()
+            raise NoResponseError("TLS handshake") from error
+        except (OSError, ValueError) as error:
+            # ValueError: a name that cannot be asked for
+            self.close()
+            raise handshake_trouble(error) from error
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """As DER; None without TLS."""
+        return self._socket.getpeercert(binary_form=True) if isinstance(self._socket, ssl.SSLSocket) else None
+
     def write(self, content: bytes, deadline: float) -> None:
         """All of it. NoResponseError at the deadline: the peer takes nothing in; AssociationLostError when it is gone."""
         left = memoryview(content)
@@ -68,32 +93,40 @@ class Connection:
         except TimeoutError as error:
             raise NoResponseError("not taken in") from error
         except OSError as error:
-            raise AssociationLostError(type(error).__name__) from error
+            raise _lost(error) from error
 
     def read(self, count: int, deadline: float) -> bytes:
         """Exactly so many bytes. NoResponseError at the deadline, AssociationLostError when the peer is gone."""
         received = bytearray()
+        while len(received) < count:
+            part = self.read_some(count - len(received), deadline)
+            if not part:
+                raise AssociationLostError(ConnectionResetError.__name__)
+            received += part
+        return bytes(received)
+
+    def read_some(self, most: int, deadline: float) -> bytes:
+        """At least one byte, none when the peer has ended the connection. The errors of `read`."""
+        if self._ahead:
+            part, self._ahead = self._ahead[:most], self._ahead[most:]
+            return part
         try:
-            while len(received) < count:
-                part = self._timed(deadline).recv(min(count - len(received), _AT_ONCE))
-                if not part:
-                    raise ConnectionResetError
-                received += part
+            return self._timed(deadline).recv(min(most, _AT_ONCE))
         except TimeoutError as error:
             raise NoResponseError from error
         except OSError as error:
-            raise AssociationLostError(type(error).__name__) from error
-        return bytes(received)
+            raise _lost(error) from error
 
     @property
     def has_news(self) -> bool:
         """True when the peer has sent something or has gone. Does not wait."""
-        if self._socket is None:
+        if self._socket is None or self._ahead:
             return True
         self._socket.settimeout(0)
         try:
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
+            # a byte is taken, not looked at: TLS cannot do that, and has records that hold nothing for us
+            self._ahead = self._socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return False
         except OSError:
             return True
@@ -104,14 +137,15 @@ class Connection:
         with self._lock:
             self._is_cut = True
             if self._socket is not None:
-                # also ends a connect() under way
+                # also ends a connect() under way. Not the TLS socket's own: it would let the lane's thread go on in plain
                 with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """By the lane's own thread."""
         with self._lock:
             if self._socket is not None:
+                _take_leave(self._socket)
                 self._socket.close()
                 self._socket = None
 
@@ -120,6 +154,18 @@ class Connection:
             raise ConnectionAbortedError
         self._socket.settimeout(_left(min(deadline, self.until)))
         return self._socket
+
+
+def _take_leave(connection: socket.socket) -> None:
+    """close_notify (RFC 8446 6.1), if the peer takes it at once."""
+    if isinstance(connection, ssl.SSLSocket):
+        with suppress(OSError, ValueError):
+            connection.settimeout(0)
+            connection.unwrap()
+
+
+def _lost(error: OSError) -> DestinationError:
+    return TlsRefusedError(str(getattr(error, "reason", ""))) if is_alert(error) else AssociationLostError(type(error).__name__)
 
 
 def _left(deadline: float) -> float:

@@ -24,7 +24,19 @@ FINISHED: Final = (*ARRIVED, DeliveryState.CANCELLED)
 """Nothing is sent any more. DEAD is not among them: an operator may release it."""
 
 
-NOT_TALKED_TO: Final = ("no_association", "association_rejected_transient", "association_lost", "no_response", "interrupted")
+NOT_TALKED_TO: Final = (
+    "no_association",
+    "association_rejected_transient",
+    "association_lost",
+    "no_response",
+    "interrupted",
+    "tls_failed",
+    "tls_wrong_name",
+    "tls_untrusted",
+    "tls_expired",
+    "tls_refused",
+    "tls_files",
+)
 """Codes of attempts that failed before the destination said anything of the result: it is tried again as soon as anything gets through."""
 
 

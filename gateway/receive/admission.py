@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.config import PeerSettings
-from gateway.receive.certificates import Certificate
+from gateway.tls.certificates import Certificate
 
 NOT_LISTED: Final = "peer_not_listed"
 WRONG_ADDRESS: Final = "address_not_allowed"

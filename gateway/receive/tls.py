@@ -1,4 +1,4 @@
-"""TLS of the receiver (PS3.15 B.12, "BCP 195 RFC 8996, 9325"): the context of new connections, taken anew when its files change."""
+"""TLS of the receiver: the context of new connections, taken anew when its files change."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from typing import Any, Final
 
 from gateway.config import TlsSettings
 from gateway.errors import CertificateError
-from gateway.receive.certificates import Certificate, read_certificate, read_certificate_file
-
-_SUITES: Final = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
-"""Of TLS 1.2: forward secret and authenticated (RFC 9325 4.2). OpenSSL's own of TLS 1.3 are all of that kind."""
+from gateway.tls.certificates import Certificate, read_certificate, read_certificate_file
+from gateway.tls.contexts import show, strict_context, trust
 
 _REASONS: Final = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": "no_certificate",
@@ -102,24 +100,11 @@ class TlsContexts:
 
 def new_context(settings: TlsSettings) -> ssl.SSLContext:
     """A server's context that demands a certificate. CertificateError's detail is a code."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_SUITES)
-    # a resumed session would not be verified against authorities that have changed since
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_TICKET
+    context = strict_context(ssl.PROTOCOL_TLS_SERVER)
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     context.num_tickets = 0
-    context.verify_mode = ssl.CERT_REQUIRED
-    read_certificate_file(settings.certificate)
-    try:
-        # a key with a password must fail here, not ask for it on a terminal
-        context.load_cert_chain(settings.certificate, settings.key, password=lambda: "")
-    except (ssl.SSLError, OSError) as error:
-        mismatch = getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
-        raise CertificateError("key_mismatch" if mismatch else "key_unreadable") from error
-    try:
-        context.load_verify_locations(cafile=settings.authorities)
-    except (ssl.SSLError, OSError) as error:
-        raise CertificateError("authorities_unreadable") from error
+    show(context, settings.certificate, settings.key)
+    trust(context, settings.authorities)
     return context
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.config import PeerSettings
 from gateway.receive.admission import Caller, admit
-from gateway.receive.certificates import Certificate
+from gateway.tls.certificates import Certificate
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
