@@ -21,9 +21,9 @@ _LONGEST_SECONDS: Final = 3600.0
 
 
 def reconciled_destinations(settings: Settings) -> tuple[DestinationSettings, ...]:
-    """Those that are named; without names every one. One that answers no C-FIND says so itself."""
+    """Those that are named; without names every one that is spoken to by DIMSE. One that answers no C-FIND says so itself."""
     names = settings.reconcile.destinations
-    return tuple(one for one in settings.destinations if not names or one.name in names)
+    return tuple(one for one in settings.destinations if one.protocol == "dimse" and (not names or one.name in names))
 
 
 def reconciliation_of(settings: Settings, database: Database, destination: str, *, actor: str) -> Reconciliation:

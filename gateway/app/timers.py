@@ -118,7 +118,11 @@ def _of_destinations(settings: Settings, database: Database) -> tuple[Timer, ...
     scu, alarms, seconds = VerificationScu(settings.delivery), Alarms(database, owner_name(Role.SENDER)), settings.alarms.echo_seconds
     watches = [DestinationWatch(destination=one, silence=scu.silence, alarms=alarms) for one in settings.destinations if seconds]
     echoes = (Timer(name=f"echo {watch.destination.name}", seconds=seconds, tick=watch.look, duty=Duty.DESTINATIONS) for watch in watches)
-    departed = DepartedDestinations(alarms=alarms, asked=frozenset(watch.destination.name for watch in watches))
+    departed = DepartedDestinations(
+        alarms=alarms,
+        asked=frozenset(watch.destination.name for watch in watches),
+        configured=frozenset(destination.name for destination in settings.destinations),
+    )
     nights = (
         Timer(name=f"reconcile {name}", seconds=_RECONCILE_SECONDS, tick=night.look, duty=Duty.DESTINATIONS, stop=night.stop)
         for name, night in nightly_reconciliations(settings, database, owner_name(Role.SENDER))

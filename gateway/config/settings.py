@@ -68,6 +68,8 @@ class Settings(Section):
         for name in self.reconcile.destinations:
             if name not in known:
                 raise ValueError(f"reconcile.destinations names {name!r}, which no [[destinations]] table has")
+            if any(one.name == name and one.protocol != "dimse" for one in self.destinations):
+                raise ValueError(f"reconcile.destinations names {name!r}, which is spoken to by DICOMweb: it cannot be asked by C-FIND")
         return self
 
     @model_validator(mode="after")

@@ -21,7 +21,8 @@ from gateway.errors import DestinationError
 class Probed:
     """code: None when the association was accepted, else the DestinationError's; detail: what it said besides.
 
-    accepted: transfer syntax by abstract syntax, of what was offered. echo_status: None when there was no C-ECHO.
+    accepted: transfer syntax by abstract syntax, of what was offered. echo_status: None when there was no C-ECHO. tls: version and cipher
+    suite, None without it; certificate: the peer's, as DER.
     """
 
     code: str | None
@@ -30,6 +31,8 @@ class Probed:
     accepted: Mapping[str, str] = field(default_factory=dict)
     echo_status: int | None = None
     echo_ms: float = 0.0
+    tls: tuple[str, str] | None = None
+    certificate: bytes | None = None
 
 
 class Probe:
@@ -48,6 +51,7 @@ class Probe:
             except DestinationError as error:
                 return Probed(code=error.code, detail=error.detail, associated_ms=_since(begun))
             associated_ms, taken = _since(begun), association.accepted
+            tls, certificate = connection.secured_by, connection.peer_certificate
             status, begun = None, time.monotonic()
             try:
                 if str(Verification) in taken:
@@ -62,6 +66,8 @@ class Probe:
                 accepted={uid: context.transfer_syntax_uid for uid, context in taken.items()},
                 echo_status=status,
                 echo_ms=echo_ms,
+                tls=tls,
+                certificate=certificate,
             )
 
 

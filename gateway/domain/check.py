@@ -86,7 +86,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         "speaks plain DICOM; start it anew, or see `tls` of {table}",
     ),
     # TLS
-    "tls_name": Remedy(
+    "tls_wrong_name": Remedy(
         side=Side.EITHER,
         change="the certificate at {host}:{port} is of another name: set `tls_name` to a name that it has, or give the peer a certificate "
         "for {tls_name}",
@@ -96,14 +96,23 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         change="the certificate at {host}:{port} is not of an authority in `tls_authorities`: add the authority that signed it, "
         "or have the peer's certificate signed by one of them",
     ),
-    "tls_expired": Remedy(side=Side.DESTINATION, change="the certificate at {host}:{port} has expired: it has to be renewed there"),
+    "tls_expired": Remedy(
+        side=Side.DESTINATION,
+        change="the certificate at {host}:{port} is not valid at this time: have it renewed there, and compare the clocks",
+    ),
     "tls_expires_soon": Remedy(side=Side.DESTINATION, change="have it renewed there before it ends"),
     "tls_own_expires_soon": Remedy(side=Side.GATEWAY, change="renew `tls_certificate` of {table} before it ends"),
     "tls_failed": Remedy(
         side=Side.EITHER,
         change="the TLS handshake failed ({detail}): does {host}:{port} speak TLS 1.2 or 1.3, and know our certificate's authority?",
     ),
+    "tls_refused": Remedy(
+        side=Side.EITHER,
+        change="the peer ended the handshake ({detail}): it may want a certificate of ours, or not trust its authority; set "
+        "`tls_certificate` and `tls_key` of {table}, and have the authority trusted there",
+    ),
     "tls_files": Remedy(side=Side.GATEWAY, change="the files of {table} cannot be used ({detail}): PEM, the key without a password"),
+    "tls_off": Remedy(side=Side.NOBODY, change="names and images go over the network readable; set `tls = true` where the peer can"),
     # what the peer takes
     "echo_refused": Remedy(side=Side.NOBODY, change="the peer accepts associations and no C-ECHO; nothing here needs it"),
     "echo_status": Remedy(side=Side.DESTINATION, change="it answered C-ECHO with status {detail}: its log says why"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydicom.uid import (
@@ -22,6 +23,7 @@ from gateway.delivery.association import Contexts
 from gateway.delivery.probe import Probe, Probed
 from gateway.dicom.uids import STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from gateway.domain.check import Line, bad, code_of_failure, good, note
+from gateway.tls.certificates import Certificate, read_certificate, read_certificate_file
 
 _SR_CLASSES: Final = {
     "comprehensive": ComprehensiveSRStorage,
@@ -33,6 +35,7 @@ _EITHER: Final = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _WRITTEN: Final = (ExplicitVRLittleEndian,)
 """Results are files of that syntax, and go out byte for byte."""
 _SUCCESS: Final = 0
+_SOON: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class DestinationCheck:
 
     settings: Settings
     probe: Probe
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def lines(self, destination: DestinationSettings) -> Iterator[Line]:
         sr_class = str(_SR_CLASSES[self.settings.results.sr_class])
@@ -49,6 +53,7 @@ class DestinationCheck:
             yield failure(destination, probed.code, probed.detail)
             return
         yield good(destination.name, "association", f"accepted after {probed.associated_ms:.0f} ms")
+        yield from _tls(destination, probed, self.now())
         yield _echo(destination, probed)
         yield _stored(destination, probed, sr_class, "sr_refused")
         yield _stored(destination, probed, str(SecondaryCaptureImageStorage), "context_refused")
@@ -68,8 +73,9 @@ def facts(destination: DestinationSettings) -> dict[str, str]:
     """What the remedies name of a destination."""
     return {
         "table": f"[[destinations]] {destination.name}",
-        "host": destination.host,
-        "port": str(destination.port),
+        "host": destination.address[0],
+        "port": str(destination.address[1]),
+        "tls_name": destination.peer_name,
         "ae_title": destination.ae_title,
         "calling_ae_title": destination.calling_ae_title,
     }
@@ -83,6 +89,24 @@ def _offered(sr_class: str) -> Contexts:
         STORAGE_COMMITMENT: _EITHER,
         STUDY_ROOT_FIND: _EITHER,
     }
+
+
+def _tls(destination: DestinationSettings, probed: Probed, now: datetime) -> Iterator[Line]:
+    if probed.tls is None or probed.certificate is None:
+        yield note(destination.name, "TLS", "tls_off", "plain DICOM")
+        return
+    yield good(destination.name, "TLS", f"{probed.tls[0]}, {probed.tls[1]}")
+    yield _expiry(destination, "peer's certificate", read_certificate(probed.certificate), "tls_expires_soon", now)
+    if destination.tls_certificate is not None:
+        yield _expiry(destination, "our certificate", read_certificate_file(destination.tls_certificate), "tls_own_expires_soon", now)
+
+
+def _expiry(destination: DestinationSettings, step: str, certificate: Certificate, code: str, now: datetime) -> Line:
+    days = (certificate.not_after - now).days
+    said = f"valid until {certificate.not_after:%F}, {days} day(s)"
+    if certificate.not_after - now < _SOON:
+        return bad(destination.name, step, code, said, **facts(destination))
+    return good(destination.name, step, said)
 
 
 def _echo(destination: DestinationSettings, probed: Probed) -> Line:

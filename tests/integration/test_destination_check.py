@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from gateway.delivery.probe import Probe
 from gateway.dicom.uids import STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from gateway.domain.check import Line, Side, Standing
 from gateway.ops.destination_check import DestinationCheck
+from tests.peers.authority import Authority
 from tests.peers.orthanc import Orthanc
 from tests.peers.postgresql import free_port
 from tests.peers.raw_scp import RawScp, Visitor
@@ -169,3 +171,70 @@ def test_port_that_speaks_no_dicom() -> None:
         line = only_bad(lines_of(settings_for(peer.port)))
     assert line.code == "association_lost"
     assert "is it a DICOM port" in line.remedy
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def secured(authority: Authority) -> Iterator[Orthanc]:
+    pair = authority.issue("pacs", dns="pacs.test", valid_hours=24 * 60)
+    orthanc = Orthanc(
+        changes={
+            "DicomTlsEnabled": True,
+            "DicomTlsCertificate": str(pair.certificate),
+            "DicomTlsPrivateKey": str(pair.key),
+            "DicomTlsTrustedCertificates": str(authority.file),
+            "DicomTlsRemoteCertificateRequired": False,
+        }
+    )
+    orthanc.start()
+    yield orthanc
+    orthanc.stop()
+
+
+def test_tls_is_told_with_version_cipher_and_expiry(secured: Orthanc, authority: Authority) -> None:
+    lines = lines_of(settings_for(secured.dicom_port, tls=True, tls_authorities=str(authority.file), tls_name="pacs.test"))
+    assert [line for line in lines if line.standing is Standing.BAD] == []
+    said = {line.step: line.said for line in lines}
+    assert said["TLS"].startswith("TLSv1.")
+    assert "59 day(s)" in said["peer's certificate"]
+
+
+def test_certificates_that_end_soon_are_bad_and_each_is_somebodys(secured: Orthanc, authority: Authority) -> None:
+    ours = authority.issue("gateway", valid_hours=2)
+    tls = {
+        "tls": True,
+        "tls_authorities": str(authority.file),
+        "tls_name": "pacs.test",
+        "tls_certificate": str(ours.certificate),
+        "tls_key": str(ours.key),
+    }
+    line = only_bad(lines_of(settings_for(secured.dicom_port, **tls)))
+    assert (line.code, line.side) == ("tls_own_expires_soon", Side.GATEWAY)
+
+
+def test_certificate_of_another_name(secured: Orthanc, authority: Authority) -> None:
+    line = only_bad(lines_of(settings_for(secured.dicom_port, tls=True, tls_authorities=str(authority.file), tls_name="other.test")))
+    assert (line.code, line.side) == ("tls_wrong_name", Side.EITHER)
+    assert "other.test" in line.remedy
+
+
+def test_certificate_of_an_authority_that_we_do_not_trust(secured: Orthanc, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path, "Another CA")
+    line = only_bad(lines_of(settings_for(secured.dicom_port, tls=True, tls_authorities=str(stranger.file), tls_name="pacs.test")))
+    assert line.code == "tls_untrusted"
+
+
+def test_tls_towards_a_port_that_speaks_plain_dicom(pacs: Orthanc, authority: Authority) -> None:
+    line = only_bad(lines_of(settings_for(pacs.dicom_port, tls=True, tls_authorities=str(authority.file))))
+    assert line.code in ("tls_failed", "no_response", "association_lost")
+    assert "TLS" in line.remedy
+
+
+def test_plain_dicom_towards_a_port_that_speaks_tls(secured: Orthanc) -> None:
+    line = only_bad(lines_of(settings_for(secured.dicom_port)))
+    assert line.code in ("association_lost", "no_response")
+    assert "TLS" in line.remedy
