@@ -13,7 +13,8 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from gateway.config import Settings, parse_settings
 from gateway.delivery.probe import Probe
 from gateway.dicom.uids import STORAGE_COMMITMENT, STUDY_ROOT_FIND
-from gateway.domain.check import Line, Side, Standing
+from gateway.domain.check import Line, Standing
+from gateway.domain.remedies import Side
 from gateway.ops.destination_check import DestinationCheck
 from tests.peers.authority import Authority
 from tests.peers.orthanc import Orthanc

@@ -6,7 +6,8 @@ import string
 
 import pytest
 
-from gateway.domain.check import REMEDIES, Side, Standing, bad, code_of_failure, note
+from gateway.domain.check import Standing, bad, code_of_failure, note
+from gateway.domain.remedies import REMEDIES, Side
 
 FACTS = {
     "table", "host", "port", "ae_title", "calling_ae_title", "class_name", "class_uid", "syntax", "detail", "tls_name", "config", "own_port",
