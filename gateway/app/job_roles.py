@@ -20,12 +20,13 @@ from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.job_bell import job_bell
 from gateway.store.job_queue import JobQueue
+from gateway.store.rejections import Rejections
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Attempts, GivesUp
 from gateway.workers.lanes import Lane, run_lanes
 from gateway.workers.retry import Backoff, RetryPolicy
-from gateway.workers.worker import WorkerLoop
+from gateway.workers.worker import JobHandler, WorkerLoop
 
 _NO_LIMIT: Final = sys.maxsize
 
@@ -37,6 +38,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
     from gateway.routing.router import Router
     from gateway.workers.analyze_instance import AnalyzeInstance
     from gateway.workers.pipeline import Pipeline
+    from gateway.workers.reject_report import RejectReport
     from gateway.workers.report_study import ReportStudy
 
     bundle = open_bundle(settings.model.bundle)
@@ -70,7 +72,16 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
         self_test = worker_self_test(settings, database, bundle, analyze)
         closing.enter_context(worker_timers(settings, database, queue, claimed, self_test.tick))
-        attempts = attempts_of(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
+        reject = RejectReport(
+            rejections=Rejections(database),
+            queue=queue,
+            spool=spool,
+            lease_seconds=settings.worker.lease_seconds,
+            config_hash=settings.config_hash,
+        )
+        # what must not be believed any more is taken back before anything new is said
+        of_studies: dict[JobKind, JobHandler] = {JobKind.REJECT_REPORT: reject, JobKind.REPORT_STUDY: report}
+        attempts = attempts_of(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, **of_studies})
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
 
         record_start(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, line, bundle_hash=bundle.identity.bundle_hash)
@@ -87,7 +98,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
             broken=broken,
             gate=self_test,
         )
-        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell, broken=broken)
+        reports = WorkerLoop(attempts=attempts, handlers=of_studies, bell=bell, broken=broken)
         _run(settings, stop, attempts, analyses.run, reports.run)
     # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
     return 1 if broken() else 0

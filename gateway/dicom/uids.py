@@ -24,6 +24,7 @@ from pydicom.uid import (
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
+    KeyObjectSelectionDocumentStorage,
     MRImageStorage,
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
     MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
@@ -67,8 +68,16 @@ ACCEPTED_SOP_CLASSES: Final[tuple[str, ...]] = tuple(
 )
 """design.md section 6: what was routed wrongly is recorded, not refused."""
 
+SECONDARY_CAPTURE: Final = str(SecondaryCaptureImageStorage)
+KEY_OBJECT_SELECTION: Final = str(KeyObjectSelectionDocumentStorage)
+"""Of rejection notes (IHE IOCM)."""
+
 RESULT_SOP_CLASSES: Final = frozenset(
-    str(uid) for uid in (SecondaryCaptureImageStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage, EnhancedSRStorage)
+    {
+        SECONDARY_CAPTURE,
+        KEY_OBJECT_SELECTION,
+        *(str(uid) for uid in (ComprehensiveSRStorage, Comprehensive3DSRStorage, EnhancedSRStorage)),
+    }
 )
 """What results are made in; of these only Secondary Capture is accepted at negotiation."""
 

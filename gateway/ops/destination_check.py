@@ -14,14 +14,12 @@ from pydicom.uid import (
     EnhancedSRStorage,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    KeyObjectSelectionDocumentStorage,
-    SecondaryCaptureImageStorage,
 )
 
 from gateway.config import DestinationSettings, Settings
 from gateway.delivery.association import Contexts
 from gateway.delivery.probe import Probe, Probed
-from gateway.dicom.uids import STORAGE_COMMITMENT, STUDY_ROOT_FIND
+from gateway.dicom.uids import KEY_OBJECT_SELECTION, SECONDARY_CAPTURE, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from gateway.domain.check import Line, bad, code_of_failure, good, note
 from gateway.tls.certificates import Certificate, read_certificate, read_certificate_file
 
@@ -30,7 +28,6 @@ _SR_CLASSES: Final = {
     "comprehensive_3d": Comprehensive3DSRStorage,
     "enhanced": EnhancedSRStorage,
 }
-_REJECTION: Final = str(KeyObjectSelectionDocumentStorage)
 _EITHER: Final = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _WRITTEN: Final = (ExplicitVRLittleEndian,)
 """Results are files of that syntax, and go out byte for byte."""
@@ -56,7 +53,7 @@ class DestinationCheck:
         yield from _tls(destination, probed, self.now())
         yield _echo(destination, probed)
         yield _stored(destination, probed, sr_class, "sr_refused")
-        yield _stored(destination, probed, str(SecondaryCaptureImageStorage), "context_refused")
+        yield _stored(destination, probed, SECONDARY_CAPTURE, "context_refused")
         yield _rejection(destination, probed)
         yield _commitment(destination, probed)
         yield _find(destination, probed)
@@ -84,8 +81,8 @@ def facts(destination: DestinationSettings) -> dict[str, str]:
 def _offered(sr_class: str) -> Contexts:
     return {
         sr_class: _WRITTEN,
-        str(SecondaryCaptureImageStorage): _WRITTEN,
-        _REJECTION: _WRITTEN,
+        SECONDARY_CAPTURE: _WRITTEN,
+        KEY_OBJECT_SELECTION: _WRITTEN,
         STORAGE_COMMITMENT: _EITHER,
         STUDY_ROOT_FIND: _EITHER,
     }
@@ -128,7 +125,7 @@ def _stored(destination: DestinationSettings, probed: Probed, sop_class_uid: str
 
 def _rejection(destination: DestinationSettings, probed: Probed) -> Line:
     """Without it nothing can be recalled there."""
-    return _stored(destination, probed, _REJECTION, "rejection_refused")
+    return _stored(destination, probed, KEY_OBJECT_SELECTION, "rejection_refused")
 
 
 def _commitment(destination: DestinationSettings, probed: Probed) -> Line:

@@ -17,6 +17,7 @@ from gateway.delivery.single_store import store_once
 from gateway.domain.check import Line, bad, code_of_failure, good, note
 from gateway.domain.delivery import ARRIVED, DeliveryState
 from gateway.domain.outcome import Release
+from gateway.domain.retraction import REJECTION
 from gateway.domain.story import DeliveryStory, Explanation, ResultStory
 from gateway.errors import DestinationError, NotFoundError
 from gateway.ops.check_phantom import CheckPhantom
@@ -28,8 +29,6 @@ from gateway.store.queries import Queries
 _LOOK_SECONDS: Final = 0.2
 _SUCCESS: Final = 0
 _ASSESSED: Final = "assessed"
-_REJECTION: Final = "rejection"
-"""Kind of the result that rejects others."""
 _MOST_INSTANCES: Final = 100
 _CONFIRMED: Final = {"storage_commitment": DeliveryState.COMMITTED, "find": DeliveryState.FOUND}
 
@@ -156,7 +155,7 @@ class RoundTrip:
                 continue
             begun = self.clock()
             story = self._wait(lambda story, name=destination.name: _is_rejected(story, name))  # type: ignore[misc]
-            notes = _deliveries(story or self._story(), destination.name, kind=_REJECTION)
+            notes = _deliveries(story or self._story(), destination.name, kind=REJECTION)
             if notes and all(one.state in ARRIVED for one in notes):
                 lines.append(good(destination.name, "rejected again", f"after {self._since(begun)}"))
             else:
@@ -191,7 +190,7 @@ class RoundTrip:
 
 def _clinical(story: Explanation) -> tuple[ResultStory, ...]:
     """Its results, without what rejects them."""
-    return tuple(result for result in story.results if result.kind != _REJECTION)
+    return tuple(result for result in story.results if result.kind != REJECTION)
 
 
 def _deliveries(story: Explanation, destination: str, *, kind: str | None = None) -> tuple[DeliveryStory, ...]:
@@ -201,5 +200,5 @@ def _deliveries(story: Explanation, destination: str, *, kind: str | None = None
 
 
 def _is_rejected(story: Explanation, destination: str) -> bool:
-    notes = _deliveries(story, destination, kind=_REJECTION)
+    notes = _deliveries(story, destination, kind=REJECTION)
     return bool(notes) and all(one.state in (*ARRIVED, DeliveryState.DEAD) for one in notes)

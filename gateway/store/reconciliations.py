@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from gateway.domain.delivery import ARRIVED
 from gateway.domain.reconciliation import Reconciled, SentResult
+from gateway.domain.retraction import REJECTION
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
@@ -58,7 +59,13 @@ class Reconciliations:
         wanted = (
             select(DeliveryRow, ResultRow)
             .join(ResultRow, ResultRow.id == DeliveryRow.result_id)
-            .where(DeliveryRow.destination == destination, DeliveryRow.state.in_(ARRIVED))
+            # what was taken back may be hidden there, and so may the note that did it
+            .where(
+                DeliveryRow.destination == destination,
+                DeliveryRow.state.in_(ARRIVED),
+                ResultRow.retracted_at.is_(None),
+                ResultRow.kind != REJECTION,
+            )
             .order_by(DeliveryRow.sent_at, DeliveryRow.id)
         )
         in_time = (DeliveryRow.sent_at >= since) & (DeliveryRow.sent_at < before)

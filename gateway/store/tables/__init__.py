@@ -3,7 +3,7 @@
 from gateway.store.tables.audit import AuditEventRow
 from gateway.store.tables.base import Base
 from gateway.store.tables.intake import AssociationRow, InstanceRow, ReceiptRow
-from gateway.store.tables.results import DeliveryAttemptRow, DeliveryRow, ReportRow, ResultRow
+from gateway.store.tables.results import DeliveryAttemptRow, DeliveryRow, RecalledStudyRow, ReportRow, ResultRow
 from gateway.store.tables.upkeep import (
     AlarmRow,
     BundleVersionRow,
@@ -31,6 +31,7 @@ __all__ = [
     "InstanceRow",
     "JobRow",
     "PhantomStudyRow",
+    "RecalledStudyRow",
     "ReceiptRow",
     "ReconciliationRow",
     "ReportRow",
