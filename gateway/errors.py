@@ -84,6 +84,8 @@ class DestinationError(GatewayError):
     """A destination did not take a result. `strnet-gateway audit deliveries` shows every attempt with its answer; it is tried again."""
 
     retryable = True
+    answered: bool = False
+    """The destination has spoken, and about us: it is not left alone over it."""
 
 
 class DestinationUnreachableError(DestinationError):
@@ -138,6 +140,7 @@ class AssociationRejectedError(DestinationError):
     """The destination does not know us. Register `calling_ae_title` there, check `ae_title`, then `strnet-gateway jobs retry`."""
 
     retryable = False
+    answered = True
     code = "association_rejected_permanent"
 
 
@@ -163,6 +166,7 @@ class ContextRefusedError(DestinationError):
     """The destination does not take this class of objects. Enable the class there, then `strnet-gateway jobs retry`."""
 
     retryable = False
+    answered = True
     code = "context_refused"
 
 
@@ -170,6 +174,21 @@ class QueryRefusedError(DestinationError):
     """The destination answered a C-FIND with a failure. Its log says why; `strnet-gateway check` says whether it answers any."""
 
     code = "query_refused"
+
+
+class HttpRefusedError(DestinationError):
+    """The DICOMweb service let nothing in. 401, 403: renew token or password, ask for the right to store; 404: check `url`; 429, 502 to
+    504: it is busy or away. It is tried again."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP {status}")
+        self.code = f"http_{status}"
+
+
+class CredentialsError(DestinationError):
+    """The destination's `token_file` or `password_file` cannot be used. It must hold one line of text. It is tried again."""
+
+    code = "credentials_unreadable"
 
 
 class SpoolError(GatewayError):

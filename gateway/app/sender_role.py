@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.app.destination_ways import Way, way_to
 from gateway.app.job_roles import attempts_of, queue_of
 from gateway.app.role import DRAIN_SHARE, Role, record_start
 from gateway.app.role_line import RoleLine
@@ -14,10 +15,6 @@ from gateway.app.timers import sender_timers
 from gateway.app.unknown_lane import OnceAllAgree
 from gateway.config import DestinationSettings, Settings
 from gateway.delivery.circuit_breaker import CircuitBreaker
-from gateway.delivery.commitment_scu import CommitmentScu, answering
-from gateway.delivery.destination_link import DestinationLink
-from gateway.delivery.find_scu import FindScu
-from gateway.delivery.storage_scu import StorageScu
 from gateway.domain.confirmation import CommitmentReport, ReportAnswer
 from gateway.domain.delivery import NOT_TALKED_TO
 from gateway.domain.identifiers import owner_name
@@ -81,18 +78,18 @@ class _Lane:
     """One thread's way to one destination."""
 
     loop: WorkerLoop
-    link: DestinationLink | None
+    way: Way | None
 
     def run(self, stop: threading.Event) -> None:
         try:
             self.loop.run(stop)
         finally:
-            if self.link is not None:
-                self.link.close()
+            if self.way is not None:
+                self.way.link.close()
 
     def end(self) -> None:
-        if self.link is not None:
-            self.link.stop()
+        if self.way is not None:
+            self.way.link.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +117,15 @@ class _Sender:
         def take(report: CommitmentReport | None) -> ReportAnswer:
             return reports.take(report, destinations=(destination.name,), ae_title=destination.ae_title)
 
-        link = DestinationLink(
+        way = way_to(
             destination,
             self.settings.delivery,
             breaker,
-            on_report=answering(take),
+            take_report=take,
             on_recovered=self._hasten(destination.name),
             on_left_alone=_told(destination.name),
         )
-        return _Lane(self._loop(destination.name, link), link)
+        return _Lane(self._loop(destination.name, way), way)
 
     def _hasten(self, lane: str) -> Callable[[], None]:
         def hasten() -> None:
@@ -142,28 +139,28 @@ class _Sender:
 
         return hasten
 
-    def _loop(self, lane: str, link: DestinationLink | None) -> WorkerLoop:
-        handlers = self._handlers(link)
+    def _loop(self, lane: str, way: Way | None) -> WorkerLoop:
+        handlers = self._handlers(way)
         return WorkerLoop(
             attempts=attempts_of(self.settings, self.queue, self.claimed, Role.SENDER, handlers),
             handlers=handlers,
             bell=self.bell,
             broken=lambda: self.database.broken,
             lane=lane,
-            pace=link or OnceAllAgree(Supervisors(self.database), self.settings.config_hash),
+            pace=OnceAllAgree(Supervisors(self.database), self.settings.config_hash) if way is None else way.link,
         )
 
-    def _handlers(self, link: DestinationLink | None) -> dict[JobKind, JobHandler]:
+    def _handlers(self, way: Way | None) -> dict[JobKind, JobHandler]:
         deliver = DeliverResult(
             deliveries=Deliveries(self.database),
             spool=Spool(self.settings.spool.folder),
-            scu=None if link is None else StorageScu(link),
+            scu=None if way is None else way.store,
             settings=self.settings,
         )
         confirm = ConfirmDelivery(
             confirmations=Confirmations(self.database),
-            commitment=None if link is None else CommitmentScu(link),
-            find=None if link is None else FindScu(link),
+            commitment=None if way is None else way.commitment,
+            find=None if way is None else way.find,
             settings=self.settings,
         )
         return {JobKind.DELIVER_RESULT: deliver, JobKind.CONFIRM_DELIVERY: confirm}

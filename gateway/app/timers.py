@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.app.reconciling import nightly_reconciliations
 from gateway.app.role import Role
-from gateway.config import Settings
+from gateway.config import DestinationSettings, Settings
 from gateway.domain.duty import Duty
 from gateway.domain.identifiers import owner_name
 from gateway.ops.departed import DepartedDestinations, DepartedHosts
@@ -118,10 +118,14 @@ def _candidature(duty: Duty) -> Timer:
 
 def _of_destinations(settings: Settings, database: Database) -> tuple[Timer, ...]:
     """One for each, so that one that hangs keeps no other waiting."""
-    from gateway.delivery.verification_scu import VerificationScu
+    from gateway.app.destination_ways import silence_of
 
-    scu, alarms, seconds = VerificationScu(settings.delivery), Alarms(database, owner_name(Role.SENDER)), settings.alarms.echo_seconds
-    watches = [DestinationWatch(destination=one, silence=scu.silence, alarms=alarms) for one in settings.destinations if seconds]
+    alarms, seconds = Alarms(database, owner_name(Role.SENDER)), settings.alarms.echo_seconds
+
+    def silence(destination: DestinationSettings) -> str | None:
+        return silence_of(destination, settings.delivery)
+
+    watches = [DestinationWatch(destination=one, silence=silence, alarms=alarms) for one in settings.destinations if seconds]
     echoes = (Timer(name=f"echo {watch.destination.name}", seconds=seconds, tick=watch.look, duty=Duty.DESTINATIONS) for watch in watches)
     departed = DepartedDestinations(
         alarms=alarms,

@@ -11,6 +11,7 @@ import typer
 
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 from gateway.config import Settings, check_may_serve, load_settings, without_password
+from gateway.delivery.credentials import authorization
 from gateway.delivery.tls import client_context
 from gateway.domain.outcome import Policy
 from gateway.receive.tls import new_context, seconds_left
@@ -33,6 +34,7 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
     for destination in settings.destinations:
         if destination.uses_tls:
             client_context(destination)
+        authorization(destination)
     print(f"{config}: good, configuration {settings.config_hash[:12]}")
     for note in _notes(settings):
         print(f"note: {note}")

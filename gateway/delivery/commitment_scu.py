@@ -13,7 +13,8 @@ from pynetdicom.dimse_primitives import N_ACTION, N_EVENT_REPORT
 from pynetdicom.dsutils import decode, encode
 
 from gateway.delivery.association import Association
-from gateway.delivery.destination_link import Answered, DestinationLink, trouble
+from gateway.delivery.destination_link import DestinationLink
+from gateway.delivery.link import Answered, trouble
 from gateway.dicom.commitment import commitment_request, read_report
 from gateway.dicom.uids import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from gateway.domain.confirmation import REPORT_NOT_RECORDED, REPORT_STATUS, CommitmentReport, ReportAnswer

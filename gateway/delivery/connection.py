@@ -92,7 +92,7 @@ class Connection:
         """As DER; None without TLS."""
         return self._socket.getpeercert(binary_form=True) if isinstance(self._socket, ssl.SSLSocket) else None
 
-    def write(self, content: bytes, deadline: float) -> None:
+    def write(self, content: bytes | memoryview, deadline: float) -> None:
         """All of it. NoResponseError at the deadline: the peer takes nothing in; AssociationLostError when it is gone."""
         left = memoryview(content)
         try:
@@ -101,7 +101,7 @@ class Connection:
         except TimeoutError as error:
             raise NoResponseError("not taken in") from error
         except OSError as error:
-            raise _lost(error) from error
+            raise self._told_before(error) from error
 
     def read(self, count: int, deadline: float) -> bytes:
         """Exactly so many bytes. NoResponseError at the deadline, AssociationLostError when the peer is gone."""
@@ -156,6 +156,17 @@ class Connection:
                 _take_leave(self._socket)
                 self._socket.close()
                 self._socket = None
+
+    def _told_before(self, error: OSError) -> DestinationError:
+        """A destination that refuses our certificate says so and closes, perhaps while we write: what it has said waits to be read."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            with suppress(ValueError):
+                self._socket.settimeout(0)
+                try:
+                    self._socket.recv(1)
+                except OSError as told:
+                    return _lost(told if is_alert(told) else error)
+        return _lost(error)
 
     def _timed(self, deadline: float) -> socket.socket:
         if self._socket is None or self._is_cut:

@@ -13,7 +13,8 @@ from pynetdicom.dimse_primitives import C_FIND
 from pynetdicom.dsutils import decode, encode
 
 from gateway.delivery.association import Association, readable
-from gateway.delivery.destination_link import Answered, DestinationLink, trouble
+from gateway.delivery.destination_link import DestinationLink
+from gateway.delivery.link import Answered, trouble
 from gateway.dicom.uids import STUDY_ROOT_FIND
 from gateway.domain.confirmation import NOT_FOUND
 from gateway.domain.delivery import Verdict

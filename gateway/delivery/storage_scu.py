@@ -8,7 +8,8 @@ from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
 
 from gateway.delivery.association import Association
-from gateway.delivery.destination_link import Answered, DestinationLink, trouble
+from gateway.delivery.destination_link import DestinationLink
+from gateway.delivery.link import Answered, trouble
 from gateway.delivery.peer_status import verdict_for
 from gateway.dicom.part10 import split_result
 from gateway.errors import ContextRefusedError, DestinationError

@@ -36,6 +36,8 @@ NOT_TALKED_TO: Final = (
     "tls_expired",
     "tls_refused",
     "tls_files",
+    "credentials_unreadable",
+    *(f"http_{status}" for status in (301, 302, 303, 307, 308, 401, 403, 404, 407, 408, 425, 429, 502, 503, 504)),
 )
 """Codes of attempts that failed before the destination said anything of the result: it is tried again as soon as anything gets through."""
 

@@ -10,8 +10,7 @@ from pydicom.uid import generate_uid
 
 from gateway.config import Settings
 from gateway.delivery.commitment_scu import CommitmentScu
-from gateway.delivery.destination_link import Answered
-from gateway.delivery.find_scu import FindScu
+from gateway.delivery.link import Answered, Finds
 from gateway.domain.confirmation import NOT_FOUND, Followup, followup_of
 from gateway.domain.delivery import AttemptKind, DeliveryState, Verdict
 from gateway.domain.job import Claim
@@ -33,7 +32,7 @@ class ConfirmDelivery:
 
     confirmations: Confirmations
     commitment: CommitmentScu | None
-    find: FindScu | None
+    find: Finds | None
     settings: Settings
 
     def run(self, claim: Claim) -> Ending:

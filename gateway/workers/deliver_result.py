@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gateway.config import Settings, destinations_above
-from gateway.delivery.storage_scu import StorageScu
+from gateway.delivery.link import Sends
 from gateway.domain.delivery import Turn, Verdict
 from gateway.domain.job import Claim
 from gateway.domain.outcome import Release
@@ -30,7 +30,7 @@ class DeliverResult:
 
     deliveries: Deliveries
     spool: Spool
-    scu: StorageScu | None
+    scu: Sends | None
     """None: the lane's destination is not in the configuration any more."""
     settings: Settings
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from gateway.cli.audit import app
 from gateway.config import Settings, parse_settings
-from gateway.delivery.destination_link import Answered
+from gateway.delivery.link import Answered
 from gateway.domain.confirmation import CommitmentReport, ReportAnswer
 from gateway.domain.delivery import Verdict
 from gateway.domain.job import Claim, JobAction, JobKind

@@ -17,7 +17,8 @@ from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from gateway.config import DeliverySettings
 from gateway.delivery.circuit_breaker import CircuitBreaker
 from gateway.delivery.commitment_scu import CommitmentScu
-from gateway.delivery.destination_link import Answered, DestinationLink
+from gateway.delivery.destination_link import DestinationLink
+from gateway.delivery.link import Answered
 from gateway.delivery.storage_scu import StorageScu
 from gateway.domain.delivery import Verdict
 from tests.integration.test_sender import SC, SR, destination, result

@@ -14,7 +14,8 @@ from pynetdicom import AE, evt
 
 from gateway.config import DeliverySettings, DestinationSettings
 from gateway.delivery.circuit_breaker import CircuitBreaker
-from gateway.delivery.destination_link import Answered, DestinationLink
+from gateway.delivery.destination_link import DestinationLink
+from gateway.delivery.link import Answered
 from gateway.delivery.storage_scu import StorageScu
 from gateway.domain.delivery import Verdict
 from tests.peers.postgresql import free_port

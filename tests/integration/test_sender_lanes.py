@@ -153,7 +153,7 @@ class Recorder:
         self.sent: list[str] = []
 
     def send(self, _content: bytes, _sop_class_uid: str, sop_instance_uid: str, **_: float) -> Any:
-        from gateway.delivery.destination_link import Answered
+        from gateway.delivery.link import Answered
         from gateway.domain.delivery import Verdict
 
         self.sent.append(sop_instance_uid)

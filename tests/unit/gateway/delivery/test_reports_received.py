@@ -90,6 +90,6 @@ def test_lane_outlives_whatever_its_idle_association_does() -> None:
     destination = DestinationSettings.model_validate({"name": "pacs", "ae_title": "P", "host": "h", "port": 1, "class": "test"})
     link = DestinationLink(destination, DeliverySettings(), CircuitBreaker(failures=3, seconds=1))
     ill = Ill()
-    link._association = ill  # type: ignore[assignment]
+    link._talk = ill  # type: ignore[assignment]
     link.idle()
-    assert (ill.aborted, link._association) == (True, None)
+    assert (ill.aborted, link._talk) == (True, None)
