@@ -125,6 +125,8 @@ def _stored(destination: DestinationSettings, probed: Probed, sop_class_uid: str
 
 def _rejection(destination: DestinationSettings, probed: Probed) -> Line:
     """Without it nothing can be recalled there."""
+    if destination.honours_rejection == "no":
+        return note(destination.name, "context", "rejection_not_honoured", "rejection notes are not honoured", **facts(destination))
     return _stored(destination, probed, KEY_OBJECT_SELECTION, "rejection_refused")
 
 
