@@ -41,11 +41,13 @@ def running_lines(settings: Settings, database: Database, *, config: Path) -> It
 
 def destination_lines(settings: Settings, destinations: Sequence[DestinationSettings]) -> Iterator[Line]:
     from gateway.delivery.probe import Probe
+    from gateway.delivery.web_probe import WebProbe
     from gateway.ops.destination_check import DestinationCheck
+    from gateway.ops.web_check import WebCheck
 
-    check = DestinationCheck(settings=settings, probe=Probe(settings.delivery))
+    dimse, web = DestinationCheck(settings=settings, probe=Probe(settings.delivery)), WebCheck(probe=WebProbe(settings.delivery))
     for destination in destinations:
-        yield from check.lines(destination)
+        yield from (web if destination.protocol == "stow_rs" else dimse).lines(destination)
 
 
 def _refusal(check: Callable[[], object]) -> str | None:

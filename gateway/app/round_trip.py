@@ -38,7 +38,7 @@ def round_trip_lines(settings: Settings, database: Database, wish: RoundTripWish
     """before: what was found without it. Nothing is sent where anything of the gateway or of the phantom's destinations is bad."""
     from gateway.ops.check_phantom import check_phantom
     from gateway.ops.round_trip import RoundTrip
-    from gateway.ops.round_trip_plan import STEP, Wish, may_go, plan_round_trip
+    from gateway.ops.round_trip_plan import STEP, Wish, plan_round_trip
 
     wrong = {line.subject for line in before if line.standing is Standing.BAD}
     own = own_receiver(settings, database)
@@ -53,8 +53,8 @@ def round_trip_lines(settings: Settings, database: Database, wish: RoundTripWish
         cannot_reject=frozenset(line.subject for line in before if line.code in _NO_REJECTION),
     )
     plan = plan_round_trip(settings, phantom.dataset, asked, address=own.host)
-    yield from plan.against
-    if not may_go(plan):
+    yield from plan.notes
+    if not plan.may_go:
         return
     if wrong.intersection(one.name for one in plan.destinations):
         yield note(STEP, "round trip", "first_things", "not tried")

@@ -126,6 +126,13 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         side=Side.EITHER,
         change="it does not accept our credentials (HTTP {detail}): check `token_file`, or `user` and `password_file`, of {table}",
     ),
+    "credentials_unreadable": Remedy(
+        side=Side.GATEWAY, change="`token_file` or `password_file` of {table} cannot be used ({detail}): one line of text, readable to us"
+    ),
+    "search_not_there": Remedy(
+        side=Side.NOBODY, change="it does not search; check that `url` is right by sending something: the round trip does"
+    ),
+    "classes_not_told": Remedy(side=Side.NOBODY, change="the round trip tells whether it takes reports and rejection notes"),
     "http_path": Remedy(
         side=Side.GATEWAY, change="there is no DICOMweb service under that address (HTTP {detail}): check `url` of {table}"
     ),

@@ -1,10 +1,10 @@
-"""One destination under `strnet-gateway check`: what it answered, as lines that say which side is wrong."""
+"""A DIMSE destination under `strnet-gateway check`: what it answered, as lines that say which side is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from pydicom.uid import (
@@ -20,8 +20,8 @@ from gateway.config import DestinationSettings, Settings
 from gateway.delivery.association import Contexts
 from gateway.delivery.probe import Probe, Probed
 from gateway.dicom.uids import KEY_OBJECT_SELECTION, SECONDARY_CAPTURE, STORAGE_COMMITMENT, STUDY_ROOT_FIND
-from gateway.domain.check import Line, bad, code_of_failure, good, note
-from gateway.tls.certificates import Certificate, read_certificate, read_certificate_file
+from gateway.domain.check import Line, bad, good, note
+from gateway.ops.way_check import facts, failure, tls_lines
 
 _SR_CLASSES: Final = {
     "comprehensive": ComprehensiveSRStorage,
@@ -32,7 +32,6 @@ _EITHER: Final = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _WRITTEN: Final = (ExplicitVRLittleEndian,)
 """Results are files of that syntax, and go out byte for byte."""
 _SUCCESS: Final = 0
-_SOON: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +46,10 @@ class DestinationCheck:
         sr_class = str(_SR_CLASSES[self.settings.results.sr_class])
         probed = self.probe.look(destination, _offered(sr_class))
         if probed.code is not None:
-            yield failure(destination, probed.code, probed.detail)
+            yield failure(destination, "association", probed.code, probed.detail)
             return
         yield good(destination.name, "association", f"accepted after {probed.associated_ms:.0f} ms")
-        yield from _tls(destination, probed, self.now())
+        yield from tls_lines(destination, probed.tls, probed.certificate, self.now())
         yield _echo(destination, probed)
         yield _stored(destination, probed, sr_class, "sr_refused")
         yield _stored(destination, probed, SECONDARY_CAPTURE, "context_refused")
@@ -58,24 +57,6 @@ class DestinationCheck:
         yield _commitment(destination, probed)
         yield _find(destination, probed)
         yield note(destination.name, "clock", "clock_not_told", "not told by DICOM: a peer cannot be asked for its time")
-
-
-def failure(destination: DestinationSettings, code: str, detail: str) -> Line:
-    """No association: a DestinationError's code and detail in words."""
-    found = code_of_failure(code, detail)
-    return bad(destination.name, "association", found, f"{code} {detail}".strip(), detail=detail or code, **facts(destination))
-
-
-def facts(destination: DestinationSettings) -> dict[str, str]:
-    """What the remedies name of a destination."""
-    return {
-        "table": f"[[destinations]] {destination.name}",
-        "host": destination.address[0],
-        "port": str(destination.address[1]),
-        "tls_name": destination.peer_name,
-        "ae_title": destination.ae_title,
-        "calling_ae_title": destination.calling_ae_title,
-    }
 
 
 def _offered(sr_class: str) -> Contexts:
@@ -86,24 +67,6 @@ def _offered(sr_class: str) -> Contexts:
         STORAGE_COMMITMENT: _EITHER,
         STUDY_ROOT_FIND: _EITHER,
     }
-
-
-def _tls(destination: DestinationSettings, probed: Probed, now: datetime) -> Iterator[Line]:
-    if probed.tls is None or probed.certificate is None:
-        yield note(destination.name, "TLS", "tls_off", "plain DICOM")
-        return
-    yield good(destination.name, "TLS", f"{probed.tls[0]}, {probed.tls[1]}")
-    yield _expiry(destination, "peer's certificate", read_certificate(probed.certificate), "tls_expires_soon", now)
-    if destination.tls_certificate is not None:
-        yield _expiry(destination, "our certificate", read_certificate_file(destination.tls_certificate), "tls_own_expires_soon", now)
-
-
-def _expiry(destination: DestinationSettings, step: str, certificate: Certificate, code: str, now: datetime) -> Line:
-    days = (certificate.not_after - now).days
-    said = f"valid until {certificate.not_after:%F}, {days} day(s)"
-    if certificate.not_after - now < _SOON:
-        return bad(destination.name, step, code, said, **facts(destination))
-    return good(destination.name, step, said)
 
 
 def _echo(destination: DestinationSettings, probed: Probed) -> Line:

@@ -12,17 +12,20 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.config import DestinationSettings, Settings
+from gateway.delivery.circuit_breaker import CircuitBreaker
+from gateway.delivery.dicomweb import DicomWebLink, QidoRs
 from gateway.delivery.query_scu import QueryScu, until_in
 from gateway.delivery.single_store import store_once
 from gateway.domain.check import Line, bad, code_of_failure, good, note
-from gateway.domain.delivery import ARRIVED, DeliveryState
+from gateway.domain.confirmation import NOT_FOUND
+from gateway.domain.delivery import ARRIVED, DeliveryState, Verdict
 from gateway.domain.outcome import Release
 from gateway.domain.retraction import REJECTION
 from gateway.domain.story import DeliveryStory, Explanation, ResultStory
 from gateway.errors import DestinationError, NotFoundError
 from gateway.ops.check_phantom import CheckPhantom
-from gateway.ops.destination_check import facts
 from gateway.ops.round_trip_plan import CALLING_AE_TITLE, STEP, Plan
+from gateway.ops.way_check import facts
 from gateway.store.phantom_studies import PhantomStudies
 from gateway.store.queries import Queries
 
@@ -119,8 +122,8 @@ class RoundTrip:
     def _seen(self, destination: DestinationSettings) -> Line:
         """By C-FIND, as anybody would look for it there."""
         sent = _clinical(self._story())
-        if destination.protocol != "dimse":
-            return note(destination.name, "found", "not_queried", "not asked")
+        if destination.protocol == "stow_rs":
+            return self._searched(destination, sent)
         found: set[str] = set()
         with closing(QueryScu(destination, self.settings.delivery, until=until_in(self.seconds))) as scu:
             try:
@@ -133,6 +136,17 @@ class RoundTrip:
         if missing:
             return bad(destination.name, "found", "not_found", f"{len(missing)} of {len(sent)} objects missing")
         return good(destination.name, "found", f"{len(sent)} objects by C-FIND")
+
+    def _searched(self, destination: DestinationSettings, sent: tuple[ResultStory, ...]) -> Line:
+        """By QIDO-RS."""
+        with closing(DicomWebLink(destination, self.settings.delivery, CircuitBreaker(failures=len(sent) + 1, seconds=1.0))) as link:
+            answers = [QidoRs(link).ask(one.study_instance_uid, "", one.sop_instance_uid, until=until_in(self.seconds)) for one in sent]
+        missing = [answer.code for answer in answers if answer.verdict is not Verdict.SENT]
+        if not missing:
+            return good(destination.name, "found", f"{len(sent)} objects by QIDO-RS")
+        if set(missing) == {NOT_FOUND}:
+            return bad(destination.name, "found", "not_found", f"{len(missing)} of {len(sent)} objects missing")
+        return note(destination.name, "found", "not_queried", ", ".join(sorted(set(missing))))
 
     def _confirmed(self, destination: DestinationSettings) -> Line:
         wanted, begun = _CONFIRMED[destination.commitment], self.clock()

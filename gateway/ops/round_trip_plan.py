@@ -34,11 +34,15 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """destinations: where the phantom's results will go, all of them. against: why nothing is sent; empty = it may go."""
+    """destinations: where the phantom's results will go, all of them; empty = it must not be sent. notes: why not, or why not to all."""
 
     route: str
     destinations: tuple[DestinationSettings, ...]
-    against: tuple[Line, ...]
+    notes: tuple[Line, ...]
+
+    @property
+    def may_go(self) -> bool:
+        return bool(self.destinations)
 
 
 def plan_round_trip(settings: Settings, phantom: Dataset, wish: Wish, *, address: str) -> Plan:
@@ -56,31 +60,27 @@ def plan_round_trip(settings: Settings, phantom: Dataset, wish: Wish, *, address
         said = f"not possible: route {route.name} is {route.policy}"
         return _not(note(STEP, "route", "shadow", said, detail=f"{route.name}: {route.policy}"))
     there = tuple(one for one in settings.destinations if one.name in route.destinations)
-    return Plan(route=route.name, destinations=there, against=tuple(_against(there, wish, route.name)))
-
-
-def _against(there: Sequence[DestinationSettings], wish: Wish, route: str) -> list[Line]:
     names, chosen = {one.name for one in there}, {one.name for one in wish.chosen}
-    detail = f"route {route} sends to {', '.join(sorted(names)) or 'nowhere'}"
-    found = [note(name, STEP, "elsewhere", "not tried", detail=detail) for name in sorted(chosen - names)]
-    if not chosen & names:
-        return found
+    detail = f"route {route.name} sends to {', '.join(sorted(names)) or 'nowhere'}"
+    # a chosen destination that the route does not reach keeps no other from its round trip
+    elsewhere = tuple(note(name, STEP, "elsewhere", "not tried", detail=detail) for name in sorted(chosen - names))
+    against = tuple(_against(there, wish)) if chosen & names else ()
+    goes = bool(chosen & names) and not against
+    return Plan(route=route.name, destinations=there if goes else (), notes=(*elsewhere, *against))
+
+
+def _against(there: Sequence[DestinationSettings], wish: Wish) -> list[Line]:
+    names, chosen = {one.name for one in there}, {one.name for one in wish.chosen}
     # not one destination may be left with a phantom that nobody asked for
     if names - chosen:
-        return [*found, note(STEP, "route", "more_destinations", "not tried", detail=", ".join(sorted(names - chosen)))]
+        return [note(STEP, "route", "more_destinations", "not tried", detail=", ".join(sorted(names - chosen)))]
     clinical = [one.name for one in there if one.destination_class == "clinical" and not (wish.named and wish.to_clinical)]
     stuck = sorted(names.intersection(wish.cannot_reject))
     return [
-        *found,
         *(note(name, STEP, "clinical", "not tried: class clinical") for name in clinical),
         *(note(name, STEP, "no_rejection_there", "not tried") for name in stuck),
     ]
 
 
-def may_go(plan: Plan) -> bool:
-    """A chosen destination that the route does not reach keeps no other from its round trip."""
-    return bool(plan.destinations) and all(line.code == "elsewhere" for line in plan.against) and bool(plan.route)
-
-
 def _not(line: Line) -> Plan:
-    return Plan(route="", destinations=(), against=(line,))
+    return Plan(route="", destinations=(), notes=(line,))

@@ -10,7 +10,7 @@ import pytest
 from gateway.config import Settings, parse_settings
 from gateway.domain.check import Standing
 from gateway.ops.check_phantom import PATIENT_ID_PREFIX, CheckPhantom, check_phantom
-from gateway.ops.round_trip_plan import Plan, Wish, may_go, plan_round_trip
+from gateway.ops.round_trip_plan import Plan, Wish, plan_round_trip
 
 RUN = "0123456789abcdef0123456789abcdef"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -39,8 +39,8 @@ def plan(settings: Settings, *chosen: str, named: bool = False, to_clinical: boo
 
 
 def codes(found: Plan) -> list[str]:
-    assert all(line.standing is Standing.NOTE for line in found.against)
-    return [line.code for line in found.against]
+    assert all(line.standing is Standing.NOTE for line in found.notes)
+    return [line.code for line in found.notes]
 
 
 ALL = {"name": "r", "policy": "all", "destinations": ["pacs"]}
@@ -48,21 +48,21 @@ ALL = {"name": "r", "policy": "all", "destinations": ["pacs"]}
 
 def test_phantom_goes_where_a_route_sends_everything() -> None:
     found = plan(site([ALL]))
-    assert (found.route, [one.name for one in found.destinations], found.against) == ("r", ["pacs"], ())
-    assert may_go(found)
+    assert (found.route, [one.name for one in found.destinations], found.notes) == ("r", ["pacs"], ())
+    assert found.may_go
 
 
 @pytest.mark.parametrize("policy", ["shadow", "silent", "positive_only"])
 def test_other_policies_let_no_phantom_out_and_that_is_no_failure(policy: str) -> None:
     found = plan(site([{**ALL, "policy": policy}]))
     assert codes(found) == ["shadow"]
-    assert not may_go(found)
+    assert not found.may_go
 
 
 def test_route_of_its_own_lets_it_out_of_a_site_in_shadow() -> None:
     own = {**ALL, "name": "check", "when": {"keyword": "PatientID", "regex": f"^{PATIENT_ID_PREFIX}"}}
     found = plan(site([own, {"name": "default", "policy": "shadow"}]))
-    assert (found.route, may_go(found)) == ("check", True)
+    assert (found.route, found.may_go) == ("check", True)
 
 
 def test_no_route_at_all() -> None:
@@ -73,20 +73,20 @@ def test_no_route_at_all() -> None:
 def test_destination_that_the_route_does_not_reach_keeps_no_other_from_it() -> None:
     found = plan(site([ALL], classes={"pacs": "test", "other": "test"}))
     assert codes(found) == ["elsewhere"]
-    assert may_go(found)
+    assert found.may_go
 
 
 def test_named_destination_that_the_route_does_not_reach_gets_nothing() -> None:
     found = plan(site([ALL], classes={"pacs": "test", "other": "test"}), "other", named=True)
     assert codes(found) == ["elsewhere"]
-    assert may_go(found) is False
+    assert found.may_go is False
 
 
 def test_phantom_is_not_sent_where_nobody_asked_for_it() -> None:
     both = {**ALL, "destinations": ["pacs", "other"]}
     found = plan(site([both], classes={"pacs": "test", "other": "test"}), "pacs", named=True)
     assert codes(found) == ["more_destinations"]
-    assert not may_go(found)
+    assert not found.may_go
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,14 @@ def test_phantom_is_not_sent_where_nobody_asked_for_it() -> None:
 )
 def test_clinical_destination_needs_its_name_and_the_operators_word(named: bool, to_clinical: bool, goes: bool) -> None:
     found = plan(site([ALL], classes={"pacs": "clinical"}), "pacs", named=named, to_clinical=to_clinical)
-    assert may_go(found) is goes
+    assert found.may_go is goes
     assert codes(found) == ([] if goes else ["clinical"])
 
 
 def test_destination_that_could_not_be_told_to_forget_it_gets_none() -> None:
     found = plan(site([ALL]), cannot_reject=("pacs",))
     assert codes(found) == ["no_rejection_there"]
-    assert not may_go(found)
+    assert not found.may_go
 
 
 def test_listed_peers_must_admit_the_check_and_their_routes_hold_for_it() -> None:
@@ -111,7 +111,7 @@ def test_listed_peers_must_admit_the_check_and_their_routes_hold_for_it() -> Non
     quiet = {"name": "quiet", "policy": "shadow"}
     assert codes(plan(site([ALL, quiet], peers=[modality, us]))) == ["shadow"]
     assert codes(plan(site([ALL, quiet], peers=[modality, {**us, "addresses": ["192.0.2.1"]}]))) == ["self_not_admitted"]
-    assert may_go(plan(site([ALL, quiet], peers=[modality, {**us, "routes": ["r"]}])))
+    assert plan(site([ALL, quiet], peers=[modality, {**us, "routes": ["r"]}])).may_go
 
 
 def test_phantom_says_of_itself_that_it_is_nobody() -> None:
