@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import pytest
 from pydicom.uid import KeyObjectSelectionDocumentStorage, SecondaryCaptureImageStorage
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from gateway.config import Settings, parse_settings
+from gateway.config import DeliverySettings, DestinationSettings, Settings, parse_settings
 from gateway.delivery.probe import Probe
+from gateway.delivery.web_probe import WebProbe
 from gateway.dicom.uids import STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from gateway.domain.check import Line, Standing
 from gateway.domain.remedies import Side
 from gateway.ops.destination_check import DestinationCheck
+from gateway.ops.web_check import WebCheck
 from tests.peers.authority import Authority
 from tests.peers.orthanc import Orthanc
+from tests.peers.orthanc_web import PASSWORD, USER, WebOrthanc
 from tests.peers.postgresql import free_port
 from tests.peers.raw_scp import RawScp, Visitor
 
@@ -239,3 +243,66 @@ def test_plain_dicom_towards_a_port_that_speaks_tls(secured: Orthanc) -> None:
     line = only_bad(lines_of(settings_for(secured.dicom_port)))
     assert line.code in ("association_lost", "no_response")
     assert "TLS" in line.remedy
+
+
+def web_lines(url: str, *, now: datetime | None = None, **changes: Any) -> list[Line]:
+    to = DestinationSettings.model_validate({"name": "web", "protocol": "stow_rs", "url": url, "class": "test", **changes})
+    probe = WebProbe(DeliverySettings(connect_seconds=2, response_seconds=2))
+    return list(WebCheck(probe=probe, now=lambda: now or datetime.now(UTC)).lines(to))
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[WebOrthanc]:
+    orthanc = WebOrthanc()
+    orthanc.start()
+    yield orthanc
+    orthanc.stop()
+
+
+def credentials(folder: Path, password: str = PASSWORD) -> dict[str, str]:
+    file = folder / "password"
+    file.write_text(password)
+    return {"user": USER, "password_file": str(file)}
+
+
+def test_dicomweb_service_answers_a_search_and_wrong_credentials_are_told(web: WebOrthanc, tmp_path: Path) -> None:
+    assert [line for line in web_lines(web.url, **credentials(tmp_path)) if line.standing is Standing.BAD] == []
+    line = only_bad(web_lines(web.url, **credentials(tmp_path, "wrong")))
+    assert (line.code, line.side) == ("http_unauthorized", Side.EITHER)
+    assert "password_file" in line.remedy
+
+
+def test_dicomweb_url_without_a_service_and_port_without_a_listener(web: WebOrthanc, tmp_path: Path) -> None:
+    elsewhere = web_lines(web.url.replace("dicom-web", "nothing"), commitment="find", **credentials(tmp_path))
+    assert only_bad(elsewhere).code == "http_path"
+    assert only_bad(web_lines(f"http://127.0.0.1:{free_port()}/dicom-web")).code == "connection_refused"
+
+
+def serving(date: str) -> Any:
+    def behave(visitor: Visitor) -> None:
+        visitor.socket.recv(4096)
+        visitor.socket.sendall(f"HTTP/1.1 204 No Content\r\nDate: {date}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("date", "standing", "code"),
+    [
+        ("Sat, 21 Nov 2026 12:00:10 GMT", Standing.GOOD, "good"),
+        ("Sat, 21 Nov 2026 12:05:00 GMT", Standing.BAD, "clock_differs"),
+        ("Sat, 21 Nov 2026 11:55:00 GMT", Standing.BAD, "clock_differs"),
+        ("yesterday", Standing.NOTE, "clock_not_told"),
+    ],
+)
+def test_clock_of_a_dicomweb_service_is_its_date_header(date: str, standing: Standing, code: str) -> None:
+    with RawScp(serving(date)) as peer:
+        lines = web_lines(f"http://127.0.0.1:{peer.port}/", now=datetime(2026, 11, 21, 12, tzinfo=UTC))
+    (clock,) = [line for line in lines if line.step == "clock"]
+    assert (clock.standing, clock.code) == (standing, code)
+
+
+def test_archive_that_is_known_to_ignore_rejections_is_a_note(pacs: Orthanc) -> None:
+    lines = lines_of(settings_for(pacs.dicom_port, honours_rejection="no"))
+    assert [line for line in lines if line.standing is Standing.BAD] == []
+    assert "rejection_not_honoured" in {line.code for line in lines}
