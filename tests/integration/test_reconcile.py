@@ -15,6 +15,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from gateway.cli.main import app
@@ -188,10 +189,12 @@ class = "test"
 """
     )
     arguments = ["reconcile", "pacs", "--date", f"{TODAY:%Y-%m-%d}", "--config", str(config)]
-    good = CliRunner().invoke(app, [*arguments, "--json"])
-    assert good.exit_code == 0
-    site.pacs.upload(image(2))
-    bad = CliRunner().invoke(app, [*arguments, "--json"])
+    # the entry point turns the log to standard error
+    with capture_logs():
+        good = CliRunner().invoke(app, [*arguments, "--json"])
+        assert good.exit_code == 0
+        site.pacs.upload(image(2))
+        bad = CliRunner().invoke(app, [*arguments, "--json"])
     assert bad.exit_code == 1
     (found,) = json.loads(bad.stdout)
     assert len(found["not_received"]) == 1
