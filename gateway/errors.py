@@ -194,6 +194,12 @@ class ContextRefusedError(DestinationError):
     code = "context_refused"
 
 
+class QueryRefusedError(DestinationError):
+    """The destination answered a C-FIND with a failure. Its log says why; `strnet-gateway check` says whether it answers any."""
+
+    code = "query_refused"
+
+
 class HttpRefusedError(DestinationError):
     """The DICOMweb service let nothing in. 401, 403: renew token or password, ask for the right to store; 404: check `url`; 429, 502 to
     504: it is busy or away. It is tried again."""

@@ -112,6 +112,12 @@ class Event(StrEnum):
     SELF_TEST_DEVIATED = "self_test:deviated"
     SELF_TEST_ACCEPTED = "self_test:accepted"
     SELF_TEST_POSTPONED = "self_test:postponed"
+    RECONCILE_DONE = "reconcile:done"
+    RECONCILE_FAILED = "reconcile:failed"
+    RECONCILE_NOT_RECEIVED = "reconcile:not_received"
+    RECONCILE_NOT_FOUND = "reconcile:not_found"
+    PHANTOM_ANNOUNCED = "phantom:announced"
+    PHANTOM_REJECTED = "phantom:rejected"
 
 
 ALERT_CODES: Final = {"audit_code": "110113", "audit_type": "110126"}

@@ -43,6 +43,7 @@ TOUCHES: Final[dict[str, frozenset[Role] | None]] = {
     "metrics": None,
     "alarms": _WORKER | _SENDER,
     "retention": _WORKER | _SENDER,
+    "reconcile": _SENDER,
 }
 """By section, or by key where it differs from its section. None: only a restart of the gateway takes it up. Empty: the supervisor
 takes it up itself."""

@@ -6,11 +6,13 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from gateway.app.reconciling import nightly_reconciliations
 from gateway.app.role import Role
 from gateway.config import DestinationSettings, Settings
 from gateway.domain.duty import Duty
 from gateway.domain.identifiers import owner_name
 from gateway.ops.departed import DepartedDestinations, DepartedHosts
+from gateway.ops.phantoms import LeftPhantoms
 from gateway.ops.retention import OrphanSearch, Retention
 from gateway.ops.schedule import Timer, Timers
 from gateway.ops.watches import ClockWatch, DestinationWatch, DiskWatch, QueueWatch, SpoolWatch
@@ -20,6 +22,7 @@ from gateway.store.database import Database
 from gateway.store.job_queue import JobQueue
 from gateway.store.leadership import leadership
 from gateway.store.orphans import SEARCH_SECONDS, Orphans
+from gateway.store.phantom_studies import PhantomStudies
 from gateway.store.purging import Purging
 from gateway.store.queue_health import QueueHealth
 from gateway.store.spool import Spool
@@ -36,6 +39,8 @@ _QUEUE_SECONDS: Final = 30.0
 _RETENTION_SECONDS: Final = 60.0
 _DEPARTED_SECONDS: Final = 60.0
 _SELF_TEST_SECONDS: Final = 20.0
+_PHANTOMS_SECONDS: Final = 60.0
+_RECONCILE_SECONDS: Final = 60.0
 
 
 def receiver_timers(settings: Settings, database: Database) -> Timers:
@@ -93,6 +98,7 @@ def _of_store(settings: Settings, database: Database, role: Role) -> tuple[Timer
     queue = QueueWatch(health=QueueHealth(database), alarms=Alarms(database, actor), oldest_job_minutes=settings.alarms.oldest_job_minutes)
     retention = Retention(settings=settings.retention, purging=Purging(database, spool, actor))
     search = OrphanSearch(orphans=Orphans(database, spool, actor))
+    left = LeftPhantoms(phantoms=PhantomStudies(database), actor=actor)
     supervisors = Supervisors(database)
     departed = DepartedHosts(alarms=Alarms(database, actor), hosts=lambda: [story.host for story in supervisors.all()])
     return (
@@ -100,6 +106,7 @@ def _of_store(settings: Settings, database: Database, role: Role) -> tuple[Timer
         Timer(name="departed_hosts", seconds=_DEPARTED_SECONDS, tick=departed.look, duty=Duty.STORE),
         Timer(name="queue", seconds=_QUEUE_SECONDS, tick=queue.look, duty=Duty.STORE),
         Timer(name="retention", seconds=_RETENTION_SECONDS, tick=retention.purge, duty=Duty.STORE),
+        Timer(name="phantoms", seconds=_PHANTOMS_SECONDS, tick=left.look, duty=Duty.STORE),
         Timer(name="orphans", seconds=SEARCH_SECONDS, tick=search.look, duty=Duty.STORE),
     )
 
@@ -120,6 +127,14 @@ def _of_destinations(settings: Settings, database: Database) -> tuple[Timer, ...
 
     watches = [DestinationWatch(destination=one, silence=silence, alarms=alarms) for one in settings.destinations if seconds]
     echoes = (Timer(name=f"echo {watch.destination.name}", seconds=seconds, tick=watch.look, duty=Duty.DESTINATIONS) for watch in watches)
-    departed = DepartedDestinations(alarms=alarms, asked=frozenset(watch.destination.name for watch in watches))
+    departed = DepartedDestinations(
+        alarms=alarms,
+        asked=frozenset(watch.destination.name for watch in watches),
+        configured=frozenset(destination.name for destination in settings.destinations),
+    )
+    nights = (
+        Timer(name=f"reconcile {name}", seconds=_RECONCILE_SECONDS, tick=night.look, duty=Duty.DESTINATIONS, stop=night.stop)
+        for name, night in nightly_reconciliations(settings, database, owner_name(Role.SENDER))
+    )
     gone = Timer(name="departed_destinations", seconds=_DEPARTED_SECONDS, tick=departed.look, duty=Duty.DESTINATIONS)
-    return (_candidature(Duty.DESTINATIONS), gone, *echoes)
+    return (_candidature(Duty.DESTINATIONS), gone, *echoes, *nights)

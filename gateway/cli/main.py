@@ -11,7 +11,23 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import audit, config, conflicts, db, demo, ingest, jobs, recall, results, routes, self_test, serve, status
+from gateway.cli import (
+    audit,
+    check,
+    config,
+    conflicts,
+    db,
+    demo,
+    ingest,
+    jobs,
+    recall,
+    reconcile,
+    results,
+    routes,
+    self_test,
+    serve,
+    status,
+)
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.ops.logging import configure_logging, place_of
 
@@ -24,6 +40,8 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
+app.command("check")(check.check)
+app.command("reconcile")(reconcile.reconcile)
 app.command("ingest")(ingest.ingest)
 app.command("status")(status.status)
 app.command("explain")(status.explain)

@@ -18,7 +18,7 @@ from gateway.config.sections import (
     WorkerSettings,
 )
 from gateway.config.settings import Settings, without_password
-from gateway.config.upkeep import AlarmSettings, RetentionSettings
+from gateway.config.upkeep import AlarmSettings, ReconcileSettings, RetentionSettings
 
 __all__ = [
     "AlarmSettings",
@@ -32,6 +32,7 @@ __all__ = [
     "PeerSettings",
     "QualitySettings",
     "ReceiverSettings",
+    "ReconcileSettings",
     "ResultSettings",
     "RetentionSettings",
     "RouteSettings",

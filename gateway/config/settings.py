@@ -25,7 +25,7 @@ from gateway.config.sections import (
     SpoolSettings,
     WorkerSettings,
 )
-from gateway.config.upkeep import AlarmSettings, RetentionSettings
+from gateway.config.upkeep import AlarmSettings, ReconcileSettings, RetentionSettings
 
 
 class Settings(Section):
@@ -49,6 +49,7 @@ class Settings(Section):
     metrics: MetricsSettings = MetricsSettings()
     alarms: AlarmSettings = AlarmSettings()
     retention: RetentionSettings = RetentionSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
 
     @model_validator(mode="after")
     def _names_exist_once(self) -> Settings:
@@ -64,6 +65,11 @@ class Settings(Section):
             for name in route.destinations:
                 if name not in known:
                     raise ValueError(f"routes.{route.name}.destinations names {name!r}, which no [[destinations]] table has")
+        for name in self.reconcile.destinations:
+            if name not in known:
+                raise ValueError(f"reconcile.destinations names {name!r}, which no [[destinations]] table has")
+            if any(one.name == name and one.protocol != "dimse" for one in self.destinations):
+                raise ValueError(f"reconcile.destinations names {name!r}, which is spoken to by DICOMweb: it cannot be asked by C-FIND")
         return self
 
     @model_validator(mode="after")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from datetime import time
+
+from pydantic import Field, field_validator
 
 from gateway.config.section import Section
 
@@ -18,3 +20,16 @@ class RetentionSettings(Section):
 class AlarmSettings(Section):
     oldest_job_minutes: float = Field(default=60, ge=0)
     echo_seconds: float = Field(default=60, ge=0)
+
+
+class ReconcileSettings(Section):
+    """The nightly comparison with each PACS. destinations: by name; empty = every one that answers C-FIND."""
+
+    at: time | None = time(2, 30)
+    days: int = Field(default=2, ge=0, le=60)
+    destinations: tuple[str, ...] = ()
+
+    @field_validator("at", mode="before")
+    @classmethod
+    def _hour_or_never(cls, value: object) -> object:
+        return None if value == "" else value

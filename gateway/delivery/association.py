@@ -46,6 +46,15 @@ _MAX_ANSWER: Final = 1024 * 1024
 _FAREWELL_SECONDS: Final = 2.0
 """For the peer's A-RELEASE-RP; then the connection is closed without it."""
 _REJECTED_PERMANENT: Final = 1
+_REJECTIONS: Final = {
+    (1, 2): "application_context_unknown",
+    (1, 3): "calling_ae_title_unknown",
+    (1, 7): "called_ae_title_unknown",
+    (2, 2): "protocol_version",
+    (3, 1): "congestion",
+    (3, 2): "local_limit",
+}
+"""PS3.8 9.3.4: (source, reason) of an A-ASSOCIATE-RJ that says why."""
 
 Contexts = Mapping[str, Sequence[str]]
 """What is proposed: transfer syntaxes by abstract syntax."""
@@ -94,6 +103,11 @@ class Association:
             return self._accepted[abstract_syntax]
         except KeyError:
             raise ContextRefusedError(abstract_syntax) from None
+
+    @property
+    def accepted(self) -> Mapping[str, Accepted]:
+        """What the peer took, by abstract syntax."""
+        return dict(self._accepted)
 
     def next_message_id(self) -> int:
         self._message_id = self._message_id % 0xFFFF + 1
@@ -225,4 +239,5 @@ def _rejection(content: bytes) -> DestinationError:
     with readable("rejection"):
         pdu = A_ASSOCIATE_RJ()
         pdu.decode(content)
-        return AssociationRejectedError() if pdu.result == _REJECTED_PERMANENT else AssociationRejectedTransientError()
+        said = _REJECTIONS.get((int(pdu.source), int(pdu.reason_diagnostic)), "no_reason_given")
+        return AssociationRejectedError(said) if pdu.result == _REJECTED_PERMANENT else AssociationRejectedTransientError(said)

@@ -80,6 +80,14 @@ class Connection:
             raise handshake_trouble(error) from error
 
     @property
+    def secured_by(self) -> tuple[str, str] | None:
+        """TLS version and cipher suite; None without TLS."""
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return None
+        cipher = self._socket.cipher()
+        return self._socket.version() or "", cipher[0] if cipher else ""
+
+    @property
     def peer_certificate(self) -> bytes | None:
         """As DER; None without TLS."""
         return self._socket.getpeercert(binary_form=True) if isinstance(self._socket, ssl.SSLSocket) else None

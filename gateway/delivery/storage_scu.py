@@ -26,15 +26,15 @@ class StorageScu:
     def send(self, content: bytes, sop_class_uid: str, sop_instance_uid: str, *, until: float = math.inf) -> Answered:
         """content: a whole DICOM file of ours. until: see `DestinationLink.ask`."""
         try:
-            status = self._link.ask(lambda association: _store(association, content, sop_class_uid, sop_instance_uid), until=until)
+            status = self._link.ask(lambda association: store(association, content, sop_class_uid, sop_instance_uid), until=until)
         except DestinationError as error:
             return trouble(error)
         verdict, code = verdict_for(status)
         return Answered(verdict=verdict, code=code, dimse_status=status)
 
 
-def _store(association: Association, content: bytes, sop_class_uid: str, sop_instance_uid: str) -> int:
-    """The peer's status (PS3.7 9.3.1)."""
+def store(association: Association, content: bytes, sop_class_uid: str, sop_instance_uid: str) -> int:
+    """The peer's status (PS3.7 9.3.1). content: a whole DICOM file."""
     syntax, dataset = split_result(content)
     context = association.context_for(sop_class_uid)
     if context.transfer_syntax_uid != syntax:

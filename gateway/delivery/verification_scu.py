@@ -17,7 +17,7 @@ from gateway.delivery.destination_link import no_report
 from gateway.errors import ContextRefusedError, DestinationError
 
 _SUCCESS: Final = 0x0000
-_CONTEXTS: Final = {Verification: (ExplicitVRLittleEndian, ImplicitVRLittleEndian)}
+VERIFICATION_CONTEXTS: Final = {Verification: (ExplicitVRLittleEndian, ImplicitVRLittleEndian)}
 
 
 class VerificationScu:
@@ -31,8 +31,8 @@ class VerificationScu:
         with closing(Connection(user_timeout_seconds=self._settings.response_seconds)) as connection:
             association = Association(destination, self._settings, connection, no_report)
             try:
-                association.request(_CONTEXTS)
-                status = _echo(association)
+                association.request(VERIFICATION_CONTEXTS)
+                status = echo(association)
                 association.release()
             except ContextRefusedError:
                 association.release()
@@ -42,7 +42,7 @@ class VerificationScu:
         return None if status == _SUCCESS else f"status_{status:04x}"
 
 
-def _echo(association: Association) -> int:
+def echo(association: Association) -> int:
     """The peer's status (PS3.7 9.3.5)."""
     context = association.context_for(Verification)
     request = C_ECHO()

@@ -10,7 +10,8 @@ Counts = tuple[tuple[tuple[str, ...], int], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """receipts: (DIMSE status, reason, how many). instances by state; jobs by kind and state; deliveries by destination and state.
+    """receipts: (DIMSE status, reason, how many). instances by state, or as `phantom`; jobs by kind and state; deliveries by destination
+    and state.
 
     alarms: those that stand, by code and subject, 1 each.
     """

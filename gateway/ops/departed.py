@@ -45,12 +45,14 @@ class DepartedHosts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepartedDestinations:
-    """Ends `destination_silent` of destinations that are not asked any more."""
+    """Ends `destination_silent` of destinations that are not asked any more, and `results_missing` of those that are configured no more."""
 
     alarms: Alarms
     asked: frozenset[str]
+    configured: frozenset[str]
 
     def look(self) -> None:
+        kept = {AlarmCode.DESTINATION_SILENT: self.asked, AlarmCode.RESULTS_MISSING: self.configured}
         for alarm in self.alarms.standing():
-            if alarm.code is AlarmCode.DESTINATION_SILENT and alarm.subject not in self.asked:
+            if alarm.code in kept and alarm.subject not in kept[alarm.code]:
                 self.alarms.clear(alarm.code, alarm.subject)

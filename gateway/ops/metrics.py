@@ -89,7 +89,7 @@ def _of_store(figures: Figures) -> Iterable[Metric]:
     for status, reason, count in figures.receipts:
         receipts.add_metric((f"{status:04X}", reason), count)
     yield receipts
-    yield _counted("instances", "Kept data sets.", ("state",), figures.instances)
+    yield _counted("instances", "Kept data sets; state phantom: those of `check`, which are nobody's.", ("state",), figures.instances)
     yield _counted("jobs", "Pieces of work.", ("kind", "state"), figures.jobs)
     yield _counted("deliveries", "Results to destinations.", ("destination", "state"), figures.deliveries)
     yield _counted("alarm", "1 for each alarm that stands.", ("code", "subject"), figures.alarms)

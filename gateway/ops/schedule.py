@@ -30,6 +30,8 @@ class Timer:
     seconds: float
     tick: Callable[[], object]
     duty: Duty | None = None
+    stop: Callable[[], object] = lambda: None
+    """Called at the end: a tick that may take minutes ends by it."""
 
 
 class Timers:
@@ -46,6 +48,7 @@ class Timers:
         )
         # APScheduler goes by the host's clock
         self._steps = ClockSteps(lambda _seconds: self._all_due())
+        self._stops = tuple(timer.stop for timer in timers)
         self._ticks = {timer.name: self._guarded(timer) for timer in timers}
         for timer in timers:
             self._scheduler.add_job(self._ticks[timer.name], "interval", seconds=timer.seconds, id=timer.name, jitter=timer.seconds / 10)
@@ -66,6 +69,8 @@ class Timers:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._steps.stop()
         self._scheduler.shutdown(wait=False)
+        for stop in self._stops:
+            stop()
         for leadership in self._leaderships.values():
             leadership.resign()
 

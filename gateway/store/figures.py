@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from gateway.domain.figures import Counts, Figures
 from gateway.domain.job import OPEN
 from gateway.store.database import Database
+from gateway.store.phantom_studies import counted
 from gateway.store.self_tests import newest_of_each_worker
 from gateway.store.tables import AlarmRow, DeliveryRow, InstanceRow, JobRow, ReceiptRow
 
@@ -24,7 +25,7 @@ def read_figures(database: Database) -> Figures:
         )
         return Figures(
             receipts=tuple(sorted((status, reason, count) for status, reason, count in receipts)),
-            instances=_counts(session, InstanceRow.state),
+            instances=_counts(session, counted(InstanceRow.study_instance_uid, InstanceRow.state)),
             jobs=_counts(session, JobRow.kind, JobRow.state),
             deliveries=_counts(session, DeliveryRow.destination, DeliveryRow.state),
             oldest_open_job_seconds=0.0 if oldest is None else (datetime.now(UTC) - oldest).total_seconds(),

@@ -27,6 +27,7 @@ from gateway.store.database import Database
 from gateway.store.delivery_stories import delivery_story
 from gateway.store.evidence import receipt_story, receipts_query
 from gateway.store.job_stories import job_story, timeline_entry
+from gateway.store.phantom_studies import counted
 from gateway.store.self_tests import newest_of_each_worker
 from gateway.store.tables import AssessmentRow, AuditEventRow, DeliveryRow, InstanceRow, JobRow, ReceiptRow, ResultRow
 
@@ -44,7 +45,7 @@ class Queries:
                 ledgers=(_receipts_ledger(session), _instances_ledger(session), _knees_ledger(session)),
                 jobs=_counts(session, JobRow.kind, JobRow.state),
                 deliveries=_counts(session, DeliveryRow.destination, DeliveryRow.state),
-                results=_counts(session, ResultRow.kind, ResultRow.release),
+                results=_counts(session, counted(ResultRow.study_instance_uid, ResultRow.kind), ResultRow.release),
                 oldest_waiting_seconds=None if oldest is None else round((datetime.now(UTC) - oldest).total_seconds(), 1),
                 alarms=standing_alarms(session),
                 self_tests=newest_of_each_worker(session),
@@ -131,7 +132,8 @@ def _instances_ledger(session: Session) -> Ledger:
         and_(JobRow.kind == JobKind.ANALYZE_INSTANCE, JobRow.subject == InstanceRow.id, JobRow.state.in_((*OPEN, "held")))
     )
     unexplained = session.scalar(select(func.count()).select_from(InstanceRow).where(InstanceRow.outcome.is_(None), ~open_job))
-    counts = {("open" if code == "None" else code): count for code, count in _counts(session, InstanceRow.outcome).items()}
+    outcome = counted(InstanceRow.study_instance_uid, InstanceRow.outcome)
+    counts = {("open" if code == "None" else code): count for code, count in _counts(session, outcome).items()}
     return _ledger("instances", counts, unexplained)
 
 
@@ -141,7 +143,7 @@ def _knees_ledger(session: Session) -> Ledger:
     unexplained = session.scalar(
         select(func.count()).select_from(InstanceRow).where(InstanceRow.state == InstanceState.ASSESSED, ~assessed)
     )
-    return _ledger("knees", _counts(session, AssessmentRow.decision), unexplained)
+    return _ledger("knees", _counts(session, counted(AssessmentRow.study_instance_uid, AssessmentRow.decision)), unexplained)
 
 
 def _ledger(name: str, counts: dict[str, int], unexplained: int | None) -> Ledger:

@@ -50,7 +50,7 @@ def test_alarm_of_a_destination_that_is_not_asked_any_more_ends(database: Databa
     for name in ("pacs", "former"):
         alarms.raise_(AlarmCode.DESTINATION_SILENT, name)
     alarms.raise_(AlarmCode.DISK_LOW, "former")
-    DepartedDestinations(alarms=alarms, asked=frozenset({"pacs"})).look()
+    DepartedDestinations(alarms=alarms, asked=frozenset({"pacs"}), configured=frozenset({"pacs"})).look()
     assert [(alarm.code, alarm.subject) for alarm in alarms.standing()] == [
         (AlarmCode.DESTINATION_SILENT, "pacs"),
         (AlarmCode.DISK_LOW, "former"),

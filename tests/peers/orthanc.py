@@ -22,10 +22,15 @@ DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 class Orthanc:
-    """A running Orthanc that accepts everything. dicomweb_host: answer DICOMweb too, as if at this host and port."""
+    """A running Orthanc that accepts everything. dicomweb_host: answer DICOMweb too, as if at this host and port. changes: of its configuration."""
 
     def __init__(
-        self, *, lua: Path | None = None, modalities: Mapping[str, object] | None = None, dicomweb_host: str | None = None
+        self,
+        *,
+        lua: Path | None = None,
+        modalities: Mapping[str, object] | None = None,
+        dicomweb_host: str | None = None,
+        changes: Mapping[str, object] | None = None,
     ) -> None:
         if not BINARY.exists():
             pytest.skip("Orthanc is not installed (make test PEERS=install)")
@@ -55,6 +60,7 @@ class Orthanc:
                 "WadoRoot": "/wado",
                 "Host": dicomweb_host,
             }
+        self._config.update(changes or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
 
-from pynetdicom.dimse_messages import C_STORE_RSP, DIMSEMessage
-from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dimse_messages import C_ECHO_RSP, C_STORE_RSP, DIMSEMessage
+from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ, P_DATA_TF
 from pynetdicom.presentation import build_context, negotiate_as_acceptor
 
@@ -69,6 +69,15 @@ class Visitor:
         response.AffectedSOPClassUID, response.AffectedSOPInstanceUID = request.AffectedSOPClassUID, request.AffectedSOPInstanceUID
         response.Status = status
         message = C_STORE_RSP()
+        message.primitive_to_message(response)
+        self.say(message)
+
+    def echo(self, request: Any, status: int = 0x0000) -> None:
+        """A C-ECHO-RSP."""
+        response = C_ECHO()
+        response.MessageIDBeingRespondedTo, response.AffectedSOPClassUID = request.MessageID, request.AffectedSOPClassUID
+        response.Status = status
+        message = C_ECHO_RSP()
         message.primitive_to_message(response)
         self.say(message)
 

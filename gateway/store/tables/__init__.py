@@ -4,7 +4,17 @@ from gateway.store.tables.audit import AuditEventRow
 from gateway.store.tables.base import Base
 from gateway.store.tables.intake import AssociationRow, InstanceRow, ReceiptRow
 from gateway.store.tables.results import DeliveryAttemptRow, DeliveryRow, RecalledStudyRow, ReportRow, ResultRow
-from gateway.store.tables.upkeep import AlarmRow, BundleVersionRow, ConfigVersionRow, FileRemovalRow, SelfTestRow, SpoolRow, SupervisorRow
+from gateway.store.tables.upkeep import (
+    AlarmRow,
+    BundleVersionRow,
+    ConfigVersionRow,
+    FileRemovalRow,
+    PhantomStudyRow,
+    ReconciliationRow,
+    SelfTestRow,
+    SpoolRow,
+    SupervisorRow,
+)
 from gateway.store.tables.work import AssessmentRow, JobRow
 
 __all__ = [
@@ -20,8 +30,10 @@ __all__ = [
     "FileRemovalRow",
     "InstanceRow",
     "JobRow",
+    "PhantomStudyRow",
     "RecalledStudyRow",
     "ReceiptRow",
+    "ReconciliationRow",
     "ReportRow",
     "ResultRow",
     "SelfTestRow",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, String, Text
+from sqlalchemy import CheckConstraint, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.store.tables.base import Base, Code, Digest, Id
+from gateway.store.tables.base import Base, Code, Digest, Id, Serial, Uid
+
+_OPEN = text("rejected_at IS NULL")
 
 
 class ConfigVersionRow(Base):
@@ -100,3 +102,43 @@ class SelfTestRow(Base):
     accepted_at: Mapped[datetime | None]
     accepted_by: Mapped[str | None] = mapped_column(String(160))
     """The operator who lets analyses go on in spite of deviations."""
+
+
+class ReconciliationRow(Base):
+    """A PACS was asked what it holds, and compared with what is known here."""
+
+    __tablename__ = "reconciliation"
+    __table_args__ = (Index("ix_reconciliation_latest", "destination", "began_at"),)
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    destination: Mapped[str] = mapped_column(String(64))
+    actor: Mapped[str] = mapped_column(String(160))
+    first_day: Mapped[str] = mapped_column(String(8))
+    """YYYYMMDD, of study dates; likewise the last."""
+    last_day: Mapped[str] = mapped_column(String(8))
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
+    studies: Mapped[int]
+    knee_series: Mapped[int]
+    results: Mapped[int]
+    not_received: Mapped[list[str]]
+    """Series there with instances that never came here."""
+    not_found: Mapped[list[str]]
+    """Deliveries of results that the destination said it has, and does not show."""
+    complete: Mapped[bool]
+    """False: a limit ended it, and there are at least so many."""
+    code: Mapped[str | None] = mapped_column(Code)
+    """Why it could not be asked to the end."""
+
+
+class PhantomStudyRow(Base):
+    """A study of nobody, announced before its first image is sent: what comes under its UID is never a patient's."""
+
+    __tablename__ = "phantom_study"
+    __table_args__ = (Index("ix_phantom_study_open", "created_at", postgresql_where=_OPEN, sqlite_where=_OPEN),)
+
+    study_instance_uid: Mapped[str] = mapped_column(Uid, primary_key=True)
+    actor: Mapped[str] = mapped_column(String(160))
+    created_at: Mapped[datetime]
+    rejected_at: Mapped[datetime | None]
+    """When its results were rejected again, or it was seen that there are none."""

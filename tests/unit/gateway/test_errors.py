@@ -69,6 +69,7 @@ TABLE: Final = {
     "TlsFilesError": ("tls_files", RETRIED),
     "CredentialsError": ("credentials_unreadable", RETRIED),
     "HttpRefusedError": ("http_refused", RETRIED),
+    "QueryRefusedError": ("query_refused", RETRIED),
     "AssociationRejectedError": ("association_rejected_permanent", DEAD),
     "ContextRefusedError": ("context_refused", DEAD),
     # of starts, commands and connections: no attempt at a job raises them

@@ -1,0 +1,77 @@
+"""`strnet-gateway reconcile`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from gateway.app.reconciling import query_scu, reconciled_destinations, reconciliation_of
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table
+from gateway.config import DestinationSettings, Settings, load_settings
+from gateway.domain.identifiers import owner_name
+from gateway.domain.reconciliation import Period, Reconciled
+from gateway.ops.nightly import period_until
+
+
+def reconcile(
+    destination: Annotated[str | None, typer.Argument(help="A [[destinations]] table's name; without it as [reconcile] says.")] = None,
+    *,
+    date: Annotated[
+        datetime | None,
+        typer.Option("--date", help="Only this study date; without it as [reconcile] says.", formats=["%Y-%m-%d", "%Y%m%d"]),
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    json: JsonOption = False,
+) -> None:
+    """Compare what a PACS holds with what is known here: knee images never received, results sent and not there.
+
+    Asks by C-FIND and changes nothing. Exit code 1 when anything is missing, or a PACS could not be asked.
+    """
+    settings = load_settings(config)
+    period = Period(first=date.date(), last=date.date()) if date else _last_days(settings)
+    found: list[Reconciled] = []
+    with open_database(settings) as database:
+        for one in _chosen(settings, destination):
+            comparison = reconciliation_of(settings, database, one.name, actor=owner_name("reconcile"))
+            print(f"asking {one.name} about {period.first} to {period.last}", file=sys.stderr, flush=True)
+            with typer.progressbar(length=0, label="asked", file=sys.stderr, show_eta=False, show_percent=False, show_pos=True) as bar:
+                found.append(comparison.run(query_scu(settings, one), period, lambda count, bar=bar: bar.update(count - bar.pos)))  # type: ignore[misc]
+    if json:
+        print_json(found)
+    else:
+        for one_found in found:
+            _print(one_found)
+    sys.exit(0 if found and all(one.is_good for one in found) else 1)
+
+
+def _last_days(settings: Settings) -> Period:
+    return period_until(datetime.now(UTC), days=settings.reconcile.days, timezone=settings.results.timezone)
+
+
+def _chosen(settings: Settings, name: str | None) -> tuple[DestinationSettings, ...]:
+    if name is None:
+        return reconciled_destinations(settings)
+    found = settings.destination(name)
+    if found is None:
+        raise typer.BadParameter(f"no [[destinations]] table is called {name!r}")
+    return (found,)
+
+
+def _print(found: Reconciled) -> None:
+    rows = [("seen there, not received here", one.study_instance_uid, "\n".join(one.sop_instance_uids)) for one in found.not_received]
+    rows += [("sent, not found there", one.study_instance_uid, one.sop_instance_uid) for one in found.not_found]
+    if rows:
+        print_table(f"Missing, {found.destination}", ("what", "study", "SOP instance"), rows)
+    least = "" if found.complete else "at least "
+    print(
+        f"{found.destination}: {least}{found.studies} studies of plain radiographs with {found.knee_series} knee series looked at,"
+        f" {sum(len(one.sop_instance_uids) for one in found.not_received)} image(s) not received;"
+        f" {found.results} result(s) asked for, {len(found.not_found)} not found"
+    )
+    if found.code is not None:
+        print(f"{found.destination}: could not be asked to the end: {found.code}; strnet-gateway check {found.destination} says why")
+    elif not found.complete:
+        print(f"{found.destination}: a limit ended it; ask for single days with --date")
