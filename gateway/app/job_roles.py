@@ -16,6 +16,7 @@ from gateway.domain.identifiers import new_id, owner_name
 from gateway.domain.job import JobKind
 from gateway.store.audit_log import AuditLog
 from gateway.store.claimed_jobs import ClaimedJobs
+from gateway.store.corrections import Corrections
 from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.job_bell import job_bell
@@ -36,6 +37,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
     from gateway.inference.decoder import Decoder
     from gateway.routing.router import Router
     from gateway.workers.analyze_instance import AnalyzeInstance
+    from gateway.workers.apply_correction import ApplyCorrection
     from gateway.workers.pipeline import Pipeline
     from gateway.workers.report_study import ReportStudy
 
@@ -70,7 +72,9 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
         self_test = worker_self_test(settings, database, bundle, analyze)
         closing.enter_context(worker_timers(settings, database, queue, claimed, self_test.tick))
-        attempts = attempts_of(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
+        correct = ApplyCorrection(instances=instances, corrections=Corrections(database), spool=spool)
+        handlers = {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report, JobKind.APPLY_CORRECTION: correct}
+        attempts = attempts_of(settings, queue, claimed, Role.WORKER, handlers)
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
 
         record_start(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, line, bundle_hash=bundle.identity.bundle_hash)
@@ -88,7 +92,8 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
             gate=self_test,
         )
         reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell, broken=broken)
-        _run(settings, stop, attempts, analyses.run, reports.run)
+        corrections = WorkerLoop(attempts=attempts, handlers={JobKind.APPLY_CORRECTION: correct}, bell=bell, broken=broken)
+        _run(settings, stop, attempts, analyses.run, reports.run, corrections.run)
     # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
     return 1 if broken() else 0
 

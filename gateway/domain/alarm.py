@@ -19,6 +19,7 @@ class AlarmCode(StrEnum):
     SPOOL_NOT_SHARED = "spool_not_shared"
     CLOCK = "clock"
     CONSTANCY = "constancy"
+    IDENTITY_CONTESTED = "identity_contested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from gateway.domain.delivery import ARRIVED, DeliveryState
 from gateway.domain.finding import Laterality
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
-from gateway.domain.outcome import KneeDecision, Policy, Release
+from gateway.domain.outcome import SET_ASIDE, InstanceOutcome, KneeDecision, Policy, Release
 from gateway.domain.told import ToldKnee, ToldReport
 from gateway.errors import RevisionTakenError
 from gateway.events import Event
@@ -24,7 +24,7 @@ from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, finish
 from gateway.store.repeating import repeated
-from gateway.store.tables import DeliveryRow, ReportRow, ResultRow
+from gateway.store.tables import DeliveryRow, InstanceRow, ReportRow, ResultRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,11 +156,13 @@ class Results:
     def commit(self, claim: Claim, new: NewResultSet) -> bool:
         """One transaction: results, deliveries with their jobs, and the end of the report job. False: these results exist already.
 
-        RevisionTakenError: another worker has made this revision since it was looked up; nothing was kept.
+        RevisionTakenError: another worker has made this revision since it was looked up, or a correction has taken an image out of it;
+        nothing was kept.
         """
         try:
             with self._database.transaction() as session:
                 finish(session, claim, code=new.release.value, actor=claim.owner)
+                _check_standing(session, new)
                 self._add(session, claim, new)
         except IntegrityError as error:
             if self.exists(new.assessment_set):
@@ -201,6 +203,14 @@ class Results:
                 release=new.release.value,
                 repeats_uid=new.repeats_uid,
             )
+
+
+def _check_standing(session: Session, new: NewResultSet) -> None:
+    """No report is kept of an image that was rejected or contested while it was built; it is built anew without it."""
+    ids = [image["instance_id"] for image in new.inputs.get("images", ())]
+    gone = select(InstanceRow.outcome).where(InstanceRow.id.in_(ids)).order_by(InstanceRow.id).with_for_update(read=True)
+    if any(outcome in (*SET_ASIDE, InstanceOutcome.CONFLICT) for outcome in session.scalars(gone)):
+        raise RevisionTakenError
 
 
 def _queue_delivery(session: Session, claim: Claim, result_id: str, destination: str, now: datetime) -> None:

@@ -100,7 +100,15 @@ class ReportStudy:
             return Release.WITHHELD_NOT_ASSESSED.value
         if self.instances.has_conflict(claim.subject):
             raise OpenConflictError
-        study = reported_study(claim.subject, knees, assessed, refused, settings=self.settings, bundle_hash=self.model.bundle_hash)
+        study = reported_study(
+            claim.subject,
+            knees,
+            assessed,
+            refused,
+            settings=self.settings,
+            bundle_hash=self.model.bundle_hash,
+            decided=self.instances.decided_cases(claim.subject),
+        )
         if self.results.exists(study.assessment_set):
             log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id)
             self.queue.finish(claim, code="exists")

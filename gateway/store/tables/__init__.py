@@ -2,6 +2,7 @@
 
 from gateway.store.tables.audit import AuditEventRow
 from gateway.store.tables.base import Base
+from gateway.store.tables.cases import AuditCaseRow, CorrectionRow
 from gateway.store.tables.intake import AssociationRow, InstanceRow, ReceiptRow
 from gateway.store.tables.results import DeliveryAttemptRow, DeliveryRow, ReportRow, ResultRow
 from gateway.store.tables.upkeep import AlarmRow, BundleVersionRow, ConfigVersionRow, FileRemovalRow, SelfTestRow, SpoolRow, SupervisorRow
@@ -11,10 +12,12 @@ __all__ = [
     "AlarmRow",
     "AssessmentRow",
     "AssociationRow",
+    "AuditCaseRow",
     "AuditEventRow",
     "Base",
     "BundleVersionRow",
     "ConfigVersionRow",
+    "CorrectionRow",
     "DeliveryAttemptRow",
     "DeliveryRow",
     "FileRemovalRow",

@@ -1,0 +1,161 @@
+"""What a Key Object Selection asks for, done in one transaction with the end of its job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from gateway.domain.correction import CaseRole, KeyObjects, NamedInstance
+from gateway.domain.job import Claim
+from gateway.domain.outcome import InstanceOutcome, InstanceState
+from gateway.domain.retraction import RejectionReason, reason_of_title
+from gateway.errors import GatewayError, NotFoundError
+from gateway.events import Event
+from gateway.store.audit_log import record
+from gateway.store.cases import case_of, in_batches, is_set_aside, note, note_instance, open_case, sender_of
+from gateway.store.database import Database
+from gateway.store.job_queue import fail, finish
+from gateway.store.repeating import repeated
+from gateway.store.retractions import retract
+from gateway.store.tables import AuditCaseRow, InstanceRow, ResultRow
+from gateway.store.withdrawal import set_aside
+
+_NO_NOTE: Final = "title"
+_NAMES_NOTHING: Final = "names_nothing"
+_OWN: Final = "equipment"
+
+
+class Corrections:
+    """Ends apply_correction jobs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @repeated
+    def apply(self, claim: Claim, key_objects: KeyObjects) -> InstanceOutcome:
+        """What the document's own instance came to. The same note again, under whatever UID, finds everything done."""
+        with self._database.transaction() as session:
+            row = _locked(session, claim.subject)
+            reason = reason_of_title(key_objects.title)
+            if key_objects.made_by_us:
+                return _end(session, claim, row, InstanceOutcome.INELIGIBLE_OWN_RESULT, _OWN)
+            if reason is None or not key_objects.named:
+                return _end(session, claim, row, InstanceOutcome.INELIGIBLE_KEY_OBJECT, _NO_NOTE if reason is None else _NAMES_NOTHING)
+            _reject(session, row, reason, key_objects.named, actor=claim.owner)
+            return _end(session, claim, row, InstanceOutcome.CORRECTION, reason.code_value)
+
+    @repeated
+    def give_up(self, claim: Claim, error: GatewayError) -> None:
+        """The document cannot be understood: kept, and its job is dead, for a person to look at."""
+        with self._database.transaction() as session:
+            row = _locked(session, claim.subject)
+            fail(session, claim, code=error.code, retry_in_seconds=None)
+            _decide(session, claim, row, InstanceOutcome.FAILED_KEY_OBJECT, type(error).__name__)
+
+
+def _locked(session: Session, instance_id: str) -> InstanceRow:
+    row = session.scalar(select(InstanceRow).where(InstanceRow.id == instance_id).with_for_update())
+    if row is None:
+        raise NotFoundError(instance_id)
+    return row
+
+
+def _end(session: Session, claim: Claim, row: InstanceRow, outcome: InstanceOutcome, reason: str) -> InstanceOutcome:
+    finish(session, claim, code=outcome.value, actor=claim.owner)
+    _decide(session, claim, row, outcome, reason)
+    return outcome
+
+
+def _decide(session: Session, claim: Claim, row: InstanceRow, outcome: InstanceOutcome, reason: str) -> None:
+    row.state, row.outcome, row.outcome_reason, row.decided_at = outcome.state, outcome, reason, datetime.now(UTC)
+    record(
+        session,
+        Event.INSTANCE_FAILED if outcome.state is InstanceState.FAILED else Event.INSTANCE_NOT_ASSESSED,
+        actor=claim.owner,
+        instance_id=row.id,
+        study_instance_uid=row.study_instance_uid,
+        sop_instance_uid=row.sop_instance_uid,
+        code=outcome.value,
+        reason=reason,
+    )
+
+
+def _reject(session: Session, message: InstanceRow, reason: RejectionReason, named: Sequence[NamedInstance], *, actor: str) -> None:
+    uids = [one.sop_instance_uid for one in named]
+    known = _known(session, uids)
+    case = case_of(session, uids, [row.id for row in known]) or open_case(
+        session, reason.value, opened_by=sender_of(session, message), actor=actor, study_instance_uid=message.study_instance_uid
+    )
+    record(
+        session,
+        Event.CORRECTION_RECEIVED,
+        actor=actor,
+        instance_id=message.id,
+        study_instance_uid=message.study_instance_uid,
+        sop_instance_uid=message.sop_instance_uid,
+        calling_ae_title=sender_of(session, message) or None,
+        case_id=case.id,
+        code=reason.code_value,
+        count=len(named),
+    )
+    role = CaseRole.NAMED if reason is RejectionReason.RETENTION else CaseRole.REJECTED
+    for row in known:
+        is_new = not is_set_aside(session, row.id)
+        note_instance(session, case, role, reason.value, row, cause=message.id)
+        if role is CaseRole.REJECTED and is_new:
+            set_aside(session, case, row, InstanceOutcome.EXCLUDED_REJECTED, reason.code_value, rejection=reason, actor=actor)
+    results = _results(session, uids)
+    if role is CaseRole.REJECTED:
+        for assessment_set in dict.fromkeys(results.values()):
+            retract(session, assessment_set=assessment_set, reason=reason, actor=actor, cause=case.id)
+    here = {row.sop_instance_uid for row in known} | results.keys()
+    _wait(session, case, message, reason, [one for one in named if one.sop_instance_uid not in here], role, actor=actor)
+
+
+def _wait(
+    session: Session,
+    case: AuditCaseRow,
+    message: InstanceRow,
+    reason: RejectionReason,
+    absent: Sequence[NamedInstance],
+    role: CaseRole,
+    *,
+    actor: str,
+) -> None:
+    """Images that are not here: the note is remembered for them, since nothing says which comes first."""
+    for one in absent:
+        note(
+            session,
+            case,
+            role,
+            reason.value,
+            sop_instance_uid=one.sop_instance_uid,
+            study_instance_uid=one.study_instance_uid,
+            instance_id=None,
+            cause_instance_id=message.id,
+        )
+    if absent:
+        study = message.study_instance_uid
+        record(session, Event.CORRECTION_WAITS, actor=actor, study_instance_uid=study, case_id=case.id, count=len(absent))
+
+
+def _known(session: Session, uids: Sequence[str]) -> list[InstanceRow]:
+    """Every data set of these that is here, locked in the order in which analyses lock."""
+    found: list[InstanceRow] = []
+    for batch in in_batches(sorted(uids)):
+        rows = select(InstanceRow).where(InstanceRow.sop_instance_uid.in_(batch)).order_by(InstanceRow.id)
+        found += session.scalars(rows.with_for_update())
+    return found
+
+
+def _results(session: Session, uids: Sequence[str]) -> dict[str, str]:
+    """Results of ours that somebody rejects: SOP Instance UID -> set of assessments."""
+    found: dict[str, str] = {}
+    for batch in in_batches(uids):
+        rows = session.execute(select(ResultRow.sop_instance_uid, ResultRow.assessment_set).where(ResultRow.sop_instance_uid.in_(batch)))
+        found |= dict(rows.tuples())
+    return found
