@@ -21,12 +21,13 @@ from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.job_bell import job_bell
 from gateway.store.job_queue import JobQueue
+from gateway.store.rejections import Rejections
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Attempts, GivesUp
 from gateway.workers.lanes import Lane, run_lanes
 from gateway.workers.retry import Backoff, RetryPolicy
-from gateway.workers.worker import WorkerLoop
+from gateway.workers.worker import JobHandler, WorkerLoop
 
 _NO_LIMIT: Final = sys.maxsize
 
@@ -39,6 +40,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
     from gateway.workers.analyze_instance import AnalyzeInstance
     from gateway.workers.apply_correction import ApplyCorrection
     from gateway.workers.pipeline import Pipeline
+    from gateway.workers.reject_report import RejectReport
     from gateway.workers.report_study import ReportStudy
 
     bundle = open_bundle(settings.model.bundle)
@@ -73,7 +75,16 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
         self_test = worker_self_test(settings, database, bundle, analyze)
         closing.enter_context(worker_timers(settings, database, queue, claimed, self_test.tick))
         correct = ApplyCorrection(instances=instances, corrections=Corrections(database), spool=spool)
-        handlers = {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report, JobKind.APPLY_CORRECTION: correct}
+        reject = RejectReport(
+            rejections=Rejections(database),
+            queue=queue,
+            spool=spool,
+            lease_seconds=settings.worker.lease_seconds,
+            config_hash=settings.config_hash,
+        )
+        # what must not be believed any more is taken back before anything new is said
+        of_studies: dict[JobKind, JobHandler] = {JobKind.REJECT_REPORT: reject, JobKind.REPORT_STUDY: report}
+        handlers: dict[JobKind, GivesUp] = {JobKind.ANALYZE_INSTANCE: analyze, JobKind.APPLY_CORRECTION: correct, **of_studies}
         attempts = attempts_of(settings, queue, claimed, Role.WORKER, handlers)
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
 
@@ -91,7 +102,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
             broken=broken,
             gate=self_test,
         )
-        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=bell, broken=broken)
+        reports = WorkerLoop(attempts=attempts, handlers=of_studies, bell=bell, broken=broken)
         corrections = WorkerLoop(attempts=attempts, handlers={JobKind.APPLY_CORRECTION: correct}, bell=bell, broken=broken)
         _run(settings, stop, attempts, analyses.run, reports.run, corrections.run)
     # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one

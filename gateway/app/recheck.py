@@ -13,6 +13,7 @@ from gateway.routing.router import Router
 from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
 from gateway.store.instances import Instances
+from gateway.store.rejections import Rejections
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.analyze_instance import AnalyzeInstance
@@ -32,6 +33,7 @@ def rebuild(settings: Settings, database: Database, studies: Sequence[str] | Non
             spool=Spool(settings.spool.folder),
             decoder=decoder,
             audit=AuditLog(database, owner_name(_ACTOR)),
+            rejections=Rejections(database),
         )
         for kept in Results(database).kept_reports(studies):
             yield from again.run(kept)

@@ -16,6 +16,8 @@ class JobKind(StrEnum):
     APPLY_CORRECTION = "apply_correction"
     """What a Key Object Selection asks for; of its instance."""
     REPORT_STUDY = "report_study"
+    REJECT_REPORT = "reject_report"
+    """A report was taken back: makes the note that says so, for the destinations that have it."""
     DELIVER_RESULT = "deliver_result"
     CONFIRM_DELIVERY = "confirm_delivery"
     """Is the result that was sent still there? By storage commitment or by C-FIND."""

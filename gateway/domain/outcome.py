@@ -120,6 +120,8 @@ class Release(StrEnum):
     WITHHELD_NOT_ASSESSED = "withheld_not_assessed"
     WITHHELD_NO_DESTINATION = "withheld_no_destination"
     WITHHELD_REPEAT = "withheld_repeat"
+    WITHHELD_RECALLED = "withheld_recalled"
+    WITHHELD_INGESTED = "withheld_ingested"
     WITHHELD_LATE = "withheld_late"
 
 

@@ -181,6 +181,9 @@ class ResultStory:
     """`withheld_repeat`: the SR of another study that has told as much."""
     created_at: datetime
     purged_at: datetime | None
+    retracted_at: datetime | None
+    """When its report was taken back."""
+    rejection_reason: str | None
     deliveries: tuple[DeliveryStory, ...]
 
 

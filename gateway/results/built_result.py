@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltResult:
-    """kind: sr, sc_report_page or sc_overlay_<n>. content: the complete Part 10 file."""
+    """kind: sr, sc_report_page, sc_overlay_<n> or rejection. content: the complete Part 10 file."""
 
     kind: str
     sop_class_uid: str

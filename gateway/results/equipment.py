@@ -64,7 +64,10 @@ def settle_header(result: Dataset, moment: Moment, descriptions: Descriptions) -
     for item in equipment:
         if item.PurposeOfReferenceCodeSequence[0].CodeValue == codes.DCM.AcquisitionEquipment.value:
             item.ContributionDescription = descriptions.acquisition
-    result.ContributingEquipmentSequence = equipment
+    if equipment:
+        result.ContributingEquipmentSequence = equipment
+    else:
+        del result.ContributingEquipmentSequence
     result.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     result.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
 

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from gateway.dicom.uids import is_legal
+from gateway.domain.retraction import REJECTION, reason_of_title
 from gateway.errors import OutboundGateError
 from gateway.results.built_result import BuiltResult
 from gateway.results.inheritance import TYPE_2
@@ -26,9 +27,9 @@ _FILLED: Final = (
     "ContentTime",
     "TimezoneOffsetFromUTC",
     "SpecificCharacterSet",
-    "ContentQualification",
-    "ContributingEquipmentSequence",
 )
+_FILLED_IN_FINDINGS: Final = ("ContentQualification", "ContributingEquipmentSequence")
+"""Of what the network has said, and so not of a rejection note."""
 
 _LARGEST_FILE: Final = 64 * 1024 * 1024
 
@@ -36,17 +37,18 @@ _LARGEST_FILE: Final = 64 * 1024 * 1024
 _IDENTITY: Final = ("StudyInstanceUID", "PatientID", "PatientName", "PatientBirthDate")
 
 
-def check(built: BuiltResult, sources: Sequence[Dataset] = ()) -> None:
+def check(built: BuiltResult, sources: Sequence[Dataset] = (), *, names: frozenset[str] = frozenset()) -> None:
     """Raise OutboundGateError naming the first thing that is wrong.
 
     sources: the headers that the result rests on; its patient and study have to be theirs, all of theirs where they have an id.
+    names: the SOP Instance UIDs that a rejection note has to name, no more and no less.
     """
-    wrong = next(_problems(built, sources), None)
+    wrong = next(_problems(built, sources, names), None)
     if wrong is not None:
         raise OutboundGateError(f"{built.kind}: {wrong}")
 
 
-def _problems(built: BuiltResult, sources: Sequence[Dataset]) -> Iterator[str]:
+def _problems(built: BuiltResult, sources: Sequence[Dataset], names: frozenset[str]) -> Iterator[str]:
     if len(built.content) > _LARGEST_FILE:
         yield f"larger than {_LARGEST_FILE} bytes"
     try:
@@ -56,6 +58,10 @@ def _problems(built: BuiltResult, sources: Sequence[Dataset]) -> Iterator[str]:
         return
     yield from _header_problems(built, dataset)
     yield from _identity_problems(dataset, sources)
+    if built.kind == REJECTION:
+        yield from _note_problems(dataset, names)
+        return
+    yield from (f"{keyword} is empty" for keyword in _FILLED_IN_FINDINGS if not dataset.get(keyword))
     yield from _report_problems(dataset) if built.kind == "sr" else _capture_problems(dataset, built.kind)
 
 
@@ -97,13 +103,34 @@ def _capture_problems(dataset: Dataset, kind: str) -> Iterator[str]:
         yield "no source image is named"
 
 
-def _report_problems(dataset: Dataset) -> Iterator[str]:
-    evidence = {
-        reference.ReferencedSOPInstanceUID
+def _note_problems(dataset: Dataset, names: frozenset[str]) -> Iterator[str]:
+    """A note that names too much would take another's results away, and one that names too little leaves some."""
+    evidence = _evidence(dataset)
+    if not evidence:
+        yield "no evidence is named"
+    titles = dataset.get("ConceptNameCodeSequence") or ()
+    if [reason_of_title(str(title.get("CodeValue"))) for title in titles] in ([], [None]):
+        yield "the title rejects nothing"
+    if {str(study.StudyInstanceUID) for study in dataset.get("CurrentRequestedProcedureEvidenceSequence", ())} != {
+        str(dataset.StudyInstanceUID)
+    }:
+        yield "another study is named"
+    named = {str(one.ReferencedSOPInstanceUID) for item in _items(dataset) for one in item.get("ReferencedSOPSequence", ())}
+    if named != evidence or (names and named != names):
+        yield "it does not name the report's instances, no more and no less"
+
+
+def _evidence(dataset: Dataset) -> set[str]:
+    return {
+        str(reference.ReferencedSOPInstanceUID)
         for study in dataset.get("CurrentRequestedProcedureEvidenceSequence", ())
         for series in study.ReferencedSeriesSequence
         for reference in series.ReferencedSOPSequence
     }
+
+
+def _report_problems(dataset: Dataset) -> Iterator[str]:
+    evidence = _evidence(dataset)
     if not evidence:
         yield "no evidence is named"
     if dataset.get("VerificationFlag") != "UNVERIFIED":

@@ -29,11 +29,16 @@ def sender_of(session: Session, row: InstanceRow) -> str:
     return association.calling_ae_title if association else ""
 
 
+def last_word(session: Session, instance_id: str) -> CorrectionRow | None:
+    """The newest one on an instance; None where nothing was ever said of it."""
+    said = select(CorrectionRow).where(CorrectionRow.instance_id == instance_id).order_by(CorrectionRow.id.desc())
+    return session.scalar(said.limit(1))
+
+
 def role_of(session: Session, instance_id: str) -> CaseRole | None:
-    """What an instance is by the newest word on it; None for one that nothing was ever said of."""
-    newest = select(CorrectionRow.role).where(CorrectionRow.instance_id == instance_id).order_by(CorrectionRow.id.desc()).limit(1)
-    role = session.scalar(newest)
-    return None if role is None else CaseRole(role)
+    """What an instance is by the newest word on it."""
+    word = last_word(session, instance_id)
+    return None if word is None else CaseRole(word.role)
 
 
 def is_set_aside(session: Session, instance_id: str) -> bool:
@@ -128,7 +133,7 @@ def contested_with(session: Session, row: InstanceRow) -> Iterator[str]:
     yield from {one for one in session.scalars(contested) if one is not None and one != row.id}
 
 
-def _cases() -> Select[tuple[AuditCaseRow]]:
+def _cases() -> Select[AuditCaseRow]:
     return (
         select(AuditCaseRow)
         .join(CorrectionRow, CorrectionRow.case_id == AuditCaseRow.id)

@@ -22,6 +22,7 @@ from gateway.store.deliveries import locked_delivery
 from gateway.store.job_acts import let_go_at
 from gateway.store.job_queue import enqueue, fail, finish, put_back
 from gateway.store.repeating import repeated
+from gateway.store.retractions import RETRACTED
 from gateway.store.tables import DeliveryAttemptRow, DeliveryRow, JobRow, ResultRow
 
 Made = TypeVar("Made")
@@ -174,6 +175,10 @@ def _resend(session: Session, claim: Claim, delivery: DeliveryRow, code: str, se
     if delivery.state != DeliveryState.SENT:
         finish(session, claim, code=delivery.state, actor=claim.owner)
         return delivery.state
+    if session.scalar(select(ResultRow.retracted_at).where(ResultRow.id == delivery.result_id)) is not None:
+        # it is not wanted there any more
+        finish(session, claim, code=RETRACTED, actor=claim.owner)
+        return RETRACTED
     if seconds is None:
         _give_up(session, claim, delivery, code)
         return code

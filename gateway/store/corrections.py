@@ -157,5 +157,5 @@ def _results(session: Session, uids: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for batch in in_batches(uids):
         rows = session.execute(select(ResultRow.sop_instance_uid, ResultRow.assessment_set).where(ResultRow.sop_instance_uid.in_(batch)))
-        found |= dict(rows.tuples())
+        found |= {row.sop_instance_uid: row.assessment_set for row in rows}
     return found

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from gateway.domain.delivery import AttemptKind, DeliveryState, Turn, Verdict, turn_of
+from gateway.domain.delivery import ARRIVED, AttemptKind, DeliveryState, Turn, Verdict, turn_of
 from gateway.domain.job import SENDERS_KINDS, Claim, JobAction, JobKind, JobState
 from gateway.domain.outcome import Policy
+from gateway.domain.retraction import REJECTION
 from gateway.errors import LeaseLostError, NotFoundError
 from gateway.events import Event
 from gateway.store.audit_log import record
@@ -19,6 +20,7 @@ from gateway.store.database import Database
 from gateway.store.job_acts import let_go_at
 from gateway.store.job_queue import enqueue, fail, finish, put_back
 from gateway.store.repeating import repeated
+from gateway.store.retractions import RETRACTED, cancel_delivery, follow_up
 from gateway.store.tables import BundleVersionRow, DeliveryAttemptRow, DeliveryRow, JobRow, ReportRow, ResultRow
 
 _ENDED: Final = (JobState.DONE, JobState.CANCELLED)
@@ -47,6 +49,10 @@ class PendingDelivery:
     intended_use: str
     """Of the bundle that made the result."""
     turn: Turn
+    is_retracted: bool
+    """Its report was taken back: it goes nowhere any more."""
+    is_rejection: bool
+    """It is the note that takes a report back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +102,8 @@ class Deliveries:
                 policy=Policy.ALL if report is None else Policy(report.policy),
                 intended_use=bundle.intended_use,
                 turn=_turn(session, delivery, result),
+                is_retracted=result.retracted_at is not None,
+                is_rejection=result.kind == REJECTION,
             )
 
     @repeated
@@ -121,6 +129,17 @@ class Deliveries:
                 code="superseded",
             )
 
+    @repeated
+    def withdraw(self, claim: Claim) -> None:
+        """Its report was taken back meanwhile: it is not sent, and what an earlier attempt may have brought there is rejected."""
+        with self._database.transaction() as session:
+            row = locked_delivery(session, claim.subject)
+            finish(session, claim, code=RETRACTED, actor=claim.owner)
+            if row.state not in ARRIVED:
+                cancel_delivery(session, row, claim.study_instance_uid, actor=claim.owner)
+            session.flush()
+            follow_up(session, row, claim.study_instance_uid, _result_of(session, row).assessment_set, actor=claim.owner)
+
     def open_lanes(self) -> tuple[str, ...]:
         """Destinations for which jobs are open or may be opened again, whether the configuration knows them or not."""
         open_of_sender = select(JobRow.lane).where(JobRow.kind.in_(SENDERS_KINDS), JobRow.state.not_in(_ENDED), JobRow.lane.is_not(None))
@@ -135,38 +154,47 @@ class Deliveries:
         try:
             self._record(claim, attempt)
         except LeaseLostError:
-            with self._database.transaction() as session:
-                _add_attempt(session, claim, attempt)
+            self._keep_attempt(claim, attempt)
             raise
+
+    @repeated
+    def _keep_attempt(self, claim: Claim, attempt: Attempt) -> None:
+        with self._database.transaction() as session:
+            row = locked_delivery(session, claim.subject)
+            _add_attempt(session, claim, attempt)
+            result = _result_of(session, row)
+            if result.retracted_at is not None:
+                if attempt.verdict is Verdict.SENT:
+                    row.sent_at = row.sent_at or datetime.now(UTC)
+                session.flush()
+                follow_up(session, row, claim.study_instance_uid, result.assessment_set, actor=claim.owner)
 
     @repeated
     def _record(self, claim: Claim, attempt: Attempt) -> None:
         with self._database.transaction() as session:
             row = locked_delivery(session, claim.subject)
+            result = _result_of(session, row)
             row.attempts += 1
             row.last_status, row.last_code = attempt.dimse_status, attempt.code
             if attempt.verdict is Verdict.SENT:
                 row.state, row.sent_at = DeliveryState.SENT, datetime.now(UTC)
                 finish(session, claim, code=attempt.code, actor=claim.owner)
-                if attempt.confirm:
+                if attempt.confirm and result.retracted_at is None:
                     enqueue(session, JobKind.CONFIRM_DELIVERY, row.id, claim.study_instance_uid, actor=claim.owner, lane=row.destination)
+            elif result.retracted_at is not None:
+                finish(session, claim, code=attempt.code, actor=claim.owner)
+                cancel_delivery(session, row, claim.study_instance_uid, actor=claim.owner)
             elif attempt.verdict is Verdict.DEAD:
                 row.state = DeliveryState.DEAD
                 fail(session, claim, code=attempt.code, retry_in_seconds=None)
             else:
                 fail(session, claim, code=attempt.code, retry_in_seconds=attempt.retry_in_seconds)
             _add_attempt(session, claim, attempt)
-            record(
-                session,
-                _EVENTS[attempt.verdict],
-                actor=claim.owner,
-                study_instance_uid=claim.study_instance_uid,
-                delivery_id=row.id,
-                destination=row.destination,
-                code=attempt.code,
-                dimse_status=None if attempt.dimse_status is None else f"{attempt.dimse_status:04X}",
-                attempts=row.attempts,
-            )
+            if row.state != DeliveryState.CANCELLED:
+                _tell(session, claim, row, attempt)
+            if result.retracted_at is not None:
+                session.flush()
+                follow_up(session, row, claim.study_instance_uid, result.assessment_set, actor=claim.owner)
 
 
 def locked_delivery(session: Session, delivery_id: str) -> DeliveryRow:
@@ -175,6 +203,24 @@ def locked_delivery(session: Session, delivery_id: str) -> DeliveryRow:
     if row is None:
         raise NotFoundError(delivery_id)
     return row
+
+
+def _result_of(session: Session, delivery: DeliveryRow) -> ResultRow:
+    return session.scalars(select(ResultRow).where(ResultRow.id == delivery.result_id)).one()
+
+
+def _tell(session: Session, claim: Claim, row: DeliveryRow, attempt: Attempt) -> None:
+    record(
+        session,
+        _EVENTS[attempt.verdict],
+        actor=claim.owner,
+        study_instance_uid=claim.study_instance_uid,
+        delivery_id=row.id,
+        destination=row.destination,
+        code=attempt.code,
+        dimse_status=None if attempt.dimse_status is None else f"{attempt.dimse_status:04X}",
+        attempts=row.attempts,
+    )
 
 
 def _add_attempt(session: Session, claim: Claim, attempt: Attempt) -> None:
@@ -193,18 +239,28 @@ def _add_attempt(session: Session, claim: Claim, attempt: Attempt) -> None:
 
 
 def _turn(session: Session, delivery: DeliveryRow, result: ResultRow) -> Turn:
+    """A note waits only for what it rejects, and no newer revision stands in its way; to other results it is none."""
     there_too = (
         select(DeliveryRow.id)
         .join(ResultRow, ResultRow.id == DeliveryRow.result_id)
         .where(
             ResultRow.study_instance_uid == result.study_instance_uid,
+            ResultRow.kind != REJECTION,
             DeliveryRow.destination == delivery.destination,
-            DeliveryRow.state != DeliveryState.CANCELLED,
         )
     )
-    older = there_too.where(ResultRow.revision < result.revision)
-    under_way = select(JobRow.id).where(JobRow.kind == JobKind.DELIVER_RESULT, JobRow.state == JobState.RUNNING, JobRow.subject.in_(older))
+    if result.kind == REJECTION:
+        rejected = there_too.where(ResultRow.assessment_set == result.assessment_set)
+        return turn_of(newer_released=False, older_under_way=_is_under_way(session, rejected))
+    wanted = there_too.where(DeliveryRow.state != DeliveryState.CANCELLED)
     return turn_of(
-        newer_released=session.scalar(there_too.where(ResultRow.revision > result.revision).limit(1)) is not None,
-        older_under_way=session.scalar(under_way.limit(1)) is not None,
+        newer_released=session.scalar(wanted.where(ResultRow.revision > result.revision).limit(1)) is not None,
+        older_under_way=_is_under_way(session, wanted.where(ResultRow.revision < result.revision)),
     )
+
+
+def _is_under_way(session: Session, deliveries: Select[str]) -> bool:
+    running = select(JobRow.id).where(
+        JobRow.kind == JobKind.DELIVER_RESULT, JobRow.state == JobState.RUNNING, JobRow.subject.in_(deliveries)
+    )
+    return session.scalar(running.limit(1)) is not None

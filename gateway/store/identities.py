@@ -18,7 +18,7 @@ from gateway.domain.retraction import RejectionReason
 from gateway.events import Event
 from gateway.store.alarms import begin_alarm
 from gateway.store.audit_log import record
-from gateway.store.cases import case_of, note_instance, open_case, rejections_of, role_of, sender_of
+from gateway.store.cases import case_of, last_word, note_instance, open_case, rejections_of, role_of, sender_of
 from gateway.store.likeness import age_of, of_same_patient, twins_of
 from gateway.store.tables import AuditCaseRow, CorrectionRow, InstanceRow
 from gateway.store.withdrawal import set_aside, withdraw_reports
@@ -47,11 +47,12 @@ def settled(session: Session, row: InstanceRow, analysis: Analysis, *, actor: st
 
     The row is locked, and has its pixel digest.
     """
-    role = role_of(session, row.id)
-    if role is CaseRole.STANDS:
+    word = last_word(session, row.id)
+    if word is not None and word.role == CaseRole.STANDS:
         return analysis
-    if role in _ASIDE:
-        return _excluded(analysis, _ASIDE[role], row.outcome_reason or role.value)
+    if word is not None and word.role in _ASIDE:
+        reason = RejectionReason(word.reason).code_value if word.role == CaseRole.REJECTED else word.reason
+        return _excluded(analysis, _ASIDE[CaseRole(word.role)], reason)
     note = _rejection_over(session, row)
     if note is not None:
         return _rejected(session, row, note, analysis, actor=actor)

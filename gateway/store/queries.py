@@ -219,5 +219,7 @@ def _result_story(session: Session, row: ResultRow) -> ResultStory:
         repeats_uid=row.repeats_uid,
         created_at=row.created_at,
         purged_at=row.purged_at,
+        retracted_at=row.retracted_at,
+        rejection_reason=row.rejection_reason,
         deliveries=tuple(delivery_story(session, delivery) for delivery in deliveries),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.exc import IntegrityError
@@ -17,6 +17,7 @@ from gateway.domain.finding import Laterality
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
 from gateway.domain.outcome import SET_ASIDE, InstanceOutcome, KneeDecision, Policy, Release
+from gateway.domain.retraction import REJECTION, RejectionReason
 from gateway.domain.told import ToldKnee, ToldReport
 from gateway.errors import RevisionTakenError
 from gateway.events import Event
@@ -25,6 +26,9 @@ from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, finish
 from gateway.store.repeating import repeated
 from gateway.store.tables import DeliveryRow, InstanceRow, ReportRow, ResultRow
+
+_STANDS: Final = ResultRow.retracted_at.is_(None)
+_IS_REPORTED: Final = ResultRow.kind != REJECTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,9 @@ class KeptReport:
     revision: int
     results: tuple[StudyResult, ...]
     inputs: Mapping[str, Any] | None
+    assessment_set: str
+    rejection: tuple[RejectionReason, datetime] | None = None
+    """Why and when it was taken back."""
 
 
 class Results:
@@ -83,37 +90,48 @@ class Results:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def exists(self, assessment_set: str) -> bool:
+    def standing(self, assessment_set: str) -> str | None:
+        """`exists` for results that were made already, `retracted` for those that were also taken back: neither is made again."""
         with self._database.reading() as session:
-            return session.scalar(select(ResultRow.id).where(ResultRow.assessment_set == assessment_set).limit(1)) is not None
+            row = session.scalar(select(ResultRow).where(ResultRow.assessment_set == assessment_set, _IS_REPORTED).limit(1))
+            if row is None:
+                return None
+            return "exists" if row.retracted_at is None else "retracted"
+
+    def last_revision(self, study_instance_uid: str) -> int:
+        """0 for a study without a report. Reports that were taken back count: a number is given once."""
+        of_study = select(func.max(ResultRow.revision)).where(ResultRow.study_instance_uid == study_instance_uid)
+        with self._database.reading() as session:
+            return session.scalar(of_study) or 0
 
     def current_report(self, study_instance_uid: str) -> StudyResult | None:
-        """The study's newest SR, whatever its release."""
+        """The study's newest SR that has not been taken back, whatever its release."""
         with self._database.reading() as session:
             row = session.scalar(
                 select(ResultRow)
-                .where(ResultRow.study_instance_uid == study_instance_uid, ResultRow.kind == "sr")
+                .where(ResultRow.study_instance_uid == study_instance_uid, ResultRow.kind == "sr", _STANDS)
                 .order_by(ResultRow.revision.desc())
                 .limit(1)
             )
-            return None if row is None else _result(row)
+            return None if row is None else as_value(row)
 
     def last_sent_report(self, study_instance_uid: str) -> StudyResult | None:
-        """The newest SR that was released to destinations: the one that a revision replaces there."""
+        """The newest SR that was released to destinations and not taken back: the one that a revision replaces there."""
+        released = (ResultRow.kind == "sr", ResultRow.release == Release.SENT, _STANDS)
         with self._database.reading() as session:
             row = session.scalar(
                 select(ResultRow)
-                .where(ResultRow.study_instance_uid == study_instance_uid, ResultRow.kind == "sr", ResultRow.release == Release.SENT)
+                .where(ResultRow.study_instance_uid == study_instance_uid, *released)
                 .order_by(ResultRow.revision.desc())
                 .limit(1)
             )
-            return None if row is None else _result(row)
+            return None if row is None else as_value(row)
 
     def told_to_patient(self, patient_digest: str, *, besides_study: str) -> tuple[ToldReport, ...]:
-        """Of each other study of a patient the newest report that was released, newest study first, and where it has arrived."""
+        """Of each other study of a patient the newest report that was released and stands, newest study first, and where it arrived."""
         newest = (
             select(ResultRow.study_instance_uid, func.max(ResultRow.revision).label("revision"))
-            .where(ResultRow.kind == "sr", ResultRow.release == Release.SENT, ResultRow.study_instance_uid != besides_study)
+            .where(ResultRow.kind == "sr", ResultRow.release == Release.SENT, _STANDS, ResultRow.study_instance_uid != besides_study)
             .group_by(ResultRow.study_instance_uid)
             .subquery()
         )
@@ -141,8 +159,10 @@ class Results:
                 yield KeptReport(
                     study_instance_uid=rows[0].study_instance_uid,
                     revision=rows[0].revision,
-                    results=tuple(_result(row) for row in rows),
+                    results=tuple(as_value(row) for row in rows),
                     inputs=None if kept is None else kept.inputs,
+                    assessment_set=assessment_set,
+                    rejection=_rejection(rows),
                 )
 
     def of_study(self, study_instance_uid: str) -> tuple[StudyResult, ...]:
@@ -150,7 +170,7 @@ class Results:
             rows = session.scalars(
                 select(ResultRow).where(ResultRow.study_instance_uid == study_instance_uid).order_by(ResultRow.revision, ResultRow.kind)
             )
-            return tuple(_result(row) for row in rows)
+            return tuple(as_value(row) for row in rows)
 
     @repeated
     def commit(self, claim: Claim, new: NewResultSet) -> bool:
@@ -165,10 +185,9 @@ class Results:
                 _check_standing(session, new)
                 self._add(session, claim, new)
         except IntegrityError as error:
-            if self.exists(new.assessment_set):
+            if self.standing(new.assessment_set) is not None:
                 return False
-            current = self.current_report(new.study_instance_uid)
-            if current is not None and current.revision >= new.revision:
+            if self.last_revision(new.study_instance_uid) >= new.revision:
                 raise RevisionTakenError from error
             raise
         return True
@@ -278,7 +297,13 @@ def _told_report(session: Session, result: ResultRow, report: ReportRow) -> Told
     )
 
 
-def _result(row: ResultRow) -> StudyResult:
+def _rejection(rows: Sequence[ResultRow]) -> tuple[RejectionReason, datetime] | None:
+    return next(
+        ((RejectionReason(row.rejection_reason), row.retracted_at) for row in rows if row.retracted_at and row.rejection_reason), None
+    )
+
+
+def as_value(row: ResultRow) -> StudyResult:
     return StudyResult(
         result_id=row.id,
         study_instance_uid=row.study_instance_uid,

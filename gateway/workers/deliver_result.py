@@ -36,6 +36,9 @@ class DeliverResult:
 
     def run(self, claim: Claim) -> Ending:
         delivery = self.deliveries.get(claim.subject)
+        if delivery.is_retracted:
+            self.deliveries.withdraw(claim)
+            return Ending(Event.JOB_DONE, "retracted")
         if delivery.turn is Turn.WAIT:
             self.deliveries.wait_for_older(claim, seconds=_OLDER_FIRST_SECONDS)
             return Ending(Event.JOB_POSTPONED, "older_first")
@@ -55,10 +58,9 @@ class DeliverResult:
             return Attempt(verdict=Verdict.DEAD, code="destination_unknown")
         if delivery.release != Release.SENT:
             return Attempt(verdict=Verdict.DEAD, code="not_released")
-        if strictest_route(self.settings, delivery.routes).policy.openness < delivery.policy.openness:
-            return Attempt(verdict=Verdict.DEAD, code="policy_withdrawn")
-        if delivery.destination in destinations_above(self.settings, delivery.intended_use):
-            return Attempt(verdict=Verdict.DEAD, code="destination_class")
+        refused = self._refused_by_settings(delivery)
+        if refused is not None:
+            return Attempt(verdict=Verdict.DEAD, code=refused)
         content, started_at = self.spool.read_verified(delivery.file, delivery.sha256), datetime.now(UTC)
         answered = self.scu.send(content, delivery.sop_class_uid, delivery.sop_instance_uid, until=sends_until(claim, self.settings))
         attempt = Attempt(
@@ -69,6 +71,14 @@ class DeliverResult:
             confirm=destination.commitment != "none",
         )
         return attempt if answered.verdict is not Verdict.RETRY else self._retry(claim, delivery, attempt)
+
+    def _refused_by_settings(self, delivery: PendingDelivery) -> str | None:
+        """A note is never: it says nothing of the patient, and what it takes back is there by settings that held then (ADR 0031)."""
+        if delivery.is_rejection:
+            return None
+        if strictest_route(self.settings, delivery.routes).policy.openness < delivery.policy.openness:
+            return "policy_withdrawn"
+        return "destination_class" if delivery.destination in destinations_above(self.settings, delivery.intended_use) else None
 
     def _retry(self, claim: Claim, delivery: PendingDelivery, attempt: Attempt) -> Attempt:
         policy = self.settings.delivery

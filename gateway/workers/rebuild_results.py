@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from pydantic import ValidationError
 
+from gateway.dicom.part10 import read_header
 from gateway.domain.assessment import StudyResult
+from gateway.domain.retraction import REJECTION
 from gateway.errors import GatewayError, OutboundGateError, SourcePurgedError
 from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
 from gateway.results.built_result import BuiltResult
+from gateway.results.equipment import SOFTWARE_VERSIONS
 from gateway.results.inputs import ReportInputs
 from gateway.store.audit_log import AuditLog
 from gateway.store.instances import Instances
+from gateway.store.rejections import Rejections
 from gateway.store.results import KeptReport
 from gateway.store.spool import Spool
+from gateway.workers.note_sources import built_note, report_header
 from gateway.workers.report_sources import read_sources
 
 
@@ -65,6 +70,8 @@ class RebuildResults:
     decoder: Decoder
     audit: AuditLog
 
+    rejections: Rejections
+
     def run(self, kept: KeptReport) -> tuple[RebuiltResult, ...]:
         """One answer for each stored result of the set. What is damaged, or differs although the same release built it, is an alarm."""
         answers = self._again(kept)
@@ -76,6 +83,34 @@ class RebuildResults:
         return answers
 
     def _again(self, kept: KeptReport) -> tuple[RebuiltResult, ...]:
+        notes = tuple(self._note_again(kept, stored) for stored in kept.results if stored.kind == REJECTION)
+        return (*notes, *self._report_again(replace(kept, results=tuple(one for one in kept.results if one.kind != REJECTION))))
+
+    def _note_again(self, kept: KeptReport, note: StudyResult) -> RebuiltResult:
+        """A note rests on the report's stored file, not on what the report was made of."""
+        rejected = tuple(one for one in kept.results if one.kind != REJECTION)
+        if kept.rejection is None:
+            return _answer(note, Comparison.DIFFERS)
+        reason, retracted_at = kept.rejection
+        try:
+            header = report_header(self.spool, rejected, self.rejections)
+            built = built_note(header, rejected, assessment_set=kept.assessment_set, reason=reason, retracted_at=retracted_at)
+        except OutboundGateError:
+            return _answer(note, Comparison.DIFFERS)
+        except GatewayError:
+            return _answer(note, Comparison.NO_SOURCE)
+        if any(one.purged for one in rejected) and not note.purged and hashlib.sha256(built.content).hexdigest() != note.sha256:
+            return _answer(note, Comparison.PURGED)
+        return self._compared(note, built, self._unequal_note(note))
+
+    def _unequal_note(self, note: StudyResult) -> Comparison:
+        try:
+            made_by = str(read_header(self.spool.path(note.file)).get("SoftwareVersions"))
+        except (GatewayError, OSError):
+            return Comparison.DAMAGED
+        return Comparison.DIFFERS if made_by == SOFTWARE_VERSIONS else Comparison.OTHER_RELEASE
+
+    def _report_again(self, kept: KeptReport) -> tuple[RebuiltResult, ...]:
         if kept.inputs is None:
             return _unmade(kept, Comparison.NO_INPUTS)
         try:

@@ -109,10 +109,11 @@ class ReportStudy:
             bundle_hash=self.model.bundle_hash,
             decided=self.instances.decided_cases(claim.subject),
         )
-        if self.results.exists(study.assessment_set):
-            log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id)
-            self.queue.finish(claim, code="exists")
-            return "exists"
+        standing = self.results.standing(study.assessment_set)
+        if standing is not None:
+            log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id, code=standing)
+            self.queue.finish(claim, code=standing)
+            return standing
         return self._build(claim, study)
 
     def _knees(self, assessed: Sequence[StoredInstance]) -> list[StudyKnee]:
@@ -176,14 +177,13 @@ class ReportStudy:
         return self._commit(claim, new)
 
     def _spoken(self, claim: Claim, study: ReportedStudy, sent_before: StudyResult | None) -> StudyReport:
-        current = self.results.current_report(claim.subject)
         return StudyReport(
             study_instance_uid=claim.subject,
             knees=tuple(self._finding(knee, knee.assessment.reading) for knee in study.assessed if knee.assessment.reading is not None),
             not_assessed=(*(refused_image(i) for i in study.refused), *(refused_knee(knee) for knee in study.knees if not knee.assessed)),
             model=self.model,
             started_at=max((knee.assessment.started_at for knee in study.assessed), default=claim.first_claimed_at),
-            revision=1 if current is None else current.revision + 1,
+            revision=self.results.last_revision(claim.subject) + 1,
             predecessor=None if sent_before is None else _predecessor(sent_before),
             show_severity=self.settings.results.show_severity,
             show_t_score=self.settings.results.show_t_score,

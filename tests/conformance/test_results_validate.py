@@ -10,6 +10,7 @@ from pydicom import dcmread
 from .build import build_one
 from .cases import reduced
 from .matrix import LANGUAGES, in_language
+from .notes import note_files
 from .validators import consistent, kind_of, missing, reason_of, said_by_dciodvfy, validate
 
 needs_validators = pytest.mark.skipif(bool(missing()), reason=f"validators are missing: {', '.join(missing())}")
@@ -39,6 +40,14 @@ def test_validators_find_no_error_in_a_reduced_matrix_and_find_the_damage_in_ano
     agreeing, disagreeing = consistent([[one.file for one in built if one.case == built[0].case], [built[0].file, bad]])
     assert agreeing.errors == ()
     assert disagreeing.errors
+
+
+@needs_validators
+def test_validators_find_no_error_in_rejection_notes(tmp_path: Path) -> None:
+    files = [file for number, case in enumerate(reduced()) for file in [*note_files(case, tmp_path)][: None if number == 0 else 1]]
+    verdicts = validate(files)
+    assert {verdict.file.name: verdict.errors for verdict in verdicts if verdict.errors} == {}
+    assert {reason_of(line) for verdict in verdicts for _, line in verdict.warnings} & {"no reason is known"} == set()
 
 
 @needs_validators

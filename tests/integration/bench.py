@@ -27,21 +27,25 @@ from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_p
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.routing.router import Router
 from gateway.store.claimed_jobs import ClaimedJobs
+from gateway.store.corrections import Corrections
 from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.job_bell import PollingBell
 from gateway.store.job_queue import JobQueue
 from gateway.store.queries import Queries
 from gateway.store.receipts import Receipts
+from gateway.store.rejections import Rejections
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.analyze_instance import AnalyzeInstance
+from gateway.workers.apply_correction import ApplyCorrection
 from gateway.workers.attempt import Attempts, GivesUp
 from gateway.workers.gate import Gate
 from gateway.workers.pipeline import Pipeline
+from gateway.workers.reject_report import RejectReport
 from gateway.workers.report_study import ReportStudy
 from gateway.workers.retry import Backoff, RetryPolicy
-from gateway.workers.worker import WorkerLoop
+from gateway.workers.worker import JobHandler, WorkerLoop
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 MODEL = ModelIdentity(
@@ -144,6 +148,8 @@ class Bench:
     decoder: DecoderDouble
     analyzer: AnalyzerDouble
     model: ModelIdentity = MODEL
+    lease_seconds: float = 60
+    """For how long a sender may still be at it."""
 
     def receive(self, number: int = 1, *, study: int = 1, association: str | None = None, **changes: object) -> str:
         side = "R" if number % 2 else "L"
@@ -188,11 +194,23 @@ class Bench:
             settings=self.settings,
         )
         analyze = self.analyze
-        attempts = self.attempts(queue, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})
-        reports = WorkerLoop(attempts=attempts, handlers={JobKind.REPORT_STUDY: report}, bell=PollingBell(0.01))
+        reject = RejectReport(
+            rejections=Rejections(self.database),
+            queue=queue,
+            spool=self.spool,
+            lease_seconds=self.lease_seconds,
+            config_hash=self.settings.config_hash,
+        )
+        of_studies: dict[JobKind, JobHandler] = {JobKind.REJECT_REPORT: reject, JobKind.REPORT_STUDY: report}
+        correct = ApplyCorrection(instances=Instances(self.database), corrections=Corrections(self.database), spool=self.spool)
+        attempts = self.attempts(queue, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.APPLY_CORRECTION: correct, **of_studies})
+        corrections = WorkerLoop(attempts=attempts, handlers={JobKind.APPLY_CORRECTION: correct}, bell=PollingBell(0.01))
+        reports = WorkerLoop(attempts=attempts, handlers=of_studies, bell=PollingBell(0.01))
         analyses = self.analyses(attempts, analyze)
         for _ in range(rounds):
-            for claim in attempts.claimed.claim((JobKind.REPORT_STUDY,)):
+            for claim in attempts.claimed.claim((JobKind.APPLY_CORRECTION,)):
+                corrections.run_one(claim)
+            for claim in attempts.claimed.claim(tuple(of_studies)):
                 reports.run_one(claim)
             analyses.run_claims(attempts.claimed.claim((JobKind.ANALYZE_INSTANCE,)))
 

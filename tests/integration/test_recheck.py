@@ -17,6 +17,7 @@ from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.queries import Queries
+from gateway.store.rejections import Rejections
 from gateway.store.results import Results
 from gateway.workers.rebuild_results import Comparison, RebuildResults, RebuiltResult
 from gateway.workers.recompute_assessments import RecomputeAssessments, RecomputedInstance
@@ -34,6 +35,7 @@ def rebuilt(here: Bench) -> list[RebuiltResult]:
         spool=here.spool,
         decoder=here.decoder,  # type: ignore[arg-type]
         audit=AuditLog(here.database, "test"),
+        rejections=Rejections(here.database),
     )
     return [answer for kept in Results(here.database).kept_reports(None) for answer in again.run(kept)]
 

@@ -336,7 +336,7 @@ def finished_report(database: Database, *, release: Release = Release.SENT, asse
 def test_results_and_deliveries_are_committed_with_the_end_of_the_job(database: Database) -> None:
     claim, new = finished_report(database)
     assert Results(database).commit(claim, new)
-    assert Results(database).exists("f" * 64)
+    assert Results(database).standing("f" * 64) == "exists"
     deliveries = queue_of(database).claim((JobKind.DELIVER_RESULT,), "s", limit=10)
     assert len(deliveries) == 2
     assert Deliveries(database).get(deliveries[0].subject).intended_use == "demonstration"

@@ -4,7 +4,7 @@ from gateway.store.tables.audit import AuditEventRow
 from gateway.store.tables.base import Base
 from gateway.store.tables.cases import AuditCaseRow, CorrectionRow
 from gateway.store.tables.intake import AssociationRow, InstanceRow, ReceiptRow
-from gateway.store.tables.results import DeliveryAttemptRow, DeliveryRow, ReportRow, ResultRow
+from gateway.store.tables.results import DeliveryAttemptRow, DeliveryRow, RecalledStudyRow, ReportRow, ResultRow
 from gateway.store.tables.upkeep import AlarmRow, BundleVersionRow, ConfigVersionRow, FileRemovalRow, SelfTestRow, SpoolRow, SupervisorRow
 from gateway.store.tables.work import AssessmentRow, JobRow
 
@@ -23,6 +23,7 @@ __all__ = [
     "FileRemovalRow",
     "InstanceRow",
     "JobRow",
+    "RecalledStudyRow",
     "ReceiptRow",
     "ReportRow",
     "ResultRow",

@@ -29,6 +29,7 @@ class ResultRow(Base):
     assessment_set: Mapped[str] = mapped_column(Digest, index=True)
     """SHA-256 over everything the result's UIDs are derived from, without the kind."""
     kind: Mapped[str] = mapped_column(String(32))
+    """`sr`, `sc_report_page`, `sc_overlay_<n>`, or `rejection`: the note that takes the others of its assessment set back."""
     sop_class_uid: Mapped[str] = mapped_column(Uid)
     sop_instance_uid: Mapped[str] = mapped_column(Uid)
     series_instance_uid: Mapped[str] = mapped_column(Uid)
@@ -46,6 +47,21 @@ class ResultRow(Base):
     created_at: Mapped[datetime]
     purged_at: Mapped[datetime | None]
     """As of an instance."""
+    retracted_at: Mapped[datetime | None]
+    """The report was taken back: of all its results at once, never of its rejection note."""
+    rejection_reason: Mapped[str | None] = mapped_column(String(16))
+    """Why, as the rejection note says it."""
+
+
+class RecalledStudyRow(Base):
+    """A study that an operator has recalled: what is built of it later waits for a person."""
+
+    __tablename__ = "recalled_study"
+
+    study_instance_uid: Mapped[str] = mapped_column(Uid, primary_key=True)
+    reason: Mapped[str] = mapped_column(String(16))
+    recalled_at: Mapped[datetime]
+    recalled_by: Mapped[str] = mapped_column(String(160))
 
 
 class ReportRow(Base):

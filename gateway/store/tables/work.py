@@ -47,7 +47,8 @@ class JobRow(Base):
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
     kind: Mapped[str] = mapped_column(String(24))
     subject: Mapped[str] = mapped_column(Uid)
-    """analyze_instance: instance id; report_study: study instance UID; deliver_result and confirm_delivery: delivery id."""
+    """analyze_instance: instance id; report_study: study instance UID; deliver_result and confirm_delivery: delivery id; reject_report:
+    the report's assessment set."""
     lane: Mapped[str | None] = mapped_column(String(64))
     """The destination that the job is for: each has lanes of its own. None for the worker's jobs."""
     study_instance_uid: Mapped[str] = mapped_column(Uid)

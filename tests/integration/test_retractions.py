@@ -1,0 +1,318 @@
+"""Reports that are taken back: what is pending goes nowhere, and what is or may be at a destination is rejected there, once and afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+
+import pytest
+from pydicom import dcmread
+from sqlalchemy import text, update
+
+from gateway.domain.job import JobKind
+from gateway.domain.retraction import RejectionReason
+from gateway.store.database import Database
+from gateway.store.retractions import Retraction, retract, standing_reports
+from gateway.store.tables import JobRow, ResultRow
+from tests.integration.bench import Bench
+from tests.integration.sender_bench import CLASS_REFUSED, LOST, REFUSED, STORED, UNREACHABLE, Archive, deliver, queue_of
+
+only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def reported(here: Bench, **changes: object) -> str:
+    """A study with its report pending; its UID."""
+    uid = here.receive(1, **changes)
+    here.work(rounds=5)
+    return here.study(uid)
+
+
+def take_back(here: Bench, study: str, reason: RejectionReason = RejectionReason.PATIENT_SAFETY) -> list[Retraction]:
+    with here.database.transaction() as session:
+        return [
+            retract(session, assessment_set=one, reason=reason, actor="operator:me", cause="INC-1")
+            for one in standing_reports(session, study)
+        ]
+
+
+def again(here: Bench, study: str) -> Retraction:
+    with here.database.transaction() as session:
+        sets = session.execute(text("SELECT assessment_set FROM result WHERE study_instance_uid = :study"), {"study": study}).scalars()
+        return retract(session, assessment_set=sets.all()[0], reason=RejectionReason.QUALITY, actor="operator:me", cause="INC-2")
+
+
+def jobs(here: Bench, kind: JobKind) -> list[str]:
+    with here.database.reading() as session:
+        rows = session.execute(text("SELECT state, last_code FROM job WHERE kind = :kind ORDER BY id"), {"kind": kind.value})
+        return [f"{row.state} {row.last_code}" for row in rows]
+
+
+def states(here: Bench, study: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for result in here.story(study).results:
+        found.setdefault(result.kind[:2], []).extend(delivery.state for delivery in result.deliveries)
+    return found
+
+
+@only_sqlite
+def test_report_that_never_left_is_cancelled_and_no_note_is_made(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    (done,) = take_back(here, study)
+    assert (done.already, done.cancelled, done.note_is_due) == (False, 3, False)
+    here.work(rounds=5)
+    assert deliver(here, archive) == []
+    assert archive.held == []
+    assert states(here, study) == {"sr": ["cancelled"], "sc": ["cancelled", "cancelled"]}
+
+
+def test_report_that_was_sent_is_rejected_by_one_note_that_names_all_of_it(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    (done,) = take_back(here, study)
+    assert (done.cancelled, done.note_is_due) == (0, True)
+    here.work(rounds=5)
+    assert deliver(here, archive) == ["stored"]
+    assert archive.kinds[-1] == "KO"
+    (note,) = archive.notes
+    sent = archive.held[:-1]
+    named = {
+        str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for item in note.ContentSequence if "ReferencedSOPSequence" in item
+    }
+    assert named == {str(one.SOPInstanceUID) for one in sent}
+    assert note.ConceptNameCodeSequence[0].CodeValue == "113037"
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID", "AccessionNumber"):
+        assert {str(one.get(keyword)) for one in archive.held} == {str(sent[0].get(keyword))}
+    assert states(here, study) == {"sr": ["sent"], "sc": ["sent", "sent"], "re": ["sent"]}
+
+
+def test_same_report_taken_back_twice_changes_nothing(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    take_back(here, study)
+    here.work(rounds=5)
+    deliver(here, archive)
+    before = len(archive.held)
+    assert again(here, study).already
+    here.work(rounds=5)
+    assert deliver(here, archive) == []
+    assert len(archive.held) == before
+    assert {result.rejection_reason for result in here.story(study).results if result.kind != "rejection"} == {"patient_safety"}
+
+
+@only_sqlite
+def test_destination_that_never_got_the_report_gets_no_note(bench: Callable[..., Bench]) -> None:
+    here, archive, dark = bench("all", **two_destinations()), Archive(), Archive(answer=UNREACHABLE)
+    study = reported(here)
+    deliver(here, archive)
+    assert set(deliver(here, dark, lane="other")) == {"no_association"}
+    take_back(here, study)
+    here.work(rounds=5)
+    deliver(here, archive)
+    dark.answer = STORED
+    assert deliver(here, dark, lane="other") == []
+    assert (len(archive.notes), dark.held) == (1, [])
+
+
+def two_destinations() -> dict[str, object]:
+    one = {"ae_title": "PACS", "host": "127.0.0.1", "port": 1, "class": "test"}
+    return {
+        "routes": [{"name": "r", "policy": "all", "destinations": ["pacs", "other"]}],
+        "destinations": [{"name": "pacs", **one}, {"name": "other", **one}],
+    }
+
+
+@only_sqlite
+@pytest.mark.parametrize(("answer", "notes"), [(LOST, 1), (REFUSED, 0), (UNREACHABLE, 0)], ids=["lost", "refused", "unreachable"])
+def test_note_goes_where_the_report_may_have_arrived(bench: Callable[..., Bench], answer: object, notes: int) -> None:
+    here, archive = bench(), Archive(answer=answer)  # type: ignore[arg-type]
+    study = reported(here)
+    deliver(here, archive)
+    take_back(here, study)
+    here.work(rounds=5)
+    archive.answer = STORED
+    deliver(here, archive)
+    assert archive.kinds == ["KO"] * notes
+
+
+def test_success_of_what_was_being_sent_is_awaited_and_rejected_after_it(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    study = reported(here)
+
+    def retract_and_work() -> None:
+        take_back(here, study)
+        here.work(rounds=2)
+        assert [line for line in jobs(here, JobKind.REJECT_REPORT) if "still_sending" not in line] == ["queued None"]
+
+    archive = Archive(during=retract_and_work)
+    deliver(here, archive)
+    assert len(archive.held) == 1
+    here.work(rounds=5)
+    deliver(here, archive)
+    assert len(archive.held) == 2
+    assert archive.kinds[-1] == "KO"
+
+
+@only_sqlite
+def test_trouble_of_what_was_being_sent_is_not_tried_again(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    study = reported(here)
+    archive = Archive(answer=UNREACHABLE, during=lambda: take_back(here, study) and None)
+    deliver(here, archive)
+    archive.answer = STORED
+    here.work(rounds=5)
+    with here.database.transaction() as session:
+        session.execute(update(JobRow).values(next_at=datetime.now(UTC) - timedelta(seconds=1)))
+    assert deliver(here, archive) == []
+    assert archive.held == []
+    assert states(here, study)["sr"] == ["cancelled"]
+
+
+def test_late_success_of_a_lost_job_is_rejected_all_the_same(bench: Callable[..., Bench]) -> None:
+    """The sender's process was taken for dead, an operator's recall came, and then it told of its success."""
+    here = bench()
+    study = reported(here)
+
+    def lose_and_take_back() -> None:
+        queue_of(here).expire_leases(owner="test:sender:1")
+        take_back(here, study)
+
+    archive = Archive(during=lose_and_take_back)
+    with pytest.raises(Exception, match="Another worker"):
+        deliver(here, archive)
+    here.work(rounds=2)
+    deliver(here, archive)
+    assert archive.kinds[-1] == "KO"
+    assert len(archive.held) == 2
+
+
+@only_sqlite
+def test_claim_of_which_nothing_is_known_is_waited_for_as_long_as_its_lease(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
+    queue_of(here).expire_leases(owner="test:sender:1")
+    (done,) = take_back(here, study)
+    assert done.note_is_due
+    here.work(rounds=2)
+    assert deliver(here, archive) == []
+    here.lease_seconds = 0
+    with here.database.transaction() as session:
+        session.execute(update(JobRow).values(next_at=datetime.now(UTC) - timedelta(seconds=1)))
+    here.work(rounds=2)
+    deliver(here, archive)
+    assert archive.kinds == ["KO"]
+
+
+@only_sqlite
+def test_refused_class_leaves_the_note_dead(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    take_back(here, study)
+    here.work(rounds=5)
+    archive.answer = CLASS_REFUSED
+    deliver(here, archive)
+    assert states(here, study)["re"] == ["dead"]
+
+
+@only_sqlite
+def test_note_goes_although_the_route_is_closed_by_now(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    take_back(here, study)
+    here.work(rounds=5)
+    here.settings = bench("shadow").settings
+    deliver(here, archive)
+    assert archive.kinds[-1] == "KO"
+
+
+@only_sqlite
+def test_same_images_give_the_retracted_report_never_again(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    take_back(here, study)
+    here.work(rounds=5)
+    deliver(here, archive)
+    count = len(here.story(study).results)
+    here.receive(1)
+    here.receive(1, StudyID="Z")
+    here.work(rounds=5)
+    assert len(here.story(study).results) == count
+    assert deliver(here, archive) == []
+
+
+@only_sqlite
+def test_later_revision_does_not_name_a_retracted_report_and_has_a_number_of_its_own(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    take_back(here, study)
+    here.receive(2)
+    here.work(rounds=5)
+    newest = max((one for one in here.story(study).results if one.kind == "sr"), key=lambda one: one.revision)
+    assert (newest.revision, newest.predecessor_uid, newest.release) == (2, None, "sent")
+    deliver(here, archive)
+    assert sorted(archive.kinds) == ["KO", *["OT"] * 5, *["SR"] * 2]
+
+
+@only_sqlite
+def test_patients_other_study_is_told_anew_after_a_retraction(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(results={"repeat_days": 30}), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    take_back(here, study)
+    other = here.receive(1, study=2, PatientID="P1")
+    here.work(rounds=5)
+    assert {result.release for result in here.story(other).results} == {"sent"}
+
+
+@only_sqlite
+def test_note_is_built_again_with_the_same_bytes(bench: Callable[..., Bench]) -> None:
+    from tests.integration.test_recheck import rebuilt
+
+    here, archive = bench(), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    take_back(here, study)
+    here.work(rounds=5)
+    assert [answer.comparison for answer in rebuilt(here)] == ["equal"] * 4
+
+
+@only_sqlite
+def test_note_is_made_of_rows_when_retention_has_removed_the_files(bench: Callable[..., Bench], database: Database) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    with database.transaction() as session:
+        session.execute(update(ResultRow).values(purged_at=datetime.now(UTC)))
+    for file in here.spool.path("result").rglob("*.dcm"):
+        file.unlink()
+    take_back(here, study)
+    here.work(rounds=5)
+    deliver(here, archive)
+    (note,) = archive.notes
+    assert (str(note.PatientID), str(note.StudyInstanceUID)) == ("P1", study)
+    assert str(note.PatientName) == ""
+
+
+@only_sqlite
+def test_own_note_that_comes_back_is_recognised(bench: Callable[..., Bench]) -> None:
+    from gateway.receive.own_results import Sender, own_sign
+
+    here, archive = bench(), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    take_back(here, study)
+    here.work(rounds=5)
+    deliver(here, archive)
+    (note,) = archive.notes
+    assert own_sign(note, str(note.SOPClassUID), Sender(), frozenset()) == "equipment"
+    buffer = BytesIO()
+    note.save_as(buffer, enforce_file_format=True)
+    assert dcmread(BytesIO(buffer.getvalue())).SOPInstanceUID == note.SOPInstanceUID
