@@ -40,6 +40,7 @@ UNREADY: Final[dict[AlarmCode, Cause | None]] = {
     AlarmCode.SPOOL_NOT_SHARED: Cause.SPOOL_NOT_SHARED,
     AlarmCode.CLOCK: None,
     AlarmCode.CONSTANCY: Cause.CONSTANCY,
+    AlarmCode.IDENTITY_CONTESTED: None,
 }
 """Which standing alarm makes a gateway unready. None: it goes on with its work, and a person should look."""
 
