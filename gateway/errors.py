@@ -283,6 +283,21 @@ class OutboundGateError(GatewayError):
     code = "failed_outbound_gate"
 
 
+class BundleRetiredError(GatewayError):
+    """This bundle was recalled, and nothing is assessed with it any more. Set `model.bundle` to another one and restart."""
+
+    retryable = True
+    code = "bundle_retired"
+
+
+class PatientNotUniqueError(GatewayError):
+    """Several issuers have given this patient id: it may be of several people. Say whose by --issuer ("" for the one without)."""
+
+
+class ReleaseRefusedError(GatewayError):
+    """This result cannot be released. `strnet-gateway explain` shows the study's results; docs/recall.md says which ones can be."""
+
+
 class LeaseLostError(GatewayError):
     """Another worker took the job over; this one's work is dropped. Raise `worker.lease_seconds` if it happens often."""
 

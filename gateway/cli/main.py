@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import audit, config, conflicts, db, demo, ingest, jobs, routes, self_test, serve, status
+from gateway.cli import audit, config, conflicts, db, demo, ingest, jobs, recall, results, routes, self_test, serve, status
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.ops.logging import configure_logging, place_of
 
@@ -27,6 +27,8 @@ app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("status")(status.status)
 app.command("explain")(status.explain)
+app.command("recall")(recall.recall)
+app.add_typer(results.app, name="results")
 app.add_typer(routes.app, name="routes")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(conflicts.app, name="conflicts")

@@ -99,6 +99,8 @@ def _print(found: Explanation) -> None:
         print(_job(job))
     for result in found.results:
         print(f"result {result.kind}, revision {result.revision}: {result.release}{_WITHHELD.get(result.release, '')}")
+        if result.retracted_at:
+            print(f"  taken back on {result.retracted_at:%F %T} UTC: {result.rejection_reason}")
         if result.repeats_uid:
             print(f"  repeats {result.repeats_uid}")
         print(f"  {result.sop_instance_uid}")
@@ -156,5 +158,7 @@ _WITHHELD: Final = {
     "withheld_not_flagged": " (the route's policy is positive_only and no knee is flagged)",
     "withheld_not_assessed": " (results.report_not_assessed is off)",
     "withheld_repeat": " (the patient has been sent as much within results.repeat_days)",
+    "withheld_recalled": " (the study was recalled: results release lets it go)",
+    "withheld_ingested": " (taken from a file, and a destination is clinical: results release lets it go)",
     "withheld_late": " (the study is older than results.late_after_hours)",
 }

@@ -149,6 +149,7 @@ class DestinationSettings(Section):
     breaker_failures: int = Field(default=3, ge=1)
     breaker_seconds: float = Field(default=60, gt=0)
     commitment: Literal["none", "storage_commitment", "find"] = "none"
+    honours_rejection: Literal["unknown", "yes", "no"] = "unknown"
 
 
 class DeliverySettings(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class InstanceState(StrEnum):
@@ -123,6 +124,15 @@ class Release(StrEnum):
     WITHHELD_RECALLED = "withheld_recalled"
     WITHHELD_INGESTED = "withheld_ingested"
     WITHHELD_LATE = "withheld_late"
+
+
+RELEASABLE: Final = (Release.WITHHELD_RECALLED, Release.WITHHELD_INGESTED, Release.WITHHELD_LATE)
+"""What a person may release: withheld for the circumstances, not by the site's policy."""
+RELEASABLE_AS_SENT: Final = (Release.SENT, Release.WITHHELD_INGESTED, Release.WITHHELD_LATE)
+"""What would go out at once or by a release: of a recalled study it becomes WITHHELD_RECALLED."""
+
+RETIRED: Final = "retired"
+"""The state of a bundle that was recalled: nothing is made with it any more."""
 
 
 class Policy(StrEnum):

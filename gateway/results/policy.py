@@ -18,10 +18,12 @@ def release_for(
     report_not_assessed: bool,
     has_destination: bool,
     repeats: bool,
+    ingested: bool = False,
 ) -> Release:
     """The first reason to withhold the result, in the order of the table, or SENT. Both times are aware.
 
-    repeats: an earlier report of the patient leaves nothing new to tell (ADR 0016).
+    repeats: an earlier report of the patient leaves nothing new to tell (ADR 0016). ingested: a destination is clinical, and an image was
+    not sent to the gateway but taken from a file.
     """
     reasons = (
         (policy is Policy.SHADOW, Release.WITHHELD_SHADOW),
@@ -30,6 +32,7 @@ def release_for(
         (policy is Policy.POSITIVE_ONLY and not report.flagged, Release.WITHHELD_NOT_FLAGGED),
         (not has_destination, Release.WITHHELD_NO_DESTINATION),
         (repeats, Release.WITHHELD_REPEAT),
+        (ingested, Release.WITHHELD_INGESTED),
         (_is_late(study_time, now, late_after_hours), Release.WITHHELD_LATE),
     )
     return next((release for holds, release in reasons if holds), Release.SENT)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
@@ -23,7 +23,7 @@ from gateway.store.identities import one_at_a_time, settled
 from gateway.store.job_queue import enqueue, fail, finish, open_jobs, resume
 from gateway.store.repeating import repeated
 from gateway.store.rivals import checked_against_rivals
-from gateway.store.tables import AssessmentRow, AssociationRow, CorrectionRow, InstanceRow
+from gateway.store.tables import AssessmentRow, AssociationRow, CorrectionRow, InstanceRow, ReceiptRow
 
 _EVENTS: Final = {
     InstanceState.ASSESSED: Event.INSTANCE_ASSESSED,
@@ -121,6 +121,18 @@ class Instances:
             )
             association_id, peer = session.execute(found.where(InstanceRow.id == instance_id)).one()
             return "" if association_id is None else peer
+
+    def any_not_sent_here(self, instance_ids: Sequence[str]) -> bool:
+        """True when one of them is not known to have come by C-STORE: by `ingest` alone, or adopted after a crash and never sent again."""
+        sent = (
+            select(ReceiptRow.instance_id)
+            .join(AssociationRow, AssociationRow.id == ReceiptRow.association_id, isouter=True)
+            .where(
+                ReceiptRow.instance_id.in_(instance_ids), ReceiptRow.dimse_status == 0, func.coalesce(AssociationRow.way, "") != "ingest"
+            )
+        )
+        with self._database.reading() as session:
+            return not set(instance_ids) <= set(session.scalars(sent))
 
     def any(self) -> bool:
         """True when the database knows instances."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
@@ -16,16 +16,17 @@ from gateway.domain.delivery import ARRIVED, DeliveryState
 from gateway.domain.finding import Laterality
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
-from gateway.domain.outcome import SET_ASIDE, InstanceOutcome, KneeDecision, Policy, Release
+from gateway.domain.outcome import RELEASABLE_AS_SENT, RETIRED, SET_ASIDE, InstanceOutcome, KneeDecision, Policy, Release
 from gateway.domain.retraction import REJECTION, RejectionReason
 from gateway.domain.told import ToldKnee, ToldReport
-from gateway.errors import RevisionTakenError
+from gateway.errors import BundleRetiredError, RevisionTakenError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, finish
 from gateway.store.repeating import repeated
-from gateway.store.tables import DeliveryRow, InstanceRow, ReportRow, ResultRow
+from gateway.store.retractions import lock_study
+from gateway.store.tables import BundleVersionRow, DeliveryRow, InstanceRow, RecalledStudyRow, ReportRow, ResultRow
 
 _STANDS: Final = ResultRow.retracted_at.is_(None)
 _IS_REPORTED: Final = ResultRow.kind != REJECTION
@@ -97,6 +98,10 @@ class Results:
             if row is None:
                 return None
             return "exists" if row.retracted_at is None else "retracted"
+
+    def bundle_is_retired(self, bundle_hash: str) -> bool:
+        with self._database.reading() as session:
+            return session.scalar(select(BundleVersionRow.state).where(BundleVersionRow.bundle_hash == bundle_hash)) == RETIRED
 
     def last_revision(self, study_instance_uid: str) -> int:
         """0 for a study without a report. Reports that were taken back count: a number is given once."""
@@ -173,24 +178,28 @@ class Results:
             return tuple(as_value(row) for row in rows)
 
     @repeated
-    def commit(self, claim: Claim, new: NewResultSet) -> bool:
-        """One transaction: results, deliveries with their jobs, and the end of the report job. False: these results exist already.
+    def commit(self, claim: Claim, new: NewResultSet) -> Release | None:
+        """One transaction: results, deliveries with their jobs, and the end of the report job. None: these results exist already.
 
-        RevisionTakenError: another worker has made this revision since it was looked up, or a correction has taken an image out of it;
-        nothing was kept.
+        Returns the release: of a study that was recalled nothing goes out. RevisionTakenError: another worker has made this revision
+        since it was looked up, or a correction has taken an image out of it; BundleRetiredError: the bundle was recalled; nothing was kept.
         """
         try:
             with self._database.transaction() as session:
+                lock_study(session, new.study_instance_uid)
+                check_not_retired(session, new.bundle_hash)
+                if new.release in RELEASABLE_AS_SENT and session.get(RecalledStudyRow, new.study_instance_uid) is not None:
+                    new = replace(new, release=Release.WITHHELD_RECALLED)
                 finish(session, claim, code=new.release.value, actor=claim.owner)
                 _check_standing(session, new)
                 self._add(session, claim, new)
         except IntegrityError as error:
             if self.standing(new.assessment_set) is not None:
-                return False
+                return None
             if self.last_revision(new.study_instance_uid) >= new.revision:
                 raise RevisionTakenError from error
             raise
-        return True
+        return new.release
 
     @staticmethod
     def _add(session: Session, claim: Claim, new: NewResultSet) -> None:
@@ -212,7 +221,7 @@ class Results:
         if new.release is Release.SENT:
             for result in new.results:
                 for destination in new.destinations:
-                    _queue_delivery(session, claim, result.result_id, destination, now)
+                    queue_delivery(session, result.result_id, new.study_instance_uid, destination, actor=claim.owner)
         else:
             record(
                 session,
@@ -232,15 +241,22 @@ def _check_standing(session: Session, new: NewResultSet) -> None:
         raise RevisionTakenError
 
 
-def _queue_delivery(session: Session, claim: Claim, result_id: str, destination: str, now: datetime) -> None:
-    delivery_id = new_id()
+def check_not_retired(session: Session, bundle_hash: str) -> None:
+    """A recall of the bundle comes before this transaction or after it."""
+    state = session.scalar(select(BundleVersionRow.state).where(BundleVersionRow.bundle_hash == bundle_hash).with_for_update(read=True))
+    if state == RETIRED:
+        raise BundleRetiredError(bundle_hash)
+
+
+def queue_delivery(session: Session, result_id: str, study_instance_uid: str, destination: str, *, actor: str) -> None:
+    delivery_id, now = new_id(), datetime.now(UTC)
     session.add(DeliveryRow(id=delivery_id, result_id=result_id, destination=destination, state=DeliveryState.PENDING, created_at=now))
-    enqueue(session, JobKind.DELIVER_RESULT, delivery_id, claim.study_instance_uid, actor=claim.owner, lane=destination)
+    enqueue(session, JobKind.DELIVER_RESULT, delivery_id, study_instance_uid, actor=actor, lane=destination)
     record(
         session,
         Event.DELIVERY_QUEUED,
-        actor=claim.owner,
-        study_instance_uid=claim.study_instance_uid,
+        actor=actor,
+        study_instance_uid=study_instance_uid,
         delivery_id=delivery_id,
         result_id=result_id,
         destination=destination,

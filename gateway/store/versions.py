@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.domain.outcome import RETIRED
+from gateway.errors import BundleRetiredError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
@@ -22,9 +24,12 @@ def record_config(database: Database, config_hash: str, content: dict[str, Any],
 def record_bundle(
     database: Database, *, bundle_hash: str, weights_sha256: str, name: str, version: str, intended_use: str, actor: str
 ) -> None:
-    """Keeps a bundle's identity the first time it is used."""
+    """Keeps a bundle's identity the first time it is used. BundleRetiredError for one that was recalled."""
     with database.transaction() as session:
-        if session.get(BundleVersionRow, bundle_hash) is None:
+        known = session.get(BundleVersionRow, bundle_hash)
+        if known is not None and known.state == RETIRED:
+            raise BundleRetiredError(bundle_hash)
+        if known is None:
             session.add(
                 BundleVersionRow(
                     bundle_hash=bundle_hash,

@@ -16,7 +16,7 @@ from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceState, Release
 from gateway.domain.told import ToldReport
-from gateway.errors import GatewayError, OpenConflictError, RevisionTakenError, SourcePurgedError
+from gateway.errors import BundleRetiredError, GatewayError, OpenConflictError, RevisionTakenError, SourcePurgedError
 from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
 from gateway.results.built_result import BuiltResult
@@ -45,6 +45,7 @@ from gateway.workers.study_knees import (
 
 _ANALYSIS_OPEN_SECONDS: Final = 5.0
 """The end of each analysis pulls the report forward; this is only the longest wait."""
+_BUNDLE_RETIRED_SECONDS: Final = 30.0
 _JUDGED: Final = frozenset(outcome.value for outcome in CODES.values())
 """Refusals by quality: judged anew where the settings or the bundle have changed."""
 
@@ -72,6 +73,10 @@ class ReportStudy:
             return Ending(Event.JOB_POSTPONED, "association_open")
         try:
             return Ending(Event.JOB_DONE, self._report(claim, self.instances.of_study(study)))
+        except BundleRetiredError as error:
+            # waits for the other bundle, which assesses the study anew
+            self.queue.postpone(claim, seconds=_BUNDLE_RETIRED_SECONDS)
+            return Ending(Event.JOB_POSTPONED, error.code)
         except RevisionTakenError as error:
             self.queue.postpone(claim, seconds=0)
             return Ending(Event.JOB_POSTPONED, error.code)
@@ -81,6 +86,8 @@ class ReportStudy:
 
     def _report(self, claim: Claim, instances: Sequence[StoredInstance]) -> str:
         """Ends the job and returns the code of what it came to."""
+        if self.results.bundle_is_retired(self.model.bundle_hash):
+            raise BundleRetiredError(self.model.bundle_hash)
         judged = [instance for instance in instances if instance.state == InstanceState.ASSESSED or instance.outcome in _JUDGED]
         rows = self._knees(judged)
         stale = [instance for instance in judged if instance not in {knee.instance for knee in rows}]
@@ -144,6 +151,7 @@ class ReportStudy:
             report_not_assessed=self.settings.results.report_not_assessed,
             has_destination=bool(study.route.destinations),
             repeats=repeats is not None,
+            ingested=self._is_ingested(study),
         )
         inputs = ReportInputs(
             report=report,
@@ -189,6 +197,14 @@ class ReportStudy:
             show_t_score=self.settings.results.show_t_score,
         )
 
+    def _is_ingested(self, study: ReportedStudy) -> bool:
+        """For a clinical destination, an image that no sender is known to have sent by C-STORE."""
+        found = (self.settings.destination(name) for name in study.route.destinations)
+        if not any(one is not None and one.destination_class == "clinical" for one in found):
+            return False
+        images = {*(knee.instance.instance_id for knee in study.knees), *(instance.instance_id for instance in study.refused)}
+        return self.instances.any_not_sent_here(sorted(images))
+
     def _repeats(self, study: ReportedStudy, patient_digest: str | None, study_time: datetime | None) -> ToldReport | None:
         if patient_digest is None:
             return None
@@ -216,14 +232,14 @@ class ReportStudy:
         # after a database error the files stay: the commit may have happened although its answer was lost
         try:
             committed = self.results.commit(claim, new)
-        except RevisionTakenError:
+        except (RevisionTakenError, BundleRetiredError):
             self._remove(new)
             raise
-        if not committed:
+        if committed is None:
             self._remove(new)
             self.queue.finish(claim, code="exists")
             return "exists"
-        return new.release.value
+        return committed.value
 
     def _remove(self, new: NewResultSet) -> None:
         for file in new.results:

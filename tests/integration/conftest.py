@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from gateway.config import Settings, parse_settings
 from gateway.dicom.part10 import set_tolerant_reading
 from gateway.receive.server import ReceiverServer
+from gateway.results import study_report
 from gateway.store.audit_log import AuditLog
 from gateway.store.commitment_reports import CommitmentReports
 from gateway.store.database import Database
@@ -81,3 +84,14 @@ def bench(database: Database, spool: Spool) -> Callable[..., Bench]:
     """Makes a gateway without processes and sockets: bench(policy, **sections of the configuration)."""
     record_test_bundle(database)
     return partial(new_bench, database, spool)
+
+
+@pytest.fixture
+def plain_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages without drawing, for tests of what becomes of results: drawing is most of what building one takes."""
+
+    def page(*_: object) -> npt.NDArray[np.uint8]:
+        return np.zeros((64, 64, 3), np.uint8)
+
+    monkeypatch.setattr(study_report, "report_page", page)
+    monkeypatch.setattr(study_report, "overlay_page", page)

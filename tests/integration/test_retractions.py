@@ -18,6 +18,8 @@ from gateway.store.tables import JobRow, ResultRow
 from tests.integration.bench import Bench
 from tests.integration.sender_bench import CLASS_REFUSED, LOST, REFUSED, STORED, UNREACHABLE, Archive, deliver, queue_of
 
+pytestmark = pytest.mark.usefixtures("plain_pages")
+
 only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
