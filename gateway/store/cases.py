@@ -124,10 +124,18 @@ def rejections_of(session: Session, sop_instance_uid: str) -> Sequence[Correctio
     return session.scalars(named.order_by(CorrectionRow.id)).all()
 
 
+def held_case(session: Session, row: InstanceRow) -> AuditCaseRow | None:
+    """The case in which this image is contested, while it is."""
+    if role_of(session, row.id) is not CaseRole.CONTESTED:
+        return None
+    case = case_of(session, (), (row.id,))
+    return case if case is not None and case.state == CaseState.HELD else None
+
+
 def contested_with(session: Session, row: InstanceRow) -> Iterator[str]:
     """Our ids of the other images of the held case that this one is contested in."""
-    case = case_of(session, (), (row.id,))
-    if case is None or case.state != CaseState.HELD:
+    case = held_case(session, row)
+    if case is None:
         return
     contested = select(CorrectionRow.instance_id).where(CorrectionRow.case_id == case.id, CorrectionRow.role == CaseRole.CONTESTED)
     yield from {one for one in session.scalars(contested) if one is not None and one != row.id}

@@ -19,7 +19,7 @@ from gateway.errors import ConflictError, OpenConflictError
 from gateway.events import Event
 from gateway.store.alarms import end_alarm
 from gateway.store.audit_log import record
-from gateway.store.cases import case_of, contested_with, note_instance, open_case, sender_of
+from gateway.store.cases import case_of, contested_with, held_case, note_instance, open_case, sender_of
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, resume
 from gateway.store.likeness import age_of, of_same_patient
@@ -62,11 +62,12 @@ class Conflicts:
             contested = _rows(session, InstanceRow.id.in_(tuple(contested_with(session, row))), InstanceState.CONFLICT)
             firsts = _rows(session, _same_uid(row), InstanceState.ASSESSED)
             choice = _choice(decision, row, firsts, contested)
-            case = _case(session, row, choice, actor=actor, is_contested=bool(contested))
+            held = held_case(session, row)
+            case = _end(session, held, row, actor=actor) if held else _opened(session, row, choice, actor=actor)
             for one in choice.aside:
                 _set_aside(session, one, choice.kept, case, reason, actor=actor)
             if choice.stands is not None:
-                _let_stand(session, choice.stands, case if contested else None, actor=actor)
+                _let_stand(session, choice.stands, held, actor=actor)
             for one in {each.id: each for each in (row, *firsts, *contested)}.values():
                 _tell(session, one, case, decision, reason, actor=actor)
             for study in sorted({row.study_instance_uid, *(one.study_instance_uid for one in (*firsts, *contested))}):
@@ -98,16 +99,15 @@ def _same_uid(row: InstanceRow) -> ColumnElement[bool]:
     return and_(InstanceRow.sop_instance_uid == row.sop_instance_uid, InstanceRow.id != row.id)
 
 
-def _case(session: Session, row: InstanceRow, choice: _Choice, *, actor: str, is_contested: bool) -> AuditCaseRow | None:
-    """The held one, ended; else a new one where a report of another patient or study is about to be taken back."""
-    if is_contested:
-        case = case_of(session, (), (row.id,))
-        if case is not None:
-            case.state = CaseState.DECIDED
-            study = row.study_instance_uid
-            record(session, Event.CASE_DECIDED, actor=actor, study_instance_uid=study, case_id=case.id)
-            end_alarm(session, AlarmCode.IDENTITY_CONTESTED, case.id, actor=actor)
-        return case
+def _end(session: Session, case: AuditCaseRow, row: InstanceRow, *, actor: str) -> AuditCaseRow:
+    case.state = CaseState.DECIDED
+    record(session, Event.CASE_DECIDED, actor=actor, study_instance_uid=row.study_instance_uid, case_id=case.id)
+    end_alarm(session, AlarmCode.IDENTITY_CONTESTED, case.id, actor=actor)
+    return case
+
+
+def _opened(session: Session, row: InstanceRow, choice: _Choice, *, actor: str) -> AuditCaseRow | None:
+    """A case where a report of another patient or study is about to be taken back; None where nothing is."""
     if not any(_is_foreign(one, choice.kept) for one in choice.aside):
         return None
     known = case_of(session, (row.sop_instance_uid,), (row.id,))

@@ -19,6 +19,7 @@ from gateway.store.audit_log import record
 from gateway.store.cases import case_of, in_batches, is_set_aside, note, note_instance, open_case, sender_of
 from gateway.store.database import Database
 from gateway.store.job_queue import fail, finish
+from gateway.store.likeness import of_same_patient
 from gateway.store.repeating import repeated
 from gateway.store.retractions import retract
 from gateway.store.tables import AuditCaseRow, InstanceRow, ResultRow
@@ -103,7 +104,7 @@ def _reject(session: Session, message: InstanceRow, reason: RejectionReason, nam
         count=len(named),
     )
     role = CaseRole.NAMED if reason is RejectionReason.RETENTION else CaseRole.REJECTED
-    for row in known:
+    for row in (one for one in known if _is_meant(session, message, one, known, reason)):
         is_new = not is_set_aside(session, row.id)
         note_instance(session, case, role, reason.value, row, cause=message.id)
         if role is CaseRole.REJECTED and is_new:
@@ -114,6 +115,17 @@ def _reject(session: Session, message: InstanceRow, reason: RejectionReason, nam
             retract(session, assessment_set=assessment_set, reason=reason, actor=actor, cause=case.id)
     here = {row.sop_instance_uid for row in known} | results.keys()
     _wait(session, case, message, reason, [one for one in named if one.sop_instance_uid not in here], role, actor=actor)
+
+
+def _is_meant(session: Session, message: InstanceRow, row: InstanceRow, known: Sequence[InstanceRow], reason: RejectionReason) -> bool:
+    """113038 speaks of a wrong patient or study. Where one of the UID's data sets was set aside already, that is the one, and not the
+    corrected copy that stands; unless the note is in the copy's own patient.
+    """
+    if reason is not RejectionReason.WORKLIST or is_set_aside(session, row.id):
+        return True
+    same_uid = (one for one in known if one.sop_instance_uid == row.sop_instance_uid and one.id != row.id)
+    has_wrong_one = any(is_set_aside(session, one.id) for one in same_uid)
+    return not has_wrong_one or (bool(message.patient_id) and of_same_patient(message, row))
 
 
 def _wait(

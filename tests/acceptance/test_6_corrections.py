@@ -39,7 +39,9 @@ def image(number: int, patient_id: str) -> Dataset:
 
 def renamed(source: Dataset, ending: int) -> Dataset:
     """The same image as a workstation sends it anew: every UID is another one."""
-    source.StudyInstanceUID, source.SeriesInstanceUID, source.SOPInstanceUID = (f"1.2.826.0.1.3680043.10.511.9.{ending}.{n}" for n in range(3))
+    source.StudyInstanceUID, source.SeriesInstanceUID, source.SOPInstanceUID = (
+        f"1.2.826.0.1.3680043.10.511.9.{ending}.{n}" for n in range(3)
+    )
     source.file_meta.MediaStorageSOPInstanceUID = source.SOPInstanceUID
     return source
 

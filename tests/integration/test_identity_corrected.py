@@ -14,7 +14,7 @@ from gateway.errors import DecodeError
 from gateway.store.conflicts import Conflicts
 from gateway.store.queries import Queries
 from tests.integration.bench import Bench
-from tests.integration.correcting import OTHER, case, events, everything, outcomes, reports, settle, told_to
+from tests.integration.correcting import OTHER, case, events, everything, note, outcomes, reports, settle, told_to
 from tests.integration.sender_bench import Archive, queue_of
 
 only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -139,6 +139,23 @@ def test_decided_for_the_first_patient_its_report_is_made_again_under_new_uids(b
     assert (first.rejection_reason, second.rejection_reason, second.release) == ("patient_safety", None, "sent")
     assert first.sop_instance_uid != second.sop_instance_uid
     assert told_to(archive)[-3:] == [("SR", "P1"), ("OT", "P1"), ("OT", "P1")]
+    assert (alarms(here), undecided(here)) == ([], [])
+
+
+@only_sqlite
+def test_contest_that_a_note_has_thinned_out_can_still_be_decided(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    uid = here.receive(1)
+    settle(here, archive)
+    here.receive(1, **STRANGER)
+    settle(here, archive)
+    note(here, uid)
+    settle(here, archive)
+    (left,) = undecided(here)
+    assert alarms(here) == ["identity_contested"]
+    decide(here, left, ConflictDecision.KEEP_THIS)
+    settle(here, archive)
+    assert (outcomes(here, uid)[0][0], outcomes(here, "1.2.3.77")[0][0]) == ("excluded_rejected", "assessed")
     assert (alarms(here), undecided(here)) == ([], [])
 
 

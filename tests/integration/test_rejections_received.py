@@ -140,6 +140,22 @@ def test_corrected_copy_under_the_same_uid_is_assessed_after_a_worklist_rejectio
 
 
 @only_sqlite
+@pytest.mark.parametrize(("patient_id", "outcome"), [("P1", "assessed"), ("", "assessed"), ("P9", "excluded_rejected")])
+def test_worklist_rejection_after_the_corrected_copy_means_the_wrong_one(
+    bench: Callable[..., Bench], patient_id: str, outcome: str
+) -> None:
+    here, archive = bench(), Archive()
+    uid = here.receive(1)
+    settle(here, archive)
+    here.receive(1, **OTHER)
+    settle(here, archive)
+    note(here, uid, patient_id=patient_id)
+    settle(here, archive)
+    assert [one for one, _ in outcomes(here, uid)] == ["excluded_replaced", outcome]
+    assert len(here.story(uid).cases) == 1
+
+
+@only_sqlite
 @pytest.mark.parametrize("title", [QUALITY, SAFETY])
 def test_image_that_is_bad_itself_stays_rejected_under_every_patient(bench: Callable[..., Bench], title: str) -> None:
     here, archive = bench(), Archive()
