@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.domain.operator import Operator
@@ -36,28 +36,28 @@ class RecallDone:
     newly_closed: int
 
 
-def plan_recall(database: Database, target: RecallTarget) -> RecallPlan:
+Watched = Callable[[Sequence[str]], Iterable[str]]
+"""The same, one after the other, while somebody sees how far it is."""
+
+
+def plan_recall(database: Database, target: RecallTarget, watched: Watched = iter) -> RecallPlan:
     """NotFoundError and PatientNotUniqueError, see `Recalls`."""
     recalls = Recalls(database)
     if target.scope is RecallScope.BUNDLE:
         target = replace(target, key=recalls.bundle(target.key))
     studies = recalls.studies(target)
-    return RecallPlan(target=target, studies=studies, reports=tuple(recalls.report(one) for one in recalls.reports(target, studies)))
+    reports = tuple(recalls.report(one) for one in watched(recalls.reports(target, studies)))
+    return RecallPlan(target=target, studies=studies, reports=reports)
 
 
-def recall(
-    database: Database, plan: RecallPlan, reason: RejectionReason, operator: Operator, *, told: Callable[[int], None] = lambda _: None
-) -> RecallDone:
-    """told: hears of each report. First nothing new may follow, then what is there is taken back: a report that comes between is seen."""
+def recall(database: Database, plan: RecallPlan, reason: RejectionReason, operator: Operator, watched: Watched = iter) -> RecallDone:
+    """First nothing new may follow, then what is there is taken back: a report that comes between is seen."""
     recalls = Recalls(database)
     if plan.target.scope is RecallScope.BUNDLE:
         closed = int(recalls.retire(plan.target.key, reason, operator))
     else:
         closed = sum(recalls.withhold(study, reason, operator) for study in plan.studies)
-    done = []
-    for assessment_set in recalls.reports(plan.target, plan.studies):
-        done.append(recalls.take_back(assessment_set, reason, operator))
-        told(1)
+    done = [recalls.take_back(one, reason, operator) for one in watched(recalls.reports(plan.target, plan.studies))]
     return RecallDone(
         taken_back=sum(not one.already for one in done),
         already=sum(one.already for one in done),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -37,22 +37,26 @@ def recall(
     target, operator = _target(bundle, study, patient, issuer), _operator(by, ticket)
     settings = load_settings(config)
     with open_database(settings) as database:
-        plan = plan_recall(database, target)
+        plan = plan_recall(database, target, _watched)
         if dry_run:
             _show(plan, settings, json=json)
             sys.exit(_exit_code(plan))
         if not yes:
             _show(plan, settings, json=False)
             typer.confirm(f"take back {plan.to_do} report(s)?", abort=True, err=True)
-        with typer.progressbar(length=len(plan.reports), label="reports", file=sys.stderr) as progress:
-            done = recalled(database, plan, reason, operator, told=progress.update)
-        after = plan_recall(database, target)
+        done = recalled(database, plan, reason, operator, _watched)
+        after = plan_recall(database, target, _watched)
     if json:
         print_json({"done": done, "reports": _told(after, settings)})
     else:
         print(f"{done.taken_back} taken back, {done.already} already: {done.cancelled} deliveries cancelled, {done.notes_due} note(s) due")
         _print_notes(after.reports)
     sys.exit(_exit_code(after))
+
+
+def _watched(reports: Sequence[str]) -> Iterator[str]:
+    with typer.progressbar(reports, label="reports", file=sys.stderr) as progress:
+        yield from progress
 
 
 def _target(bundle: str, study: str, patient: str, issuer: str | None) -> RecallTarget:

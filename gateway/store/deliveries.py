@@ -165,7 +165,8 @@ class Deliveries:
             result = _result_of(session, row)
             if result.retracted_at is not None:
                 if attempt.verdict is Verdict.SENT:
-                    row.sent_at = row.sent_at or datetime.now(UTC)
+                    # nobody will try it again, so that nothing else would say that it is there
+                    row.state, row.sent_at = DeliveryState.SENT, datetime.now(UTC)
                 session.flush()
                 follow_up(session, row, claim.study_instance_uid, result.assessment_set, actor=claim.owner)
 
@@ -253,8 +254,10 @@ def _turn(session: Session, delivery: DeliveryRow, result: ResultRow) -> Turn:
         rejected = there_too.where(ResultRow.assessment_set == result.assessment_set)
         return turn_of(newer_released=False, older_under_way=_is_under_way(session, rejected))
     wanted = there_too.where(DeliveryRow.state != DeliveryState.CANCELLED)
+    # a newer one that was taken back is replaced by what stands, be it older
+    newer = wanted.where(ResultRow.revision > result.revision, ResultRow.retracted_at.is_(None))
     return turn_of(
-        newer_released=session.scalar(wanted.where(ResultRow.revision > result.revision).limit(1)) is not None,
+        newer_released=session.scalar(newer.limit(1)) is not None,
         older_under_way=_is_under_way(session, wanted.where(ResultRow.revision < result.revision)),
     )
 

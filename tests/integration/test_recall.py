@@ -167,7 +167,7 @@ def test_stranger_is_not_found(bench: Callable[..., Bench], scope: RecallScope) 
 def command(here: Bench, folder: Path, *words: str) -> Result:
     """A command over the bench's store, with the configuration that the bench has."""
     destinations = "\n".join(
-        f'[[destinations]]\nname = "{one.name}"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = 1\nclass = "{one.destination_class}"\n'
+        f'[[destinations]]\nname = "{one.name}"\nae_title = "PACS"\nhost = "127.0.0.1"\nport = {one.port}\nclass = "{one.destination_class}"\n'
         f'honours_rejection = "{one.honours_rejection}"'
         for one in here.settings.destinations
     )

@@ -14,9 +14,12 @@ from gateway.app.result_release import release_result
 from gateway.config import parse_settings
 from gateway.domain.answered import OpenedAssociation
 from gateway.domain.operator import Operator
+from gateway.domain.retraction import RejectionReason
 from gateway.errors import NotFoundError, ReleaseRefusedError
 from gateway.store.receipts import Receipts
+from gateway.store.retractions import retract
 from tests.integration.bench import Bench
+from tests.integration.sender_bench import Archive, deliver
 
 pytestmark = pytest.mark.usefixtures("plain_pages")
 
@@ -148,6 +151,23 @@ def test_superseded_revision_is_not_released_and_the_newest_is(bench: Callable[.
     with pytest.raises(ReleaseRefusedError, match="newer revision"):
         release_result(here.settings, here.database, first, ANNA)
     assert release_result(here.settings, here.database, here.study(uid), ANNA).revision == 2
+
+
+def test_older_report_is_released_and_sent_when_the_newer_one_was_taken_back(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(results={"late_after_hours": 24}), Archive()
+    uid = reported(here)
+    here.settings = bench().settings
+    reported(here, number=2)
+    deliver(here, archive)
+    newest = max((r for r in here.story(uid).results if r.kind == "sr"), key=lambda r: r.revision)
+    with here.database.transaction() as session:
+        found = session.execute(text("SELECT assessment_set FROM result WHERE sop_instance_uid = :uid"), {"uid": newest.sop_instance_uid})
+        retract(session, assessment_set=found.scalar_one(), reason=RejectionReason.QUALITY, actor="operator:anna", cause="T")
+    assert release_result(here.settings, here.database, here.study(uid), ANNA).revision == 1
+    here.work(rounds=3)
+    deliver(here, archive)
+    assert archive.kinds.count("SR") == 2
+    assert archive.kinds.count("KO") == 1
 
 
 def test_retracted_report_is_not_released(bench: Callable[..., Bench]) -> None:

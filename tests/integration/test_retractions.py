@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from typing import Any
 
 import pytest
 from pydicom import dcmread
 from sqlalchemy import text, update
 
-from gateway.domain.job import JobKind
+from gateway.app.recall import plan_recall, recall
+from gateway.domain.delivery import Verdict
+from gateway.domain.job import JobAction, JobKind
+from gateway.domain.operator import Operator
+from gateway.domain.recall import RecallScope, RecallTarget
 from gateway.domain.retraction import RejectionReason
+from gateway.errors import JobActionError, LeaseLostError
+from gateway.store.confirmations import Confirmations
 from gateway.store.database import Database
+from gateway.store.deliveries import Attempt, Deliveries
+from gateway.store.job_acts import JobActs
+from gateway.store.queries import Queries
+from gateway.store.results import Results
 from gateway.store.retractions import Retraction, retract, standing_reports
 from gateway.store.tables import JobRow, ResultRow
 from tests.integration.bench import Bench
@@ -20,6 +33,7 @@ from tests.integration.sender_bench import CLASS_REFUSED, LOST, REFUSED, STORED,
 
 pytestmark = pytest.mark.usefixtures("plain_pages")
 
+ANNA = Operator(name="anna", reason="T")
 only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -140,6 +154,40 @@ def test_note_goes_where_the_report_may_have_arrived(bench: Callable[..., Bench]
     assert archive.kinds == ["KO"] * notes
 
 
+def test_two_recalls_at_once_take_a_report_back_once(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    study = reported(here)
+    with here.database.reading() as session:
+        (report,) = standing_reports(session, study)
+    begin = threading.Barrier(2)
+
+    def one() -> bool:
+        begin.wait(10)
+        with here.database.transaction() as session:
+            return retract(session, assessment_set=report, reason=RejectionReason.QUALITY, actor="operator:me", cause="T").already
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(future.result() for future in [pool.submit(one), pool.submit(one)]) == [False, True]
+    with here.database.reading() as session:
+        assert session.execute(text("SELECT count(*) FROM audit_event WHERE event = 'report:retracted'")).scalar() == 1
+
+
+def test_recall_that_comes_while_a_report_is_made_takes_it_back_or_withholds_it(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = bench()
+    study = here.study(here.receive(1))
+    commit = Results.commit
+
+    def commit_after_the_recall(self: Results, *arguments: Any) -> Any:
+        recall(here.database, plan_recall(here.database, RecallTarget(scope=RecallScope.STUDY, key=study)), RejectionReason.QUALITY, ANNA)
+        return commit(self, *arguments)
+
+    monkeypatch.setattr(Results, "commit", commit_after_the_recall)
+    here.work(rounds=4)
+    assert {(result.release, result.deliveries) for result in here.story(study).results} == {("withheld_recalled", ())}
+
+
 def test_success_of_what_was_being_sent_is_awaited_and_rejected_after_it(bench: Callable[..., Bench]) -> None:
     here = bench()
     study = reported(here)
@@ -189,6 +237,57 @@ def test_late_success_of_a_lost_job_is_rejected_all_the_same(bench: Callable[...
     deliver(here, archive)
     assert archive.kinds[-1] == "KO"
     assert len(archive.held) == 2
+
+
+@only_sqlite
+def test_success_that_is_told_after_the_note_was_sent_leads_to_the_same_note_again(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    (claim,) = queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
+    queue_of(here).expire_leases(owner="test:sender:1")
+    take_back(here, study)
+    here.lease_seconds = 0
+    here.work(rounds=3)
+    deliver(here, archive)
+    assert archive.kinds == ["KO"]
+    with pytest.raises(LeaseLostError):
+        Deliveries(here.database).record(claim, Attempt(verdict=Verdict.SENT, code="success", dimse_status=0))
+    here.work(rounds=3)
+    deliver(here, archive)
+    assert [note.SOPInstanceUID for note in archive.notes] == [archive.notes[0].SOPInstanceUID] * 2
+    assert sorted(states(here, study)["sr"] + states(here, study)["sc"]) == ["cancelled", "cancelled", "sent"]
+
+
+@only_sqlite
+def test_held_delivery_is_cancelled_and_cannot_be_released(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    me, acts = Operator(name="me", reason="T"), JobActs(here.database)
+    held = [job.job_id for job in Queries(here.database).jobs("queued") if job.kind == JobKind.DELIVER_RESULT]
+    for job in held:
+        acts.act(job, JobAction.HOLD, me)
+    take_back(here, study)
+    for job in held:
+        with pytest.raises(JobActionError):
+            acts.act(job, JobAction.RELEASE, me)
+    assert deliver(here, archive) == []
+
+
+@only_sqlite
+def test_delivery_that_a_destination_has_lost_is_not_sent_again_after_a_retraction(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    here.settings = here.settings.model_copy(
+        update={"destinations": tuple(one.model_copy(update={"commitment": "find"}) for one in here.settings.destinations)}
+    )
+    study = reported(here)
+    deliver(here, archive)
+    (claim, *_) = queue_of(here).claim((JobKind.CONFIRM_DELIVERY,), "test:sender:1", lane="pacs")
+    take_back(here, study)
+    assert set(jobs(here, JobKind.CONFIRM_DELIVERY)) == {"running None", "cancelled retracted"}
+    assert Confirmations(here.database).send_again(claim, code="not_found", seconds=0.0) == "retracted"
+    here.work(rounds=3)
+    deliver(here, archive)
+    assert archive.kinds[3:] == ["KO"]
 
 
 @only_sqlite

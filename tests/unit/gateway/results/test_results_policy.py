@@ -25,6 +25,7 @@ def release(
     not_assessed: bool = False,
     destination: bool = True,
     repeats: bool = False,
+    ingested: bool = False,
 ) -> Release:
     study_time = None if age_hours is None else NOW - timedelta(hours=age_hours)
     return release_for(
@@ -36,6 +37,7 @@ def release(
         report_not_assessed=not_assessed,
         has_destination=destination,
         repeats=repeats,
+        ingested=ingested,
     )
 
 
@@ -86,6 +88,14 @@ def test_result_without_a_destination_is_not_called_sent() -> None:
 def test_repeat_is_withheld_before_it_is_late() -> None:
     assert release(Policy.ALL, RIGHT, repeats=True, age_hours=100) is Release.WITHHELD_REPEAT
     assert release(Policy.POSITIVE_ONLY, LEFT, repeats=True) is Release.WITHHELD_NOT_FLAGGED
+
+
+def test_ingested_result_is_withheld_unless_the_policy_withholds_it_anyway() -> None:
+    assert release(Policy.ALL, RIGHT, ingested=True) is Release.WITHHELD_INGESTED
+    assert release(Policy.ALL, RIGHT, ingested=True, age_hours=100) is Release.WITHHELD_INGESTED
+    assert release(Policy.SHADOW, RIGHT, ingested=True) is Release.WITHHELD_SHADOW
+    assert release(Policy.SILENT, RIGHT, ingested=True) is Release.WITHHELD_SILENT
+    assert release(Policy.POSITIVE_ONLY, LEFT, ingested=True) is Release.WITHHELD_NOT_FLAGGED
 
 
 def test_report_of_a_flagged_knee_alone_says_nothing_of_another() -> None:
