@@ -20,6 +20,7 @@ class AlarmCode(StrEnum):
     CLOCK = "clock"
     CONSTANCY = "constancy"
     IDENTITY_CONTESTED = "identity_contested"
+    CORRECTION_FAILED = "correction_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.domain.outcome import InstanceOutcome
+from gateway.domain.retraction import RejectionReason, reason_of_title
+
 
 class CaseState(StrEnum):
     SETTLED = "settled"
@@ -59,6 +62,18 @@ class KeyObjects:
     title: str
     named: tuple[NamedInstance, ...]
     made_by_us: bool
+
+    @property
+    def rejection(self) -> RejectionReason | None:
+        """Why it rejects what it names; None where it rejects nothing that is ours to act on."""
+        return None if self.made_by_us or not self.named else reason_of_title(self.title)
+
+    @property
+    def outcome(self) -> InstanceOutcome:
+        """Of the document itself."""
+        if self.made_by_us:
+            return InstanceOutcome.INELIGIBLE_OWN_RESULT
+        return InstanceOutcome.INELIGIBLE_KEY_OBJECT if self.rejection is None else InstanceOutcome.CORRECTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,14 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from gateway.domain.alarm import AlarmCode
 from gateway.domain.correction import CaseRole, KeyObjects, NamedInstance
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceOutcome, InstanceState
-from gateway.domain.retraction import RejectionReason, reason_of_title
+from gateway.domain.retraction import RejectionReason
 from gateway.errors import GatewayError, NotFoundError
 from gateway.events import Event
+from gateway.store.alarms import begin_alarm, end_alarm
 from gateway.store.audit_log import record
 from gateway.store.cases import case_of, in_batches, is_set_aside, note, note_instance, open_case, sender_of
 from gateway.store.database import Database
@@ -25,9 +27,7 @@ from gateway.store.retractions import retract
 from gateway.store.tables import AuditCaseRow, InstanceRow, ResultRow
 from gateway.store.withdrawal import set_aside
 
-_NO_NOTE: Final = "title"
-_NAMES_NOTHING: Final = "names_nothing"
-_OWN: Final = "equipment"
+_REJECTS_NOTHING: Final = "rejects_nothing"
 
 
 class Corrections:
@@ -41,13 +41,14 @@ class Corrections:
         """What the document's own instance came to. The same note again, under whatever UID, finds everything done."""
         with self._database.transaction() as session:
             row = _locked(session, claim.subject)
-            reason = reason_of_title(key_objects.title)
-            if key_objects.made_by_us:
-                return _end(session, claim, row, InstanceOutcome.INELIGIBLE_OWN_RESULT, _OWN)
-            if reason is None or not key_objects.named:
-                return _end(session, claim, row, InstanceOutcome.INELIGIBLE_KEY_OBJECT, _NO_NOTE if reason is None else _NAMES_NOTHING)
-            _reject(session, row, reason, key_objects.named, actor=claim.owner)
-            return _end(session, claim, row, InstanceOutcome.CORRECTION, reason.code_value)
+            reason = key_objects.rejection
+            if reason is not None:
+                _reject(session, row, reason, key_objects.named, actor=claim.owner)
+            finish(session, claim, code=key_objects.outcome.value, actor=claim.owner)
+            said = reason.code_value if reason is not None else _REJECTS_NOTHING
+            _decide(session, claim, row, key_objects.outcome, said)
+            end_alarm(session, AlarmCode.CORRECTION_FAILED, row.id, actor=claim.owner)
+            return key_objects.outcome
 
     @repeated
     def give_up(self, claim: Claim, error: GatewayError) -> None:
@@ -56,6 +57,7 @@ class Corrections:
             row = _locked(session, claim.subject)
             fail(session, claim, code=error.code, retry_in_seconds=None)
             _decide(session, claim, row, InstanceOutcome.FAILED_KEY_OBJECT, type(error).__name__)
+            begin_alarm(session, AlarmCode.CORRECTION_FAILED, row.id, actor=claim.owner)
 
 
 def _locked(session: Session, instance_id: str) -> InstanceRow:
@@ -63,12 +65,6 @@ def _locked(session: Session, instance_id: str) -> InstanceRow:
     if row is None:
         raise NotFoundError(instance_id)
     return row
-
-
-def _end(session: Session, claim: Claim, row: InstanceRow, outcome: InstanceOutcome, reason: str) -> InstanceOutcome:
-    finish(session, claim, code=outcome.value, actor=claim.owner)
-    _decide(session, claim, row, outcome, reason)
-    return outcome
 
 
 def _decide(session: Session, claim: Claim, row: InstanceRow, outcome: InstanceOutcome, reason: str) -> None:

@@ -103,7 +103,7 @@ def test_other_key_objects_are_kept_and_do_nothing(bench: Callable[..., Bench], 
     settle(here, archive)
     document = note(here, uid, **options)
     settle(here, archive)
-    assert outcomes(here, document) == [("ineligible_key_object", "title")]
+    assert outcomes(here, document) == [("ineligible_key_object", "rejects_nothing")]
     assert outcomes(here, uid) == [("assessed", "eligible")]
     assert here.story(uid).cases == ()
 
@@ -293,6 +293,7 @@ def test_note_that_cannot_be_understood_is_kept_for_a_person(bench: Callable[...
     settle(here, archive)
     assert outcomes(here, "1.2.9.1") == [("failed_key_object", "KeyObjectError")]
     assert [(job.kind, job.state) for job in Queries(database).jobs("dead")] == [("apply_correction", "dead")]
+    assert [alarm.code for alarm in Queries(database).status().alarms] == ["correction_failed"]
     assert outcomes(here, uid) == [("assessed", "eligible")]
 
 
