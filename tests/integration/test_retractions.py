@@ -259,6 +259,24 @@ def test_success_that_is_told_after_the_note_was_sent_leads_to_the_same_note_aga
 
 
 @only_sqlite
+def test_delivery_whose_sender_died_over_a_retraction_goes_nowhere_any_more(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
+    (done,) = take_back(here, study)
+    assert (done.cancelled, done.note_is_due) == (2, True)
+    queue_of(here).expire_leases(owner="test:sender:1")
+    assert deliver(here, archive) == ["retracted"]
+    assert states(here, study) == {"sr": ["cancelled"], "sc": ["cancelled", "cancelled"]}
+    here.lease_seconds = 0
+    with here.database.transaction() as session:
+        session.execute(update(JobRow).values(next_at=datetime.now(UTC) - timedelta(seconds=1)))
+    here.work(rounds=3)
+    deliver(here, archive)
+    assert archive.kinds == ["KO"]
+
+
+@only_sqlite
 def test_held_delivery_is_cancelled_and_cannot_be_released(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
     study = reported(here)
