@@ -287,6 +287,12 @@ class UnreadableInstanceError(GatewayError):
     code = "failed_decode"
 
 
+class KeyObjectError(UnreadableInstanceError):
+    """A Key Object Selection could not be understood, and nothing was done for it. Look at what it rejects, and act by hand."""
+
+    code = "failed_key_object"
+
+
 class DecodeError(GatewayError):
     """The pixels could not be decoded. Check the instance in another viewer; it is kept in the spool."""
 

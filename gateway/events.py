@@ -59,6 +59,12 @@ class Event(StrEnum):
     INSTANCE_VARIANT = "instance:variant"
     INSTANCE_CONFLICT = "instance:conflict"
     CONFLICT_DECIDED = "conflict:decided"
+    CASE_OPENED = "case:opened"
+    CASE_HELD = "case:held"
+    CASE_DECIDED = "case:decided"
+    CORRECTION_RECEIVED = "correction:received"
+    CORRECTION_APPLIED = "correction:applied"
+    CORRECTION_WAITS = "correction:waits"
     INSTANCE_LOST = "instance:lost"
     INSTANCE_CORRUPT = "instance:corrupt"
     INSTANCE_ADOPTED = "instance:adopted"
@@ -133,6 +139,7 @@ IDENTIFIERS: Final = frozenset(
         "audit_type",
         "bundle_hash",
         "called_ae_title",
+        "case_id",
         "calling_ae_title",
         "certificate_sha256",
         "code",

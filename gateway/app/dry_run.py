@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydicom.dataset import Dataset
+
 from gateway.config import Settings
 from gateway.dicom.attributes import lookup, read_attributes
 from gateway.dicom.foreign_files import read_foreign_file
+from gateway.dicom.key_objects import key_objects_of
 from gateway.dicom.part10 import DefectiveDatasetError, read_received, set_tolerant_reading
-from gateway.errors import BundleError, UnreadableInstanceError
+from gateway.dicom.uids import KEY_OBJECT_SELECTION
+from gateway.errors import BundleError, KeyObjectError, UnreadableInstanceError
 from gateway.inference.analyzer import open_bundle
 from gateway.routing.router import Router
 
@@ -57,6 +61,17 @@ def _fate(router: Router, file: Path, peer: str | None, max_bytes: int) -> Would
         return WouldBe(file.name, None, "refused", error.defect.value, refused=True)
     except UnreadableInstanceError as error:
         return WouldBe(file.name, None, "refused", error.detail, refused=True)
+    if header.identity.sop_class_uid == KEY_OBJECT_SELECTION:
+        return _document(file, header.dataset)
     decision = router.decide(read_attributes(header.dataset), lookup(header.dataset), peer)
     outcome = "eligible (header)" if decision.outcome is None else decision.outcome.value
     return WouldBe(file.name, decision.route, outcome, decision.reason, refused=False)
+
+
+def _document(file: Path, dataset: Dataset) -> WouldBe:
+    """A Key Object Selection goes by no route."""
+    try:
+        found = key_objects_of(dataset)
+    except KeyObjectError as error:
+        return WouldBe(file.name, None, error.code, error.detail, refused=False)
+    return WouldBe(file.name, None, found.outcome.value, found.title, refused=False)

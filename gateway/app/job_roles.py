@@ -16,6 +16,7 @@ from gateway.domain.identifiers import new_id, owner_name
 from gateway.domain.job import JobKind
 from gateway.store.audit_log import AuditLog
 from gateway.store.claimed_jobs import ClaimedJobs
+from gateway.store.corrections import Corrections
 from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.job_bell import job_bell
@@ -37,6 +38,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
     from gateway.inference.decoder import Decoder
     from gateway.routing.router import Router
     from gateway.workers.analyze_instance import AnalyzeInstance
+    from gateway.workers.apply_correction import ApplyCorrection
     from gateway.workers.pipeline import Pipeline
     from gateway.workers.reject_report import RejectReport
     from gateway.workers.report_study import ReportStudy
@@ -72,6 +74,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
         self_test = worker_self_test(settings, database, bundle, analyze)
         closing.enter_context(worker_timers(settings, database, queue, claimed, self_test.tick))
+        correct = ApplyCorrection(instances=instances, corrections=Corrections(database), spool=spool)
         reject = RejectReport(
             rejections=Rejections(database),
             queue=queue,
@@ -81,7 +84,8 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
         )
         # what must not be believed any more is taken back before anything new is said
         of_studies: dict[JobKind, JobHandler] = {JobKind.REJECT_REPORT: reject, JobKind.REPORT_STUDY: report}
-        attempts = attempts_of(settings, queue, claimed, Role.WORKER, {JobKind.ANALYZE_INSTANCE: analyze, **of_studies})
+        handlers: dict[JobKind, GivesUp] = {JobKind.ANALYZE_INSTANCE: analyze, JobKind.APPLY_CORRECTION: correct, **of_studies}
+        attempts = attempts_of(settings, queue, claimed, Role.WORKER, handlers)
         bell = closing.enter_context(job_bell(database, queue, poll_seconds=settings.worker.poll_seconds))
 
         record_start(AuditLog(database, owner_name(Role.WORKER)), Role.WORKER, line, bundle_hash=bundle.identity.bundle_hash)
@@ -99,7 +103,8 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
             gate=self_test,
         )
         reports = WorkerLoop(attempts=attempts, handlers=of_studies, bell=bell, broken=broken)
-        _run(settings, stop, attempts, analyses.run, reports.run)
+        corrections = WorkerLoop(attempts=attempts, handlers={JobKind.APPLY_CORRECTION: correct}, bell=bell, broken=broken)
+        _run(settings, stop, attempts, analyses.run, reports.run, corrections.run)
     # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
     return 1 if broken() else 0
 

@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Instances of one SOP Instance UID 
 
 @app.command("list")
 def list_conflicts(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -> None:
-    """What waits for a person. Exit code 1 when anything does."""
+    """What waits for a person; of a case, `explain` tells the story. Exit code 1 when anything does."""
     with open_database(load_settings(config)) as database:
         found = Conflicts(database).open()
     if json:

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway.cli.audit import secured_by
+from gateway.cli.cases import print_case
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table
 from gateway.config import load_settings
 from gateway.domain.readiness import Hindrance, hindrances_of_all, seen_now
@@ -110,6 +111,9 @@ def _print(found: Explanation) -> None:
             print(
                 f"  to {delivery.destination}: {delivery.state}, {delivery.attempts} attempt(s), {delivery.last_code or 'none yet'}{status}"
             )
+
+    for case in found.cases:
+        print_case(case)
 
 
 def _print_instance(instance: InstanceStory) -> None:

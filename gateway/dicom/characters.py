@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Sequence
 from typing import Final
 
@@ -34,6 +35,7 @@ READ_ERRORS: Final = (
     RuntimeError,
     TypeError,
     ValueError,
+    struct.error,
 )
 """What pydicom was seen to raise on hostile input, RecursionError (a RuntimeError) included; it has no root of its own."""
 

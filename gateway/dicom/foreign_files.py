@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +14,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from gateway.dicom.characters import READ_ERRORS, text
-from gateway.dicom.uids import ACCEPTED_SOP_CLASSES, ACCEPTED_TRANSFER_SYNTAXES
+from gateway.dicom.uids import ACCEPTED_SOP_CLASSES, accepted_syntaxes
 from gateway.errors import UnreadableInstanceError
 
 _HEAD: Final = 132
@@ -99,7 +98,7 @@ def _read(file: BinaryIO, max_bytes: int) -> ForeignFile:
         meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=_is_past_meta)
         sop_class_uid, sop_instance_uid = text(meta, "MediaStorageSOPClassUID"), text(meta, "MediaStorageSOPInstanceUID")
         syntax = text(meta, "TransferSyntaxUID")
-    except (*READ_ERRORS, struct.error) as error:
+    except READ_ERRORS as error:
         raise FileRefusedError(FileDefect.META_DAMAGED) from error
     if not (sop_class_uid and sop_instance_uid and syntax):
         raise FileRefusedError(FileDefect.META_DAMAGED)
@@ -108,7 +107,7 @@ def _read(file: BinaryIO, max_bytes: int) -> ForeignFile:
     content = file.read()
     if syntax == DeflatedExplicitVRLittleEndian:
         content, syntax = _inflated(content, max_bytes), str(ExplicitVRLittleEndian)
-    if syntax not in ACCEPTED_TRANSFER_SYNTAXES:
+    if syntax not in accepted_syntaxes(sop_class_uid):
         raise FileRefusedError(FileDefect.SYNTAX_NOT_ACCEPTED)
     if sop_class_uid not in ACCEPTED_SOP_CLASSES:
         raise FileRefusedError(FileDefect.CLASS_NOT_ACCEPTED)

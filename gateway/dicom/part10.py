@@ -11,13 +11,14 @@ from typing import BinaryIO, Final
 
 from pydicom import config as pydicom_config
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from gateway.dicom.characters import READ_ERRORS, text
-from gateway.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, is_legal
+from gateway.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, KEY_OBJECT_SELECTION, is_legal
 from gateway.domain.attributes import InstanceIdentity
 from gateway.errors import UnreadableInstanceError
 
@@ -79,7 +80,10 @@ def read_received(content: BytesIO, transfer_syntax_uid: str) -> ReceivedHeader:
             # PS3.5 7.1, PS3.7 6.3: commands and file meta are no part of a data set, and would be read as ours in a file
             raise DefectiveDatasetError(Defect.UNREADABLE)
         _check_depth(dataset, 0)
-        _check_pixel_data(content, dataset, implicit=implicit, encapsulated=UID(transfer_syntax_uid).is_compressed)
+        if identity.sop_class_uid == KEY_OBJECT_SELECTION:
+            _check_end(content, dataset)
+        else:
+            _check_pixel_data(content, dataset, implicit=implicit, encapsulated=UID(transfer_syntax_uid).is_compressed)
     except READ_ERRORS as error:
         raise DefectiveDatasetError(Defect.UNREADABLE) from error
     return ReceivedHeader(dataset, identity)
@@ -117,6 +121,14 @@ def _identity(dataset: Dataset) -> InstanceIdentity:
         series_instance_uid=found["SeriesInstanceUID"],
         study_instance_uid=found["StudyInstanceUID"],
     )
+
+
+def _check_end(content: BinaryIO, dataset: Dataset) -> None:
+    """A document has no pixel data (PS3.3 A.35.4): parsing ends with the data set, and no value is shorter than its length says."""
+    values = (element for element in dataset._dict.values() if isinstance(element, RawDataElement))  # noqa: SLF001  as in _check_depth
+    short = any(element.value is not None and len(element.value) < element.length != _UNDEFINED for element in values)
+    if short or content.read(1):
+        raise DefectiveDatasetError(Defect.UNREADABLE)
 
 
 def _check_pixel_data(content: BinaryIO, dataset: Dataset, *, implicit: bool, encapsulated: bool) -> None:
@@ -222,7 +234,7 @@ def split_file(path: Path, *, max_bytes: int) -> tuple[str, BytesIO]:
             if file.read(_BEFORE_META)[-4:] != b"DICM":
                 raise UnreadableInstanceError("no DICOM preamble")
             return _past_preamble(file)
-    except (*READ_ERRORS, struct.error) as error:
+    except READ_ERRORS as error:
         raise UnreadableInstanceError(type(error).__name__) from error
 
 

@@ -64,6 +64,7 @@ ACCEPTED_SOP_CLASSES: Final[tuple[str, ...]] = tuple(
         MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
         MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
         MultiFrameTrueColorSecondaryCaptureImageStorage,
+        KeyObjectSelectionDocumentStorage,
     )
 )
 """design.md section 6: what was routed wrongly is recorded, not refused."""
@@ -99,6 +100,13 @@ ACCEPTED_TRANSFER_SYNTAXES: Final[tuple[str, ...]] = tuple(
     )
 )
 """Explicit VR Big Endian and Deflated are refused at negotiation: retired, and a way to send a compression bomb."""
+_WITHOUT_PIXELS: Final = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+
+
+def accepted_syntaxes(sop_class_uid: str) -> tuple[str, ...]:
+    """Those that a class is accepted in: what has no pixels is not compressed."""
+    return _WITHOUT_PIXELS if sop_class_uid == KEY_OBJECT_SELECTION else ACCEPTED_TRANSFER_SYNTAXES
+
 
 _MAX_LENGTH: Final = 64
 _FORM = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")

@@ -20,6 +20,8 @@ class AlarmCode(StrEnum):
     CLOCK = "clock"
     CONSTANCY = "constancy"
     RESULTS_MISSING = "results_missing"
+    IDENTITY_CONTESTED = "identity_contested"
+    CORRECTION_FAILED = "correction_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

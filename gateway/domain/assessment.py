@@ -74,6 +74,8 @@ class Analysis:
     policy: Policy | None = None
     """Of the route, at this moment."""
     pixel_digest: str | None = None
+    identity_removed: bool = False
+    """Patient Identity Removed (0012,0062) is YES."""
     assessments: tuple[Assessment, ...] = ()
 
 

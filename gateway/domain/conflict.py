@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from gateway.domain.retraction import RejectionReason
+
 
 class ConflictDecision(StrEnum):
     """Which of the two stands. The other one is set aside; both stay in the spool."""
@@ -22,3 +24,10 @@ class ConflictReason(StrEnum):
     WRONG_IMAGE = "wrong_image"
     UID_USED_TWICE = "uid_used_twice"
     SENT_BY_MISTAKE = "sent_by_mistake"
+
+    @property
+    def rejection(self) -> RejectionReason:
+        """What the notes say for reports of another patient or study that are taken back."""
+        if self in (ConflictReason.WRONG_PATIENT, ConflictReason.WRONG_STUDY, ConflictReason.CORRECTED_AT_SOURCE):
+            return RejectionReason.WORKLIST
+        return RejectionReason.PATIENT_SAFETY

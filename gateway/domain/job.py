@@ -13,6 +13,8 @@ from typing import Final, Protocol, TypeVar
 
 class JobKind(StrEnum):
     ANALYZE_INSTANCE = "analyze_instance"
+    APPLY_CORRECTION = "apply_correction"
+    """What a Key Object Selection asks for; of its instance."""
     REPORT_STUDY = "report_study"
     REJECT_REPORT = "reject_report"
     """A report was taken back: makes the note that says so, for the destinations that have it."""
@@ -82,6 +84,8 @@ def after(state: JobState, action: JobAction) -> JobState:
         raise ValueError(f"a {state} job knows no {action}") from None
 
 
+OF_INSTANCES: Final = (JobKind.ANALYZE_INSTANCE, JobKind.APPLY_CORRECTION)
+"""The first job of whatever is received is one of these; its subject is our id of the instance."""
 SENDERS_KINDS: Final = (JobKind.DELIVER_RESULT, JobKind.CONFIRM_DELIVERY)
 """In the order in which a lane of the sender takes them."""
 

@@ -49,6 +49,10 @@ class InstanceOutcome(StrEnum):
     EXCLUDED_METAL = "excluded_metal"
     EXCLUDED_LATERALITY_CONFLICT = "excluded_laterality_conflict"
     EXCLUDED_CONFLICT = "excluded_conflict"
+    EXCLUDED_REJECTED = "excluded_rejected"
+    EXCLUDED_REPLACED = "excluded_replaced"
+    INELIGIBLE_KEY_OBJECT = "ineligible_key_object"
+    CORRECTION = "correction"
     FAILED_DECODE = "failed_decode"
     FAILED_TIMEOUT = "failed_timeout"
     FAILED_OOM = "failed_oom"
@@ -56,6 +60,7 @@ class InstanceOutcome(StrEnum):
     FAILED_ENGINE = "failed_engine"
     FAILED_MODEL_LOAD = "failed_model_load"
     FAILED_OUTBOUND_GATE = "failed_outbound_gate"
+    FAILED_KEY_OBJECT = "failed_key_object"
     FAILED_INTERNAL = "failed_internal"
     VARIANT = "variant"
     CONFLICT = "conflict"
@@ -77,6 +82,10 @@ _STATE_BY_OUTCOME = {
     InstanceOutcome.LOST: InstanceState.LOST,
     InstanceOutcome.CORRUPT: InstanceState.CORRUPT,
 }
+
+
+SET_ASIDE = (InstanceOutcome.EXCLUDED_REJECTED, InstanceOutcome.EXCLUDED_REPLACED, InstanceOutcome.EXCLUDED_CONFLICT)
+"""By a correction or a person: whatever took it out of the reports has queued them anew."""
 
 
 class KneeDecision(StrEnum):

@@ -41,6 +41,8 @@ UNREADY: Final[dict[AlarmCode, Cause | None]] = {
     AlarmCode.CLOCK: None,
     AlarmCode.CONSTANCY: Cause.CONSTANCY,
     AlarmCode.RESULTS_MISSING: None,
+    AlarmCode.IDENTITY_CONTESTED: None,
+    AlarmCode.CORRECTION_FAILED: None,
 }
 """Which standing alarm makes a gateway unready. None: it goes on with its work, and a person should look."""
 

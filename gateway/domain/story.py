@@ -52,9 +52,10 @@ class RefusalStory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConflictStory:
-    """An instance in conflict, and the one of the same SOP Instance UID that was assessed."""
+    """An instance in conflict, and the one of the same SOP Instance UID that was assessed; of a case, the other that claims its image."""
 
     instance_id: str
+    case_id: str | None
     sop_instance_uid: str
     study_instance_uid: str
     reason: str | None
@@ -187,6 +188,46 @@ class ResultStory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    seq: int
+    at: datetime
+    actor: str
+    event: str
+    detail: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseImage:
+    """An image in a case: rejected, replaced, replacement, contested, stands, set_aside or named."""
+
+    sop_instance_uid: str
+    study_instance_uid: str | None
+    instance_id: str | None
+    """None: named, and not received yet."""
+    role: str
+    reason: str
+    noted_at: datetime
+    applied_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseStory:
+    """All that was corrected about an image, and what came of it."""
+
+    case_id: str
+    state: str
+    reason: str
+    opened_at: datetime
+    opened_by: str
+    studies: tuple[str, ...]
+    images: tuple[CaseImage, ...]
+    waits_for: int
+    """Images that a rejection note names and that are not here."""
+    events: tuple[TimelineEntry, ...]
+    """Of all its studies, in order; empty in lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """All that is known under one key."""
 
@@ -195,15 +236,7 @@ class Explanation:
     refusals: tuple[ReceiptStory, ...]
     results: tuple[ResultStory, ...]
     study_jobs: tuple[JobStory, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimelineEntry:
-    seq: int
-    at: datetime
-    actor: str
-    event: str
-    detail: dict[str, object]
+    cases: tuple[CaseStory, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from gateway.config import Settings
 from gateway.dicom.attributes import is_made_by_us
-from gateway.dicom.uids import IMPLEMENTATION_CLASS_UID, RESULT_SOP_CLASSES
+from gateway.dicom.uids import IMPLEMENTATION_CLASS_UID, KEY_OBJECT_SELECTION, RESULT_SOP_CLASSES
 
 EQUIPMENT: Final = "equipment"
 IMPLEMENTATION: Final = "implementation_class_uid"
@@ -32,12 +32,15 @@ def own_ae_titles(settings: Settings) -> frozenset[str]:
 def own_sign(dataset: Dataset, sop_class_uid: str, sender: Sender, own_titles: frozenset[str]) -> str | None:
     """What gives a result of a gateway away where its UID is not in the store; None = it is somebody else's.
 
-    Only in the SOP classes that results have: a radiograph is kept, whatever its sender calls itself.
+    Only in the SOP classes that results have: a radiograph is kept, whatever its sender calls itself. A Key Object Selection must say
+    so itself: a rejection that is taken for our own would be lost.
     """
     if sop_class_uid not in RESULT_SOP_CLASSES:
         return None
     if is_made_by_us(dataset):
         return EQUIPMENT
+    if sop_class_uid == KEY_OBJECT_SELECTION:
+        return None
     if sender.implementation_class_uid == IMPLEMENTATION_CLASS_UID:
         return IMPLEMENTATION
     return OWN_TITLE if sender.calling_ae_title in own_titles else None

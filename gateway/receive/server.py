@@ -13,10 +13,10 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from gateway.config import Settings
 from gateway.dicom.uids import (
     ACCEPTED_SOP_CLASSES,
-    ACCEPTED_TRANSFER_SYNTAXES,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
     STORAGE_COMMITMENT,
+    accepted_syntaxes,
 )
 from gateway.domain.readiness import Cause
 from gateway.errors import GatewayError
@@ -214,5 +214,5 @@ def _application_entity(settings: Settings, limits: Limits) -> _ApplicationEntit
         # the peer is the SCP here, and reports to us; some say so by role selection, some do not
         ae.add_supported_context(STORAGE_COMMITMENT, [ExplicitVRLittleEndian, ImplicitVRLittleEndian], scu_role=True, scp_role=True)
     for sop_class in ACCEPTED_SOP_CLASSES:
-        ae.add_supported_context(sop_class, list(ACCEPTED_TRANSFER_SYNTAXES))
+        ae.add_supported_context(sop_class, list(accepted_syntaxes(sop_class)))
     return ae

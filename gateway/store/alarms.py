@@ -30,12 +30,9 @@ class Alarms:
         """True when it did not stand before: then it is an audit event and a line in the log. reason: a code, see `Alarm`."""
         if self._stands(code, subject):
             return False
-        row = AlarmRow(code=code, subject=subject, reason=reason, raised_by=self._actor, raised_at=datetime.now(UTC))
         try:
             with self._database.transaction() as session:
-                session.add(row)
-                session.flush()
-                record(session, Event.ALARM_RAISED, actor=self._actor, code=code.value, subject=subject, reason=reason or None)
+                _add(session, code, subject, actor=self._actor, reason=reason)
         except IntegrityError:
             # another process saw the same and was first
             return False
@@ -61,6 +58,19 @@ class Alarms:
         """Looked up without the write lock: most ticks change nothing."""
         with self._database.reading() as session:
             return session.get(AlarmRow, (code.value, subject)) is not None
+
+
+def begin_alarm(session: Session, code: AlarmCode, subject: str, *, actor: str) -> None:
+    """In a transaction that does more, under a lock that keeps others from raising the same one."""
+    if session.get(AlarmRow, (code.value, subject)) is None:
+        _add(session, code, subject, actor=actor, reason="")
+        log_event(Event.ALARM_RAISED, level="error", code=code.value, subject=subject)
+
+
+def _add(session: Session, code: AlarmCode, subject: str, *, actor: str, reason: str) -> None:
+    session.add(AlarmRow(code=code, subject=subject, reason=reason, raised_by=actor, raised_at=datetime.now(UTC)))
+    session.flush()
+    record(session, Event.ALARM_RAISED, actor=actor, code=code.value, subject=subject, reason=reason or None)
 
 
 def end_alarm(session: Session, code: AlarmCode, subject: str, *, actor: str) -> bool:

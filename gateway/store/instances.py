@@ -10,18 +10,20 @@ from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
+from gateway.domain.correction import CaseRole
 from gateway.domain.finding import Laterality, LateralitySource, Region
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
-from gateway.domain.outcome import InstanceOutcome, InstanceState, KneeDecision, Policy
+from gateway.domain.outcome import SET_ASIDE, InstanceOutcome, InstanceState, KneeDecision, Policy
 from gateway.errors import NotFoundError, SourcePurgedError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
+from gateway.store.identities import one_at_a_time, settled
 from gateway.store.job_queue import enqueue, fail, finish, open_jobs, resume
 from gateway.store.repeating import repeated
 from gateway.store.rivals import checked_against_rivals
-from gateway.store.tables import AssessmentRow, AssociationRow, InstanceRow, ReceiptRow
+from gateway.store.tables import AssessmentRow, AssociationRow, CorrectionRow, InstanceRow, ReceiptRow
 
 _EVENTS: Final = {
     InstanceState.ASSESSED: Event.INSTANCE_ASSESSED,
@@ -103,6 +105,14 @@ class Instances:
             )
             return session.scalar(found.limit(1)) is not None
 
+    def decided_cases(self, study_instance_uid: str) -> tuple[str, ...]:
+        """Cases in which a person has decided for an image of the study, oldest first."""
+        with self._database.reading() as session:
+            stands = select(CorrectionRow.case_id).where(
+                CorrectionRow.study_instance_uid == study_instance_uid, CorrectionRow.role == CaseRole.STANDS
+            )
+            return tuple(dict.fromkeys(session.scalars(stands.order_by(CorrectionRow.id))))
+
     def peer_of(self, instance_id: str) -> str | None:
         """The `[[peers]]` table that admitted the sender. None: not bound to one. Empty: nobody knows who sent it (an adopted file)."""
         with self._database.reading() as session:
@@ -178,16 +188,18 @@ class Instances:
             self._decide(session, claim, analysis)
 
     def _decide(self, session: Session, claim: Claim, analysis: Analysis) -> None:
+        one_at_a_time(session, analysis.pixel_digest)
         row = session.scalar(select(InstanceRow).where(InstanceRow.id == analysis.instance_id).with_for_update())
         if row is None:
             raise NotFoundError(analysis.instance_id)
-        analysis = checked_against_rivals(session, row, analysis)
+        row.pixel_digest = analysis.pixel_digest or row.pixel_digest
+        row.identity_removed = analysis.identity_removed or row.identity_removed
+        analysis = checked_against_rivals(session, row, settled(session, row, analysis, actor=claim.owner))
         state = analysis.outcome.state
         row.state, row.outcome, row.outcome_reason = state, analysis.outcome, analysis.reason
         row.route, row.decided_at = analysis.route, datetime.now(UTC)
         if analysis.policy is not None:
             row.policy = min(analysis.policy, Policy(row.policy or analysis.policy), key=lambda policy: policy.openness)
-        row.pixel_digest = analysis.pixel_digest or row.pixel_digest
         for assessment in analysis.assessments:
             standing = _standing(session, row, assessment)
             if standing is None:
@@ -210,7 +222,7 @@ class Instances:
         if analysis.outcome is InstanceOutcome.FAILED_IMPLAUSIBLE:
             # an alarm of its own: not this image but the network or its device is ill
             record(session, Event.OUTPUT_IMPLAUSIBLE, actor=claim.owner, instance_id=row.id, code=analysis.outcome.value)
-        if state in _IN_A_REPORT:
+        if state in _IN_A_REPORT and analysis.outcome not in SET_ASIDE:
             study = row.study_instance_uid
             resume(session, JobKind.REPORT_STUDY, study, study, code=SourcePurgedError.code, actor=claim.owner)
 

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, literal_column, select
 from sqlalchemy.orm import Session
 
-from gateway.domain.job import CLAIMABLE, JobAction, JobKind, JobState, after
+from gateway.domain.job import CLAIMABLE, OF_INSTANCES, JobAction, JobState, after
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.tables import JobRow
@@ -62,7 +62,7 @@ def record_job(
         event,
         actor=actor,
         study_instance_uid=row.study_instance_uid,
-        instance_id=row.subject if row.kind == JobKind.ANALYZE_INSTANCE else None,
+        instance_id=row.subject if row.kind in OF_INSTANCES else None,
         job_id=row.id,
         job_kind=row.kind,
         code=code,

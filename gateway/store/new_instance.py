@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from sqlalchemy import Table, and_, bindparam, case, exists, insert, literal, select
 from sqlalchemy.orm import Session
 
+from gateway.dicom.uids import KEY_OBJECT_SELECTION
 from gateway.domain.attributes import InstanceDescription, InstanceIdentity
 from gateway.domain.job import OPEN, JobKind, JobState
 from gateway.domain.outcome import InstanceState
@@ -80,14 +81,13 @@ def insert_instance(
     now = datetime.now(UTC)
     identity = received.identity
     session.execute(_INSERT_INSTANCE, _instance_values(received, instance_id, file, association_id, now))
+    kind = first_job(identity.sop_class_uid)
     # no look for a waiting job first: nobody else has ever seen this id
-    job_id = session.scalar(_INSERT_JOB, _job_values(instance_id, identity.study_instance_uid, now))
+    job_id = session.scalar(_INSERT_JOB, _job_values(kind, instance_id, identity.study_instance_uid, now))
     ids = {"instance_id": instance_id, "study_instance_uid": identity.study_instance_uid}
     record_all(
         session,
-        entry(
-            Event.JOB_QUEUED, actor=actor, study_instance_uid=identity.study_instance_uid, job_id=job_id, job_kind=JobKind.ANALYZE_INSTANCE
-        ),
+        entry(Event.JOB_QUEUED, actor=actor, study_instance_uid=identity.study_instance_uid, job_id=job_id, job_kind=kind),
         entry(event, actor=actor, sop_instance_uid=identity.sop_instance_uid, association_id=association_id, **ids),
     )
 
@@ -138,9 +138,14 @@ def _instance_values(received: ReceivedInstance, instance_id: str, file: str, as
     }
 
 
-def _job_values(instance_id: str, study_instance_uid: str, now: datetime) -> dict[str, Any]:
+def first_job(sop_class_uid: str) -> JobKind:
+    """What is done first with whatever was received."""
+    return JobKind.APPLY_CORRECTION if sop_class_uid == KEY_OBJECT_SELECTION else JobKind.ANALYZE_INSTANCE
+
+
+def _job_values(kind: JobKind, instance_id: str, study_instance_uid: str, now: datetime) -> dict[str, Any]:
     return {
-        "kind": JobKind.ANALYZE_INSTANCE,
+        "kind": kind,
         "subject": instance_id,
         "study_instance_uid": study_instance_uid,
         "state": JobState.QUEUED,

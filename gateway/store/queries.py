@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from gateway.domain.job import OPEN, JobKind, JobState
+from gateway.domain.job import OF_INSTANCES, OPEN, JobKind, JobState
 from gateway.domain.outcome import InstanceState
 from gateway.domain.story import (
     Explanation,
@@ -23,6 +23,7 @@ from gateway.domain.story import (
 )
 from gateway.errors import NotFoundError
 from gateway.store.alarms import standing_alarms
+from gateway.store.case_stories import cases_of
 from gateway.store.database import Database
 from gateway.store.delivery_stories import delivery_story
 from gateway.store.evidence import receipt_story, receipts_query
@@ -68,7 +69,8 @@ class Queries:
             results = session.scalars(
                 select(ResultRow).where(ResultRow.study_instance_uid.in_(studies)).order_by(ResultRow.revision, ResultRow.kind)
             ).all()
-            if not instances and not refusals and not results:
+            cases = cases_of(session, key, studies)
+            if not instances and not refusals and not results and not cases:
                 raise NotFoundError(key)
             jobs = session.scalars(
                 select(JobRow).where(JobRow.study_instance_uid.in_(studies), JobRow.kind == JobKind.REPORT_STUDY).order_by(JobRow.id)
@@ -79,6 +81,7 @@ class Queries:
                 refusals=tuple(receipt_story(*row) for row in refusals),
                 results=tuple(_result_story(session, row) for row in results),
                 study_jobs=tuple(job_story(row) for row in jobs),
+                cases=cases,
             )
 
     def studies(self, key: str) -> tuple[str, ...]:
@@ -128,9 +131,7 @@ def _receipts_ledger(session: Session) -> Ledger:
 
 def _instances_ledger(session: Session) -> Ledger:
     """Every instance has an outcome, or an open job that will give it one."""
-    open_job = exists().where(
-        and_(JobRow.kind == JobKind.ANALYZE_INSTANCE, JobRow.subject == InstanceRow.id, JobRow.state.in_((*OPEN, "held")))
-    )
+    open_job = exists().where(and_(JobRow.kind.in_(OF_INSTANCES), JobRow.subject == InstanceRow.id, JobRow.state.in_((*OPEN, "held"))))
     unexplained = session.scalar(select(func.count()).select_from(InstanceRow).where(InstanceRow.outcome.is_(None), ~open_job))
     outcome = counted(InstanceRow.study_instance_uid, InstanceRow.outcome)
     counts = {("open" if code == "None" else code): count for code, count in _counts(session, outcome).items()}

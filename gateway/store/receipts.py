@@ -22,11 +22,12 @@ from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, Ga
 from gateway.events import Event
 from gateway.store.associations import Associations
 from gateway.store.audit_log import record
+from gateway.store.cases import role_of
 from gateway.store.database import Database
 from gateway.store.group_commit import GroupCommit
 from gateway.store.intake_rows import add_association, add_refusal, end_association
 from gateway.store.job_queue import enqueue, resume
-from gateway.store.new_instance import ReceivedInstance, Seen, insert_instance, insert_receipt, look_up
+from gateway.store.new_instance import ReceivedInstance, Seen, first_job, insert_instance, insert_receipt, look_up
 from gateway.store.process_file import ProcessFile
 from gateway.store.spool import Spool
 from gateway.store.steps import OnStep, Step, nothing
@@ -260,16 +261,18 @@ class Receipts:
             # a job of the study waits for it; the analysis draws its maps anew
             row.purged_at = None
             code = SourcePurgedError.code
-            resume(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, code=code, actor=self._actor)
+            resume(session, first_job(row.sop_class_uid), row.id, row.study_instance_uid, code=code, actor=self._actor)
             return
         if row.state not in _GONE:
             return
-        assessed = session.scalar(select(AssessmentRow.id).where(AssessmentRow.instance_id == row.id).limit(1)) is not None
+        judged = session.scalar(select(AssessmentRow.id).where(AssessmentRow.instance_id == row.id).limit(1)) is not None
+        # what was corrected meanwhile is asked again: the analysis knows of it
+        assessed = judged and role_of(session, row.id) is None
         row.decided_at = datetime.now(UTC) if assessed else None
         row.outcome_reason = "restored" if assessed else None
         row.outcome = InstanceOutcome.ASSESSED if assessed else None
         row.state = InstanceState.ASSESSED if assessed else InstanceState.STORED
-        kind, subject = (JobKind.REPORT_STUDY, row.study_instance_uid) if assessed else (JobKind.ANALYZE_INSTANCE, row.id)
+        kind, subject = (JobKind.REPORT_STUDY, row.study_instance_uid) if assessed else (first_job(row.sop_class_uid), row.id)
         enqueue(session, kind, subject, row.study_instance_uid, actor=self._actor)
 
     @staticmethod

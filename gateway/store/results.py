@@ -16,7 +16,7 @@ from gateway.domain.delivery import ARRIVED, DeliveryState
 from gateway.domain.finding import Laterality
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
-from gateway.domain.outcome import RELEASABLE_AS_SENT, RETIRED, KneeDecision, Policy, Release
+from gateway.domain.outcome import RELEASABLE_AS_SENT, RETIRED, SET_ASIDE, InstanceOutcome, KneeDecision, Policy, Release
 from gateway.domain.retraction import REJECTION, RejectionReason
 from gateway.domain.told import ToldKnee, ToldReport
 from gateway.errors import BundleRetiredError, RevisionTakenError
@@ -26,7 +26,7 @@ from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, finish
 from gateway.store.repeating import repeated
 from gateway.store.retractions import lock_study
-from gateway.store.tables import BundleVersionRow, DeliveryRow, RecalledStudyRow, ReportRow, ResultRow
+from gateway.store.tables import BundleVersionRow, DeliveryRow, InstanceRow, RecalledStudyRow, ReportRow, ResultRow
 
 _STANDS: Final = ResultRow.retracted_at.is_(None)
 _IS_REPORTED: Final = ResultRow.kind != REJECTION
@@ -182,7 +182,7 @@ class Results:
         """One transaction: results, deliveries with their jobs, and the end of the report job. None: these results exist already.
 
         Returns the release: of a study that was recalled nothing goes out. RevisionTakenError: another worker has made this revision
-        since it was looked up; BundleRetiredError: the bundle was recalled; nothing was kept.
+        since it was looked up, or a correction has taken an image out of it; BundleRetiredError: the bundle was recalled; nothing was kept.
         """
         try:
             with self._database.transaction() as session:
@@ -191,6 +191,7 @@ class Results:
                 if new.release in RELEASABLE_AS_SENT and session.get(RecalledStudyRow, new.study_instance_uid) is not None:
                     new = replace(new, release=Release.WITHHELD_RECALLED)
                 finish(session, claim, code=new.release.value, actor=claim.owner)
+                _check_standing(session, new)
                 self._add(session, claim, new)
         except IntegrityError as error:
             if self.standing(new.assessment_set) is not None:
@@ -230,6 +231,14 @@ class Results:
                 release=new.release.value,
                 repeats_uid=new.repeats_uid,
             )
+
+
+def _check_standing(session: Session, new: NewResultSet) -> None:
+    """No report is kept of an image that was rejected or contested while it was built; it is built anew without it."""
+    ids = [image["instance_id"] for image in new.inputs.get("images", ())]
+    gone = select(InstanceRow.outcome).where(InstanceRow.id.in_(ids)).order_by(InstanceRow.id).with_for_update(read=True)
+    if any(outcome in (*SET_ASIDE, InstanceOutcome.CONFLICT) for outcome in session.scalars(gone)):
+        raise RevisionTakenError
 
 
 def check_not_retired(session: Session, bundle_hash: str) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gateway.config import QualitySettings
 from gateway.dicom.attributes import lookup, read_attributes
+from gateway.dicom.characters import text
 from gateway.dicom.part10 import read_header
 from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
 from gateway.domain.attributes import InstanceAttributes
@@ -65,6 +66,7 @@ class AnalysisBegun:
     """None for what the header refuses."""
     knees: tuple[_JudgedKnee, ...] = ()
     decided: _Refused | None = None
+    identity_removed: bool = False
 
     @property
     def covariates(self) -> Covariates | None:
@@ -127,15 +129,26 @@ class AnalyzeInstance:
         attributes = read_attributes(header)
         decision = self.router.decide(attributes, lookup(header), self.instances.peer_of(instance.instance_id))
         begun = AnalysisBegun(
-            instance=instance, started_at=started_at, attributes=attributes, named=frozenset(named_sides(attributes)), decision=decision
+            instance=instance,
+            started_at=started_at,
+            attributes=attributes,
+            named=frozenset(named_sides(attributes)),
+            decision=decision,
+            identity_removed=text(header, "PatientIdentityRemoved").upper() == "YES",
         )
         if decision.outcome is not None:
-            return replace(begun, decided=_Refused(decision.outcome, decision.reason))
+            refused = replace(begun, decided=_Refused(decision.outcome, decision.reason))
+            # an image that stands under another patient: only its pixels tell whether it is the same one
+            return replace(refused, prepared=self.decoder.prepare(path)) if self._names_another_patient(instance) else refused
         prepared = self.decoder.prepare(path)
         sides = knee_sides(begun.named, _row_direction(attributes), len(prepared.knees))
         knees = tuple(_JudgedKnee(knee, side, self._judged(prepared, knee)) for knee, side in zip(prepared.knees, sides, strict=True))
         begun = replace(begun, prepared=prepared, knees=knees)
         return replace(begun, decided=self._same_uid(begun) or _knee_missing(knees, begun.named))
+
+    def _names_another_patient(self, instance: StoredInstance) -> bool:
+        others = self.instances.same_sop_instance(instance)
+        return any(other.pixel_digest is not None and not _of_same_patient(other, instance) for other in others)
 
     def _concluded(self, begun: AnalysisBegun, answer: Answer | None) -> Analysis:
         if isinstance(answer, GatewayError):
@@ -150,6 +163,7 @@ class AnalyzeInstance:
             route=begun.decision.route,
             policy=begun.decision.policy,
             pixel_digest=begun.prepared.pixel_digest if begun.prepared else None,
+            identity_removed=begun.identity_removed,
             assessments=() if unseen or begun.prepared is None else self._assessments(begun, begun.prepared, answer or ()),
         )
 
@@ -157,7 +171,9 @@ class AnalyzeInstance:
         return judge({**prepared.measures, **knee.measures}, self.quality)
 
     def _same_uid(self, begun: AnalysisBegun) -> _Refused | None:
-        """Another data set of this UID was assessed. A variant has its pixels, patient and sides; anything else a person decides."""
+        """Another data set of this UID was assessed. A variant has its pixels, patient and sides; the same pixels under another patient
+        are a correction, and the store settles whose they are (ADR 0032); anything else a person decides.
+        """
         if begun.prepared is None:
             return None
         instance, sides = begun.instance, [knee.side for knee in begun.knees]
@@ -166,13 +182,16 @@ class AnalyzeInstance:
         for other in others:
             if other.pixel_digest != begun.prepared.pixel_digest:
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other pixels")
-            if not is_same_patient((other.issuer_of_patient_id, other.patient_id), (instance.issuer_of_patient_id, instance.patient_id)):
+            if not _of_same_patient(other, instance):
+                if instance.patient_id:
+                    continue
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other patient")
             if other.study_instance_uid != instance.study_instance_uid:
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other study")
             if not sides_agree(self.instances.sides(other.instance_id), ours):
                 return _Refused(InstanceOutcome.CONFLICT, "same SOP Instance UID, other side")
-        return _Refused(InstanceOutcome.VARIANT, "same SOP Instance UID and pixels, other header") if others else None
+        twins = any(_of_same_patient(other, instance) for other in others)
+        return _Refused(InstanceOutcome.VARIANT, "same SOP Instance UID and pixels, other header") if twins else None
 
     def _assessments(self, begun: AnalysisBegun, prepared: Prepared, read: Sequence[Reading]) -> tuple[Assessment, ...]:
         """One assessment per knee; the network has seen those that nothing refuses."""
@@ -219,6 +238,10 @@ class AnalyzeInstance:
             saliency_digest=hashlib.sha256(content).hexdigest(),
             engine_profile=reading.profile,
         )
+
+
+def _of_same_patient(one: StoredInstance, other: StoredInstance) -> bool:
+    return is_same_patient((one.issuer_of_patient_id, one.patient_id), (other.issuer_of_patient_id, other.patient_id))
 
 
 def _knee_missing(knees: Sequence[_JudgedKnee], named: frozenset[str]) -> _Refused | None:

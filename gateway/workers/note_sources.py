@@ -18,7 +18,7 @@ from gateway.store.spool import Spool
 
 def report_header(spool: Spool, results: Sequence[StudyResult], rejections: Rejections) -> Dataset:
     """Of the first of the results that retention has left; else what the rows know. Patient and study are the same in all of them."""
-    for result in results:
+    for result in _in_order(results):
         if not result.purged:
             spool.read_verified(result.file, result.sha256)
             return read_header(spool.path(result.file))
@@ -39,6 +39,11 @@ def built_note(
             sop_instance_uid=result.sop_instance_uid,
             series_instance_uid=result.series_instance_uid,
         )
-        for result in results
+        for result in _in_order(results)
     ]
     return rejection_note(header, rejected, assessment_set=assessment_set, reason=reason, retracted_at=retracted_at)
+
+
+def _in_order(results: Sequence[StudyResult]) -> list[StudyResult]:
+    """However the rows were read: a note that is built again has the same bytes."""
+    return sorted(results, key=lambda result: (result.kind, result.sop_instance_uid))

@@ -107,7 +107,15 @@ class ReportStudy:
             return Release.WITHHELD_NOT_ASSESSED.value
         if self.instances.has_conflict(claim.subject):
             raise OpenConflictError
-        study = reported_study(claim.subject, knees, assessed, refused, settings=self.settings, bundle_hash=self.model.bundle_hash)
+        study = reported_study(
+            claim.subject,
+            knees,
+            assessed,
+            refused,
+            settings=self.settings,
+            bundle_hash=self.model.bundle_hash,
+            decided=self.instances.decided_cases(claim.subject),
+        )
         standing = self.results.standing(study.assessment_set)
         if standing is not None:
             log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id, code=standing)

@@ -55,8 +55,10 @@ def reported_study(
     *,
     settings: Settings,
     bundle_hash: str,
+    decided: Sequence[str] = (),
 ) -> ReportedStudy:
-    """knees: of the assessed instances. PatientConflictError and SideConflictError where headers contradict each other."""
+    """knees: of the assessed instances. decided: cases in which a person let images of the study stand: what was taken back is then
+    made again, under new UIDs. PatientConflictError and SideConflictError where headers contradict each other."""
     images = [*assessed, *refused]
     routes = sorted({instance.route or "none" for instance in images})
     route = strictest_route(settings, routes, (Policy(instance.policy) for instance in images if instance.policy))
@@ -71,7 +73,7 @@ def reported_study(
         patient=patient,
         route=route,
         routes=tuple(routes),
-        uid_parts=(uid, *_seen(spoken, said), *patient, bundle_hash, settings.shaping_hash, _form(route)),
+        uid_parts=(uid, *_seen(spoken, said), *patient, bundle_hash, settings.shaping_hash, _form(route), *decided),
     )
 
 

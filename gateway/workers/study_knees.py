@@ -24,6 +24,11 @@ _NOT_A_KNEE_STUDY: Final = frozenset(
         InstanceOutcome.INELIGIBLE_BODY_PART_UNKNOWN,
         InstanceOutcome.INELIGIBLE_OWN_RESULT,
         InstanceOutcome.EXCLUDED_CONFLICT,
+        InstanceOutcome.EXCLUDED_REJECTED,
+        InstanceOutcome.EXCLUDED_REPLACED,
+        InstanceOutcome.INELIGIBLE_KEY_OBJECT,
+        InstanceOutcome.FAILED_KEY_OBJECT,
+        InstanceOutcome.CORRECTION,
     }
 )
 """Nobody waits for a knee result of these: a chest radiograph gets no report that says so, nor what a person has set aside."""

@@ -27,6 +27,7 @@ from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_p
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.routing.router import Router
 from gateway.store.claimed_jobs import ClaimedJobs
+from gateway.store.corrections import Corrections
 from gateway.store.database import Database
 from gateway.store.instances import Instances
 from gateway.store.job_bell import PollingBell
@@ -37,6 +38,7 @@ from gateway.store.rejections import Rejections
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.analyze_instance import AnalyzeInstance
+from gateway.workers.apply_correction import ApplyCorrection
 from gateway.workers.attempt import Attempts, GivesUp
 from gateway.workers.gate import Gate
 from gateway.workers.pipeline import Pipeline
@@ -200,10 +202,14 @@ class Bench:
             config_hash=self.settings.config_hash,
         )
         of_studies: dict[JobKind, JobHandler] = {JobKind.REJECT_REPORT: reject, JobKind.REPORT_STUDY: report}
-        attempts = self.attempts(queue, {JobKind.ANALYZE_INSTANCE: analyze, **of_studies})
+        correct = ApplyCorrection(instances=Instances(self.database), corrections=Corrections(self.database), spool=self.spool)
+        attempts = self.attempts(queue, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.APPLY_CORRECTION: correct, **of_studies})
+        corrections = WorkerLoop(attempts=attempts, handlers={JobKind.APPLY_CORRECTION: correct}, bell=PollingBell(0.01))
         reports = WorkerLoop(attempts=attempts, handlers=of_studies, bell=PollingBell(0.01))
         analyses = self.analyses(attempts, analyze)
         for _ in range(rounds):
+            for claim in attempts.claimed.claim((JobKind.APPLY_CORRECTION,)):
+                corrections.run_one(claim)
             for claim in attempts.claimed.claim(tuple(of_studies)):
                 reports.run_one(claim)
             analyses.run_claims(attempts.claimed.claim((JobKind.ANALYZE_INSTANCE,)))

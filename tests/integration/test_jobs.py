@@ -239,8 +239,10 @@ def test_same_pixels_with_two_sides_give_no_result(bench: Callable[..., Bench]) 
     assert here.story(uid).study_jobs[-1].last_code == "conflict_laterality"
 
 
-@pytest.mark.parametrize("changes", [{"ImageLaterality": "L"}, {"PatientID": "OTHER"}, {"StudyInstanceUID": "1.2.3.4"}])
-def test_same_uid_with_another_side_patient_or_study_is_a_conflict(bench: Callable[..., Bench], changes: dict[str, str]) -> None:
+@pytest.mark.parametrize("changes", [{"ImageLaterality": "L"}, {"PatientID": ""}, {"StudyInstanceUID": "1.2.3.4"}])
+def test_same_uid_with_another_side_or_study_or_without_its_patient_is_a_conflict(
+    bench: Callable[..., Bench], changes: dict[str, str]
+) -> None:
     here = bench()
     uid = here.receive(1)
     here.work()

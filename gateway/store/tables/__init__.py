@@ -2,6 +2,7 @@
 
 from gateway.store.tables.audit import AuditEventRow
 from gateway.store.tables.base import Base
+from gateway.store.tables.cases import AuditCaseRow, CorrectionRow
 from gateway.store.tables.intake import AssociationRow, InstanceRow, ReceiptRow
 from gateway.store.tables.results import DeliveryAttemptRow, DeliveryRow, RecalledStudyRow, ReportRow, ResultRow
 from gateway.store.tables.upkeep import (
@@ -21,10 +22,12 @@ __all__ = [
     "AlarmRow",
     "AssessmentRow",
     "AssociationRow",
+    "AuditCaseRow",
     "AuditEventRow",
     "Base",
     "BundleVersionRow",
     "ConfigVersionRow",
+    "CorrectionRow",
     "DeliveryAttemptRow",
     "DeliveryRow",
     "FileRemovalRow",

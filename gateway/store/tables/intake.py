@@ -74,6 +74,8 @@ class InstanceRow(Base):
     policy: Mapped[str | None] = mapped_column(String(16))
     """The strictest policy that a decision was made under: what was seen in shadow is never shown later."""
     decided_at: Mapped[datetime | None]
+    identity_removed: Mapped[bool | None]
+    """Patient Identity Removed (0012,0062) is YES; None while it was not analysed."""
     purged_at: Mapped[datetime | None]
     """Retention has decided that the file goes; all else of the row stays."""
 

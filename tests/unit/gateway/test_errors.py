@@ -35,6 +35,7 @@ TABLE: Final = {
     "UnreadableInstanceError": ("failed_decode", DEAD),
     "FileRefusedError": ("failed_decode", DEAD),
     "DefectiveDatasetError": ("failed_decode", DEAD),
+    "KeyObjectError": ("failed_key_object", DEAD),
     "DecodeError": ("failed_decode", DEAD),
     "DecodeAnswerError": ("failed_decode", RETRIED),
     "DecoderCrashedError": ("failed_decode", RETRIED),

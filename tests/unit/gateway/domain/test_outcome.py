@@ -14,6 +14,7 @@ def test_outcome_belongs_to_one_state_and_is_documented(outcome: InstanceOutcome
         "quality": InstanceState.NOT_ASSESSED,
         "excluded": InstanceState.NOT_ASSESSED,
         "failed": InstanceState.FAILED,
+        "correction": InstanceState.NOT_ASSESSED,
     }
     expected = prefix_state.get(outcome.value.partition("_")[0])
     assert outcome.state is (expected or InstanceState(outcome.value))

@@ -38,7 +38,7 @@ def test_full_disk_of_another_host_is_its_own_matter_and_a_stalled_queue_everybo
 
 @pytest.mark.parametrize("kind", list(JobKind))
 def test_gateway_whose_deliveries_wait_is_ready_one_whose_analyses_or_reports_wait_is_not(kind: JobKind) -> None:
-    waits_here = kind in (JobKind.ANALYZE_INSTANCE, JobKind.REPORT_STUDY, JobKind.REJECT_REPORT)
+    waits_here = kind in (JobKind.ANALYZE_INSTANCE, JobKind.APPLY_CORRECTION, JobKind.REPORT_STUDY, JobKind.REJECT_REPORT)
     assert bool(from_alarms([alarm(AlarmCode.OLDEST_JOB, kind)], "a")) == waits_here
 
 
