@@ -33,6 +33,12 @@ class Event(StrEnum):
     CONFIG_REJECTED = "config:rejected"
     BUNDLE_LOADED = "bundle:loaded"
     BUNDLE_CREATED = "bundle:created"
+    BUNDLE_PROMOTED = "bundle:promoted"
+    BUNDLE_ROLLED_BACK = "bundle:rolled_back"
+    BUNDLE_RETIRED = "bundle:retired"
+    BUNDLE_CHANGED = "bundle:changed"
+    BUNDLE_IN_SHADOW = "bundle:in_shadow"
+    KNEES_EXPORTED = "knees:exported"
     ASSOCIATION_ACCEPTED = "association:accepted"
     ASSOCIATION_REJECTED = "association:rejected"
     ASSOCIATION_RELEASED = "association:released"
@@ -129,7 +135,9 @@ IDENTIFIERS: Final = frozenset(
         "dimse_status",
         "duration_ms",
         "error_class",
+        "evidence_sha256",
         "exit_code",
+        "former_bundle_hash",
         "former_config_hash",
         "instance_id",
         "job_id",
@@ -147,6 +155,7 @@ IDENTIFIERS: Final = frozenset(
         "result_id",
         "role",
         "route",
+        "second",
         "series_instance_uid",
         "sop_class_uid",
         "sop_instance_uid",

@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli import recheck
 from gateway.cli.deliveries import deliveries
+from gateway.cli.export import export
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, short
 from gateway.config import load_settings
 from gateway.domain.story import ReceiptStory
@@ -29,6 +30,7 @@ app = typer.Typer(no_args_is_help=True, help="Questions to the audit store.")
 app.command("rebuild")(recheck.rebuild)
 app.command("recompute")(recheck.recompute)
 app.command("deliveries")(deliveries)
+app.command("export")(export)
 
 
 @app.callback()

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import audit, config, conflicts, db, demo, ingest, jobs, routes, self_test, serve, status
+from gateway.cli import audit, config, conflicts, db, demo, ingest, jobs, model, routes, self_test, serve, status
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.ops.logging import configure_logging, place_of
 
@@ -31,6 +31,7 @@ app.add_typer(routes.app, name="routes")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(audit.app, name="audit")
+app.add_typer(model.app, name="model")
 app.add_typer(self_test.app, name="self-test")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")

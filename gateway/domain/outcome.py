@@ -110,6 +110,7 @@ class Release(StrEnum):
     WITHHELD_NOT_FLAGGED = "withheld_not_flagged"
     WITHHELD_NOT_ASSESSED = "withheld_not_assessed"
     WITHHELD_NO_DESTINATION = "withheld_no_destination"
+    WITHHELD_NOT_LIVE = "withheld_not_live"
     WITHHELD_REPEAT = "withheld_repeat"
     WITHHELD_LATE = "withheld_late"
 

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from gateway.domain.bundle_state import BundleState
 from gateway.domain.delivery import AttemptKind, DeliveryState, Turn, Verdict, turn_of
 from gateway.domain.job import SENDERS_KINDS, Claim, JobAction, JobKind, JobState
 from gateway.domain.outcome import Policy
@@ -46,6 +47,7 @@ class PendingDelivery:
     """That it was released under."""
     intended_use: str
     """Of the bundle that made the result."""
+    bundle_state: BundleState
     turn: Turn
 
 
@@ -95,6 +97,7 @@ class Deliveries:
                 routes=(result.route,) if report is None else tuple(report.routes),
                 policy=Policy.ALL if report is None else Policy(report.policy),
                 intended_use=bundle.intended_use,
+                bundle_state=BundleState(bundle.state),
                 turn=_turn(session, delivery, result),
             )
 

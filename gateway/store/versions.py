@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.domain.bundle_state import BundleState
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
@@ -22,7 +23,7 @@ def record_config(database: Database, config_hash: str, content: dict[str, Any],
 def record_bundle(
     database: Database, *, bundle_hash: str, weights_sha256: str, name: str, version: str, intended_use: str, actor: str
 ) -> None:
-    """Keeps a bundle's identity the first time it is used."""
+    """Keeps a bundle's identity the first time it is used; it is in shadow until it is promoted."""
     with database.transaction() as session:
         if session.get(BundleVersionRow, bundle_hash) is None:
             session.add(
@@ -32,7 +33,7 @@ def record_bundle(
                     name=name,
                     version=version,
                     intended_use=intended_use,
-                    state="live",
+                    state=BundleState.SHADOW,
                     first_used_at=datetime.now(UTC),
                 )
             )

@@ -26,6 +26,7 @@ from gateway.inference.decoder import Prepared, PreparedKnee
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.routing.router import Router
+from gateway.store.bundles import Bundles
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
 from gateway.store.instances import Instances
@@ -41,6 +42,7 @@ from gateway.workers.gate import Gate
 from gateway.workers.pipeline import Pipeline
 from gateway.workers.report_study import ReportStudy
 from gateway.workers.retry import Backoff, RetryPolicy
+from gateway.workers.study_leave import StudyLeave
 from gateway.workers.worker import WorkerLoop
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -144,6 +146,7 @@ class Bench:
     decoder: DecoderDouble
     analyzer: AnalyzerDouble
     model: ModelIdentity = MODEL
+    other_bundles: frozenset[str] = frozenset()
 
     def receive(self, number: int = 1, *, study: int = 1, association: str | None = None, **changes: object) -> str:
         side = "R" if number % 2 else "L"
@@ -186,6 +189,12 @@ class Bench:
             decoder=self.decoder,  # type: ignore[arg-type]
             model=self.model,
             settings=self.settings,
+            leave=StudyLeave(
+                bundles=Bundles(self.database),
+                settings=self.settings,
+                bundle_hash=self.model.bundle_hash,
+                other_bundles=self.other_bundles,
+            ),
         )
         analyze = self.analyze
         attempts = self.attempts(queue, {JobKind.ANALYZE_INSTANCE: analyze, JobKind.REPORT_STUDY: report})

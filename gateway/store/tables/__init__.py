@@ -4,7 +4,16 @@ from gateway.store.tables.audit import AuditEventRow
 from gateway.store.tables.base import Base
 from gateway.store.tables.intake import AssociationRow, InstanceRow, ReceiptRow
 from gateway.store.tables.results import DeliveryAttemptRow, DeliveryRow, ReportRow, ResultRow
-from gateway.store.tables.upkeep import AlarmRow, BundleVersionRow, ConfigVersionRow, FileRemovalRow, SelfTestRow, SpoolRow, SupervisorRow
+from gateway.store.tables.upkeep import (
+    AlarmRow,
+    BundleActRow,
+    BundleVersionRow,
+    ConfigVersionRow,
+    FileRemovalRow,
+    SelfTestRow,
+    SpoolRow,
+    SupervisorRow,
+)
 from gateway.store.tables.work import AssessmentRow, JobRow
 
 __all__ = [
@@ -13,6 +22,7 @@ __all__ = [
     "AssociationRow",
     "AuditEventRow",
     "Base",
+    "BundleActRow",
     "BundleVersionRow",
     "ConfigVersionRow",
     "DeliveryAttemptRow",
