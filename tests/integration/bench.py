@@ -205,6 +205,14 @@ class Bench:
                 reports.run_one(claim)
             analyses.run_claims(attempts.claimed.claim((JobKind.ANALYZE_INSTANCE,)))
 
+    def analyze_all(self) -> None:
+        """Runs every due analysis, and no report."""
+        analyze, queue = self.analyze, JobQueue(self.database, lease_seconds=60, max_lease_expiries=3)
+        attempts = self.attempts(queue, {JobKind.ANALYZE_INSTANCE: analyze})
+        analyses = self.analyses(attempts, analyze)
+        while claims := attempts.claimed.claim((JobKind.ANALYZE_INSTANCE,)):
+            analyses.run_claims(claims)
+
     @staticmethod
     def attempts(queue: JobQueue, handlers: dict[JobKind, GivesUp], *, retry_seconds: float = 0.001) -> Attempts:
         policy = RetryPolicy(max_attempts=3, backoff=Backoff(first_seconds=retry_seconds, max_seconds=retry_seconds))
