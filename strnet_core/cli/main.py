@@ -6,6 +6,7 @@ import typer
 
 from strnet_core.cli import bundle
 from strnet_core.cli.bench import bench
+from strnet_core.cli.drift import drift
 from strnet_core.cli.equivalence import equivalence
 from strnet_core.cli.evaluate import evaluate
 from strnet_core.cli.knees import knees
@@ -16,7 +17,7 @@ from strnet_core.cli.validate import validate
 app = typer.Typer(name="strnet", no_args_is_help=True, add_completion=False, help="STR-Net outside of the gateway.")
 app.add_typer(bundle.app, name="bundle")
 bundle.app.command()(equivalence)
-for _command in (knees, phantom, train, evaluate, validate, bench):
+for _command in (knees, phantom, train, evaluate, validate, drift, bench):
     app.command()(_command)
 
 
