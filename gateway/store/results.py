@@ -65,6 +65,8 @@ class NewResultSet:
     bundle_hash: str
     config_hash: str
     destinations: tuple[str, ...]
+    closed: tuple[str, ...] = ()
+    """Of the route's destinations those that only a live bundle may send to, and this one is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +194,15 @@ class Results:
             for result in new.results:
                 for destination in new.destinations:
                     _queue_delivery(session, claim, result.result_id, destination, now)
+            for destination in new.closed:
+                record(
+                    session,
+                    Event.RESULT_WITHHELD,
+                    actor=claim.owner,
+                    study_instance_uid=new.study_instance_uid,
+                    release=Release.WITHHELD_NOT_LIVE.value,
+                    destination=destination,
+                )
         else:
             record(
                 session,

@@ -172,6 +172,7 @@ class ReportStudy:
             bundle_hash=self.model.bundle_hash,
             config_hash=self.settings.config_hash,
             destinations=destinations,
+            closed=tuple(name for name in study.route.destinations if name not in destinations),
         )
         return self._commit(claim, new)
 

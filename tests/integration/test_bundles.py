@@ -19,6 +19,7 @@ from gateway.store.bundles import Bundles, Evidence
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
 from gateway.store.job_queue import JobQueue
+from gateway.store.queries import Queries
 from gateway.store.spool import Spool
 from gateway.store.tables import AssessmentRow, AuditEventRow, BundleActRow, BundleVersionRow, DeliveryRow, JobRow, ResultRow
 from gateway.store.versions import record_bundle
@@ -159,6 +160,8 @@ def test_result_of_a_bundle_in_shadow_goes_to_test_destinations_only_and_never_l
     first = here.receive(1)
     here.work()
     assert sent_to(here, first) == [{"bench"}]
+    withheld = [entry.detail for entry in Queries(here.database).timeline(first) if entry.event == "result:withheld"]
+    assert withheld == [{"release": "withheld_not_live", "destination": "pacs"}]
     bundles.promote(NEW, ANNA, BEN, EVIDENCE)
     # a late sibling: the report would show what was seen in shadow
     here.receive(2)
