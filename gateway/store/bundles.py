@@ -103,8 +103,9 @@ class Bundles:
             if former is not None:
                 former.state, former.live_until = BundleState.FORMER, now
                 session.flush()
-            # evidence is of what it says from now on: what it said in shadow stays there
-            row.state, row.live_since, row.live_until = BundleState.LIVE, now, None
+            # what it said in shadow stays there; a former one was trusted all the time
+            row.live_since = now if row.state == BundleState.SHADOW else row.live_since
+            row.state, row.live_until = BundleState.LIVE, None
             former_hash = None if former is None else former.bundle_hash
             _tell(session, _Done(action=BundleAction.PROMOTE, bundle_hash=bundle_hash, former_hash=former_hash, operator=operator,
                                  second=second, at=now, evidence=evidence))  # fmt: skip

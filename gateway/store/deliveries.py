@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from gateway.domain.bundle_state import BundleState
+from gateway.domain.bundle_state import MAY_SEND
 from gateway.domain.delivery import AttemptKind, DeliveryState, Turn, Verdict, turn_of
 from gateway.domain.job import SENDERS_KINDS, Claim, JobAction, JobKind, JobState
 from gateway.domain.outcome import Policy
@@ -47,7 +47,8 @@ class PendingDelivery:
     """That it was released under."""
     intended_use: str
     """Of the bundle that made the result."""
-    bundle_state: BundleState
+    is_live: bool
+    """That bundle is live, or was until another one came, and was so when it made the result."""
     turn: Turn
 
 
@@ -97,7 +98,7 @@ class Deliveries:
                 routes=(result.route,) if report is None else tuple(report.routes),
                 policy=Policy.ALL if report is None else Policy(report.policy),
                 intended_use=bundle.intended_use,
-                bundle_state=BundleState(bundle.state),
+                is_live=bundle.state in MAY_SEND and bundle.live_since is not None and result.created_at >= bundle.live_since,
                 turn=_turn(session, delivery, result),
             )
 

@@ -9,7 +9,6 @@ from typing import Final
 
 from gateway.config import Settings, destinations_above, destinations_for_live
 from gateway.delivery.storage_scu import StorageScu
-from gateway.domain.bundle_state import MAY_SEND
 from gateway.domain.delivery import Turn, Verdict
 from gateway.domain.job import Claim
 from gateway.domain.outcome import Release
@@ -60,7 +59,7 @@ class DeliverResult:
             return Attempt(verdict=Verdict.DEAD, code="policy_withdrawn")
         if delivery.destination in destinations_above(self.settings, delivery.intended_use):
             return Attempt(verdict=Verdict.DEAD, code="destination_class")
-        if delivery.destination in destinations_for_live(self.settings) and delivery.bundle_state not in MAY_SEND:
+        if delivery.destination in destinations_for_live(self.settings) and not delivery.is_live:
             return Attempt(verdict=Verdict.DEAD, code="bundle_not_live")
         content, started_at = self.spool.read_verified(delivery.file, delivery.sha256), datetime.now(UTC)
         answered = self.scu.send(content, delivery.sop_class_uid, delivery.sop_instance_uid, until=sends_until(claim, self.settings))

@@ -18,7 +18,7 @@ from gateway.errors import BundleActionError
 from gateway.store.bundles import Bundles, Evidence
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
-from gateway.store.job_queue import JobQueue
+from gateway.store.job_queue import JobQueue, enqueue
 from gateway.store.queries import Queries
 from gateway.store.spool import Spool
 from gateway.store.tables import AssessmentRow, AuditEventRow, BundleActRow, BundleVersionRow, DeliveryRow, JobRow, ResultRow
@@ -262,8 +262,31 @@ def test_last_gate_before_the_network_stops_what_was_rolled_back_or_retired(
         bundles.roll_back(ANNA, None)
     elif act == "retire":
         bundles.retire(OLD, ANNA)
+    seen, asked = delivered(here, spool)
+    assert seen == {"pacs": code, "bench": None}
+    assert asked
+
+
+def test_last_gate_stops_a_result_of_shadow_times_that_somebody_queues_after_the_promotion(
+    gateway: Callable[..., Bench], bundles: Bundles, spool: Spool
+) -> None:
+    here = gateway(NEW)
+    here.receive(1)
+    here.work()
+    bundles.promote(NEW, ANNA, BEN, EVIDENCE)
+    with here.database.transaction() as session:
+        result = session.scalars(select(ResultRow).where(ResultRow.kind == "sr")).one()
+        delivery = DeliveryRow(id="f" * 32, result_id=result.id, destination="pacs", state="pending", created_at=result.created_at)
+        session.add(delivery)
+        enqueue(session, JobKind.DELIVER_RESULT, delivery.id, result.study_instance_uid, actor="test", lane="pacs")
+    assert delivered(here, spool)[0] == {"pacs": "bundle_not_live", "bench": None}
+
+
+def delivered(here: Bench, spool: Spool) -> tuple[dict[str, str | None], list[bool]]:
+    """By destination the code of what was not sent, None for what would have been; and whether the network was asked."""
     settings: Settings = parse_settings(here.settings.model_dump(mode="json", by_alias=True))
-    queue, asked = JobQueue(here.database, lease_seconds=60, max_lease_expiries=3), []
+    queue = JobQueue(here.database, lease_seconds=60, max_lease_expiries=3)
+    asked: list[bool] = []
 
     class Scu:
         def send(self, *_: object, **__: object) -> object:
@@ -271,7 +294,7 @@ def test_last_gate_before_the_network_stops_what_was_rolled_back_or_retired(
             raise RuntimeError("would have been sent")
 
     job = DeliverResult(deliveries=Deliveries(here.database), spool=spool, scu=Scu(), settings=settings)  # type: ignore[arg-type]
-    seen = {}
+    seen: dict[str, str | None] = {}
     for _ in range(8):
         for claim in queue.claim((JobKind.DELIVER_RESULT,), "host:sender:1"):
             destination = Deliveries(here.database).get(claim.subject).destination
@@ -279,5 +302,4 @@ def test_last_gate_before_the_network_stops_what_was_rolled_back_or_retired(
                 seen[destination] = job.run(claim).code
             except RuntimeError:
                 seen[destination] = None
-    assert seen == {"pacs": code, "bench": None}
-    assert asked
+    return seen, asked
