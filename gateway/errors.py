@@ -351,6 +351,18 @@ class BundleError(GatewayError):
     code = "failed_model_load"
 
 
+class PromotionError(GatewayError):
+    """The bundle cannot be promoted. docs/validation.md says what a promotion asks for; nothing was changed."""
+
+    code = "promotion_refused"
+
+
+class BundleActionError(GatewayError):
+    """This cannot be done with the bundle as it stands. `strnet-gateway model list` shows every bundle with its state."""
+
+    code = "bundle_action"
+
+
 class IntendedUseError(GatewayError):
     """The bundle's intended use is below the class of a destination. Use another bundle, or set the destination's class to `test`."""
 
@@ -389,6 +401,13 @@ class RevisionTakenError(GatewayError):
 
     retryable = True
     code = "revision_taken"
+
+
+class BundleChangesError(GatewayError):
+    """Another bundle has become live and this worker is being started anew with it. Nothing to do: that one reports the study."""
+
+    retryable = True
+    code = "bundle_changes"
 
 
 class OutboundGateError(GatewayError):

@@ -36,6 +36,12 @@ class Event(StrEnum):
     CONFIG_REJECTED = "config:rejected"
     BUNDLE_LOADED = "bundle:loaded"
     BUNDLE_CREATED = "bundle:created"
+    BUNDLE_PROMOTED = "bundle:promoted"
+    BUNDLE_ROLLED_BACK = "bundle:rolled_back"
+    BUNDLE_RETIRED = "bundle:retired"
+    BUNDLE_CHANGED = "bundle:changed"
+    BUNDLE_IN_SHADOW = "bundle:in_shadow"
+    KNEES_EXPORTED = "knees:exported"
     ASSOCIATION_ACCEPTED = "association:accepted"
     ASSOCIATION_REJECTED = "association:rejected"
     ASSOCIATION_RELEASED = "association:released"
@@ -91,7 +97,6 @@ class Event(StrEnum):
     REPORT_RETRACTED = "report:retracted"
     REPORT_REJECTED = "report:rejected"
     STUDY_RECALLED = "study:recalled"
-    BUNDLE_RETIRED = "bundle:retired"
     DELIVERY_QUEUED = "delivery:queued"
     DELIVERY_SENT = "delivery:sent"
     DELIVERY_RETRY = "delivery:retry"
@@ -150,7 +155,9 @@ IDENTIFIERS: Final = frozenset(
         "dimse_status",
         "duration_ms",
         "error_class",
+        "evidence_sha256",
         "exit_code",
+        "former_bundle_hash",
         "former_config_hash",
         "instance_id",
         "job_id",
@@ -168,6 +175,7 @@ IDENTIFIERS: Final = frozenset(
         "result_id",
         "role",
         "route",
+        "second",
         "series_instance_uid",
         "sop_class_uid",
         "sop_instance_uid",

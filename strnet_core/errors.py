@@ -281,3 +281,15 @@ class TooFewCasesError(EvaluationError):
     """There are too few cases of a class for figures that mean anything. Collect more, or pool cohorts and say so."""
 
     code = "too_few"
+
+
+class ExportTableError(EvaluationError):
+    """The table is no export of knees as it should be. Make it with `strnet-gateway audit export`, and of one bundle."""
+
+    code = "export"
+
+
+class DxaTableError(EvaluationError):
+    """The table of DXA results cannot be used. Correct what is named; docs/validation.md lists the columns."""
+
+    code = "dxa"

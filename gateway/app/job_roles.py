@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Final
 
-from gateway.app.role import DRAIN_SHARE, Role, record_start
+from gateway.app.role import DRAIN_SHARE, EXIT_ANEW, Role, record_start
 from gateway.app.role_line import RoleLine
 from gateway.app.timers import worker_timers
 from gateway.config import Settings
 from gateway.domain.identifiers import new_id, owner_name
 from gateway.domain.job import JobKind
 from gateway.store.audit_log import AuditLog
+from gateway.store.bundles import Bundles
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.corrections import Corrections
 from gateway.store.database import Database
@@ -33,8 +34,9 @@ _NO_LIMIT: Final = sys.maxsize
 
 
 def run_worker(settings: Settings, database: Database, stop: threading.Event, line: RoleLine) -> int:
+    from gateway.app.bundle_choice import BundleWatch, choose_bundle, say_if_in_shadow
     from gateway.app.constancy import worker_self_test
-    from gateway.inference.analyzer import Analyzer, open_bundle
+    from gateway.inference.analyzer import Analyzer
     from gateway.inference.decoder import Decoder
     from gateway.routing.router import Router
     from gateway.workers.analyze_instance import AnalyzeInstance
@@ -42,8 +44,11 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
     from gateway.workers.pipeline import Pipeline
     from gateway.workers.reject_report import RejectReport
     from gateway.workers.report_study import ReportStudy
+    from gateway.workers.study_leave import StudyLeave
 
-    bundle = open_bundle(settings.model.bundle)
+    choice = choose_bundle(settings, database)
+    bundle, watch = choice.bundle, BundleWatch(choice, database, stop)
+    say_if_in_shadow(settings, choice)
     queue = queue_of(settings, database)
     with Decoder(settings.worker, bundle.model.preprocessing) as decoder, ExitStack() as closing:
         analyzer = Analyzer(bundle, settings.model)
@@ -70,10 +75,16 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
             decoder=report_decoder,
             model=bundle.identity,
             settings=settings,
+            leave=StudyLeave(
+                bundles=Bundles(database),
+                settings=settings,
+                bundle_hash=bundle.identity.bundle_hash,
+                other_bundles=choice.others,
+            ),
         )
         claimed = ClaimedJobs(queue, owner_name(Role.WORKER))
         self_test = worker_self_test(settings, database, bundle, analyze)
-        closing.enter_context(worker_timers(settings, database, queue, claimed, self_test.tick))
+        closing.enter_context(worker_timers(settings, database, queue, claimed, self_test.tick, watch.look))
         correct = ApplyCorrection(instances=instances, corrections=Corrections(database), spool=spool)
         reject = RejectReport(
             rejections=Rejections(database),
@@ -106,7 +117,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
         corrections = WorkerLoop(attempts=attempts, handlers={JobKind.APPLY_CORRECTION: correct}, bell=bell, broken=broken)
         _run(settings, stop, attempts, analyses.run, reports.run, corrections.run)
     # a failed device stays failed for this process, and so does a failed fsync: the supervisor starts another one
-    return 1 if broken() else 0
+    return 1 if broken() else EXIT_ANEW if watch.has_changed else 0
 
 
 def _run(settings: Settings, stop: threading.Event, attempts: Attempts, *lanes: Lane) -> None:

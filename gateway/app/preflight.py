@@ -18,7 +18,7 @@ from gateway.store.database import Database, database_file
 from gateway.store.file_systems import mount_under
 from gateway.store.spool import Spool
 from gateway.store.spool_binding import bind
-from gateway.store.versions import record_bundle, record_config
+from gateway.store.versions import check_usable, record_bundle, record_config
 
 
 def prepare(settings: Settings, *, actor: str, reads_whole_database: bool = True) -> None:
@@ -35,19 +35,21 @@ def prepare(settings: Settings, *, actor: str, reads_whole_database: bool = True
             schema.check_whole(database)
         schema.ensure(database)
         prepare_spool(settings, database)
-        bundle = _bundle(settings)
-        _check_intended_use(settings, bundle)
-        model = bundle.identity
+        bundles = _bundles(settings)
+        for bundle in bundles:
+            _check_intended_use(settings, bundle)
         record_config(database, settings.config_hash, settings.model_dump(mode="json", by_alias=True, exclude={"database"}), actor=actor)
-        record_bundle(
-            database,
-            bundle_hash=model.bundle_hash,
-            weights_sha256=model.weights_sha256,
-            name=model.name,
-            version=model.version,
-            intended_use=model.intended_use,
-            actor=actor,
-        )
+        for model in (bundle.identity for bundle in bundles):
+            record_bundle(
+                database,
+                bundle_hash=model.bundle_hash,
+                weights_sha256=model.weights_sha256,
+                name=model.name,
+                version=model.version,
+                intended_use=model.intended_use,
+                actor=actor,
+            )
+        check_usable(database, [bundle.identity.bundle_hash for bundle in bundles])
     finally:
         database.close()
 
@@ -91,6 +93,11 @@ def _check_file_system(section: str, path: Path, vouched: str, *, is_development
         log_event(Event.SPOOL_NOT_PROVEN, level="warning", path_kind=section, reason=mount.file_system, code=code)
         return
     raise FileSystemError(f"{section}: {mount.described}")
+
+
+def _bundles(settings: Settings) -> tuple[Bundle, ...]:
+    """All that are configured: any of them may be live, or become so."""
+    return (_bundle(settings), *(open_bundle(folder) for folder in settings.model.other_bundles))
 
 
 def _bundle(settings: Settings) -> Bundle:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from gateway.app.bundle_choice import choose_bundle
 from gateway.config import Settings
 from gateway.dicom.part10 import set_tolerant_reading
 from gateway.domain.identifiers import owner_name
-from gateway.inference.analyzer import Analyzer, open_bundle
+from gateway.inference.analyzer import Analyzer
 from gateway.inference.decoder import Decoder
 from gateway.routing.router import Router
 from gateway.store.audit_log import AuditLog
@@ -26,7 +27,7 @@ _ACTOR = "recheck"
 def rebuild(settings: Settings, database: Database, studies: Sequence[str] | None) -> Iterator[RebuiltResult]:
     """Every result of the studies, or of all of them, made again from what was kept of it."""
     set_tolerant_reading()
-    bundle = open_bundle(settings.model.bundle)
+    bundle = choose_bundle(settings, database).bundle
     with Decoder(settings.worker, bundle.model.preprocessing) as decoder:
         again = RebuildResults(
             instances=Instances(database),
@@ -42,7 +43,7 @@ def rebuild(settings: Settings, database: Database, studies: Sequence[str] | Non
 def recompute(settings: Settings, database: Database, studies: Sequence[str] | None) -> Iterator[RecomputedInstance | None]:
     """Every judged image of the studies, or of all of them, judged again; None for one that the present bundle has not seen."""
     set_tolerant_reading()
-    bundle = open_bundle(settings.model.bundle)
+    bundle = choose_bundle(settings, database).bundle
     instances = Instances(database)
     with Decoder(settings.worker, bundle.model.preprocessing) as decoder:
         analyze = AnalyzeInstance(

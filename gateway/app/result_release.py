@@ -18,6 +18,6 @@ def release_result(settings: Settings, database: Database, key: str, operator: O
         route = strictest_route(settings, withheld.routes)
         if route.policy.openness < withheld.policy.openness or route.policy in (Policy.SHADOW, Policy.SILENT):
             raise ReleaseRefusedError(f"its route's policy is {route.policy} by now")
-        return route.destinations
+        return tuple(name for name in route.destinations if name not in withheld.closed)
 
     return Releases(database).release(key, destinations_of, operator)

@@ -17,6 +17,8 @@ EXIT_DISK: Final = 74
 """sysexits EX_IOERR: an fsync failed; starting again would promise what the disk does not keep."""
 EXIT_STUCK: Final = 75
 """sysexits EX_TEMPFAIL: the receiver did not answer its own calls; a new process may."""
+EXIT_ANEW: Final = 76
+"""Drained, to be started anew at once: another bundle is live. No death."""
 EXIT_CONFIGURATION: Final = 78
 """sysexits EX_CONFIG: the role cannot start as it is configured."""
 

@@ -19,7 +19,7 @@ from gateway.app.metering import served
 from gateway.app.preflight import prepare
 from gateway.app.readiness import Readiness
 from gateway.app.reload import HangUps, accepted
-from gateway.app.role import EXIT_CONFIGURATION, EXIT_DISK, Role
+from gateway.app.role import EXIT_ANEW, EXIT_CONFIGURATION, EXIT_DISK, Role
 from gateway.app.role_process import RoleProcess
 from gateway.app.roll import Roll
 from gateway.app.shared_port import reserve
@@ -141,6 +141,9 @@ class Supervisor:
             self._keep_final(code)
             if code in _FINAL:
                 self._stop.set()
+            return
+        if code == EXIT_ANEW:
+            slot.forgive()
             return
         self._record(self._audit, Event.ROLE_DIED, role=slot.role.value, exit_code=code, pid=process.pid)
         self._deaths[slot.name] += 1

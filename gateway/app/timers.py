@@ -41,6 +41,7 @@ _DEPARTED_SECONDS: Final = 60.0
 _SELF_TEST_SECONDS: Final = 20.0
 _PHANTOMS_SECONDS: Final = 60.0
 _RECONCILE_SECONDS: Final = 60.0
+_BUNDLE_SECONDS: Final = 2.0
 
 
 def receiver_timers(settings: Settings, database: Database) -> Timers:
@@ -48,14 +49,20 @@ def receiver_timers(settings: Settings, database: Database) -> Timers:
 
 
 def worker_timers(
-    settings: Settings, database: Database, queue: JobQueue, claimed: ClaimedJobs, test_itself: Callable[[], object]
+    settings: Settings,
+    database: Database,
+    queue: JobQueue,
+    claimed: ClaimedJobs,
+    test_itself: Callable[[], object],
+    look_at_bundle: Callable[[], object],
 ) -> Timers:
-    """test_itself: looks whether the worker's self-test is due."""
+    """test_itself: looks whether the worker's self-test is due. look_at_bundle: whether another bundle is live."""
     timers = (
         *_of_jobs(settings, queue, claimed),
         *_of_host(settings, database, Role.WORKER),
         *_of_store(settings, database, Role.WORKER),
         Timer(name="self_test", seconds=_SELF_TEST_SECONDS, tick=test_itself),
+        Timer(name="bundle", seconds=_BUNDLE_SECONDS, tick=look_at_bundle),
     )
     return Timers(timers, {Duty.STORE: leadership(database, Duty.STORE)})
 

@@ -10,6 +10,7 @@ import typer
 from gateway.cli import recheck
 from gateway.cli.cases import cases
 from gateway.cli.deliveries import deliveries
+from gateway.cli.export import export
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, short
 from gateway.config import load_settings
 from gateway.domain.story import ReceiptStory
@@ -31,6 +32,7 @@ app.command("rebuild")(recheck.rebuild)
 app.command("recompute")(recheck.recompute)
 app.command("deliveries")(deliveries)
 app.command("cases")(cases)
+app.command("export")(export)
 
 
 @app.callback()

@@ -20,6 +20,7 @@ from gateway.cli import (
     demo,
     ingest,
     jobs,
+    model,
     recall,
     reconcile,
     results,
@@ -51,6 +52,7 @@ app.add_typer(routes.app, name="routes")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(audit.app, name="audit")
+app.add_typer(model.app, name="model")
 app.add_typer(self_test.app, name="self-test")
 app.add_typer(config.app, name="config")
 app.add_typer(db.app, name="db")

@@ -156,6 +156,7 @@ _WITHHELD: Final = {
     "withheld_shadow": " (the route's policy is shadow: kept here, never sent)",
     "withheld_silent": " (the route's policy is silent)",
     "withheld_not_flagged": " (the route's policy is positive_only and no knee is flagged)",
+    "withheld_not_live": " (the bundle is not live, or was not when it assessed the study: strnet-gateway model list)",
     "withheld_not_assessed": " (results.report_not_assessed is off)",
     "withheld_repeat": " (the patient has been sent as much within results.repeat_days)",
     "withheld_recalled": " (the study was recalled: results release lets it go)",

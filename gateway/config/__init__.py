@@ -4,7 +4,7 @@ from gateway.config.access import PeerSettings, TlsSettings
 from gateway.config.destinations import DestinationSettings
 from gateway.config.loading import load_settings, parse_settings
 from gateway.config.quality import FlagSettings, QualitySettings
-from gateway.config.safety import check_may_serve, destinations_above
+from gateway.config.safety import check_may_serve, destinations_above, destinations_for_live
 from gateway.config.sections import (
     DeliverySettings,
     EligibilitySettings,
@@ -42,6 +42,7 @@ __all__ = [
     "WorkerSettings",
     "check_may_serve",
     "destinations_above",
+    "destinations_for_live",
     "load_settings",
     "parse_settings",
     "without_password",

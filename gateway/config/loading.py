@@ -65,7 +65,11 @@ def _resolved(settings: Settings, base: Path) -> Settings:
             "database": settings.database.model_copy(update={"url": url}),
             "spool": settings.spool.model_copy(update={"folder": base / settings.spool.folder}),
             "model": settings.model.model_copy(
-                update={"bundle": base / settings.model.bundle, "equivalence": base / settings.model.equivalence}
+                update={
+                    "bundle": base / settings.model.bundle,
+                    "other_bundles": tuple(base / folder for folder in settings.model.other_bundles),
+                    "equivalence": base / settings.model.equivalence,
+                }
             ),
             "tls": settings.tls.model_copy(
                 update={name: base / getattr(settings.tls, name) for name in ("certificate", "key", "authorities")}

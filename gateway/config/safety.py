@@ -44,3 +44,8 @@ def destinations_above(settings: Settings, intended_use: str) -> tuple[str, ...]
     """Names of the destinations whose class is above a bundle's intended use."""
     rank = _USE_RANK[intended_use]
     return tuple(d.name for d in settings.destinations if _CLASS_RANK[d.destination_class] > rank)
+
+
+def destinations_for_live(settings: Settings) -> frozenset[str]:
+    """Names of the destinations that take results of a live bundle only: all but those of class `test`."""
+    return frozenset(d.name for d in settings.destinations if d.destination_class != "test")

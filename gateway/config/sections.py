@@ -88,6 +88,7 @@ class EligibilitySettings(Section):
 
 class ModelSettings(Section):
     bundle: Path = Path("var/bundle")
+    other_bundles: tuple[Path, ...] = ()
     engine: Literal["auto", "torch", "openvino"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(default=0, ge=0)

@@ -23,6 +23,10 @@ class Outgoing:
     """That all of these routes have."""
     destinations_above: tuple[str, ...]
     """Whose class is above what the bundle is meant for."""
+    destinations_for_live: frozenset[str]
+    """That take results of a live bundle only (ADR 0033)."""
+    is_live: bool
+    """The bundle is live, or was until another one came, and was so when it made the result."""
 
 
 _NEVER: Final = (Policy.SHADOW, Policy.SILENT)
@@ -34,6 +38,7 @@ _ROWS: Final[tuple[tuple[str, Callable[[Outgoing], bool]], ...]] = (
     ("policy_withdrawn", lambda one: one.policy_today.openness < one.made_under.openness),
     ("destination_withdrawn", lambda one: one.destination not in one.destinations_today),
     ("destination_class", lambda one: one.destination in one.destinations_above),
+    ("bundle_not_live", lambda one: one.destination in one.destinations_for_live and not one.is_live),
 )
 
 

@@ -120,6 +120,7 @@ class Release(StrEnum):
     WITHHELD_NOT_FLAGGED = "withheld_not_flagged"
     WITHHELD_NOT_ASSESSED = "withheld_not_assessed"
     WITHHELD_NO_DESTINATION = "withheld_no_destination"
+    WITHHELD_NOT_LIVE = "withheld_not_live"
     WITHHELD_REPEAT = "withheld_repeat"
     WITHHELD_RECALLED = "withheld_recalled"
     WITHHELD_INGESTED = "withheld_ingested"
@@ -130,9 +131,6 @@ RELEASABLE: Final = (Release.WITHHELD_RECALLED, Release.WITHHELD_INGESTED, Relea
 """What a person may release: withheld for the circumstances, not by the site's policy."""
 RELEASABLE_AS_SENT: Final = (Release.SENT, Release.WITHHELD_INGESTED, Release.WITHHELD_LATE)
 """What would go out at once or by a release: of a recalled study it becomes WITHHELD_RECALLED."""
-
-RETIRED: Final = "retired"
-"""The state of a bundle that was recalled: nothing is made with it any more."""
 
 
 class Policy(StrEnum):

@@ -55,6 +55,7 @@ _NEVER_BEGUN: Final = frozenset(
         "policy_forbids",
         "policy_withdrawn",
         "destination_withdrawn",
+        "bundle_not_live",
         "credentials_unreadable",
         "tls_failed",
         "tls_wrong_name",

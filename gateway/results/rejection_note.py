@@ -22,8 +22,6 @@ from gateway.results.outbound_gate import check
 from gateway.results.texts import texts_for
 
 _SERIES_NUMBER: Final = 9903
-_SERIES_DESCRIPTION: Final = "Rejection note for AI results"
-_DESCRIPTION: Final = "Withdrawn by strnet-gateway. Do not use the referenced results."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +46,12 @@ def rejection_note(
     """
     source = normalised(header)
     references = [_reference(source, instance) for instance in sorted(rejected, key=_template_order)]
+    # in one language: a note is made again with the same bytes, whatever `results.language` is by then
+    texts = texts_for("en").descriptions
     parts = (assessment_set, REJECTION, reason.value)
     document = KeyObjectSelectionDocument(
         evidence=references,
-        content=KeyObjectSelection(Code(reason.code_value, "DCM", reason.code_meaning), references, description=_DESCRIPTION),
+        content=KeyObjectSelection(Code(reason.code_value, "DCM", reason.code_meaning), references, description=texts.rejection_note),
         series_instance_uid=derived_uid((*parts, "series")),
         series_number=_SERIES_NUMBER,
         sop_instance_uid=derived_uid(parts),
@@ -60,7 +60,7 @@ def rejection_note(
         manufacturer_model_name=equipment.MODEL_NAME,
         software_versions=equipment.SOFTWARE_VERSIONS,
         device_serial_number=equipment.SERIAL_NUMBER,
-        series_description=_SERIES_DESCRIPTION,
+        series_description=texts.rejection_series,
         specific_character_set=UNICODE,
     )
     for item in document.ContentSequence:
@@ -69,7 +69,7 @@ def rejection_note(
             del item.ConceptNameCodeSequence
     document.copy_patient_and_study_information(references[0])
     # the time of the report's own offset: every result of ours tells it
-    equipment.settle_header(document, moment_of(retracted_at, zone="UTC", source=source), texts_for("en").descriptions)
+    equipment.settle_header(document, moment_of(retracted_at, zone="UTC", source=source), texts)
     note = BuiltResult(
         kind=REJECTION,
         sop_class_uid=str(document.SOPClassUID),

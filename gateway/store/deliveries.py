@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from gateway.domain.bundle_state import MAY_SEND
 from gateway.domain.delivery import ARRIVED, AttemptKind, DeliveryState, Turn, Verdict, turn_of
 from gateway.domain.job import SENDERS_KINDS, Claim, JobAction, JobKind, JobState
 from gateway.domain.outcome import Policy
@@ -50,6 +51,8 @@ class PendingDelivery:
     """Any of its knees."""
     intended_use: str
     """Of the bundle that made the result."""
+    is_live: bool
+    """That bundle is live, or was until another one came, and was so when it made the result."""
     turn: Turn
     is_retracted: bool
     """Its report was taken back: it goes nowhere any more."""
@@ -104,6 +107,7 @@ class Deliveries:
                 policy=Policy.ALL if report is None else Policy(report.policy),
                 flagged=result.flagged,
                 intended_use=bundle.intended_use,
+                is_live=bundle.state in MAY_SEND and bundle.live_since is not None and result.created_at >= bundle.live_since,
                 turn=_turn(session, delivery, result),
                 is_retracted=result.retracted_at is not None,
                 is_rejection=result.kind == REJECTION,

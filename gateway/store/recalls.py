@@ -9,9 +9,9 @@ from typing import Final
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from gateway.domain.bundle_state import BundleAction, BundleState
 from gateway.domain.delivery import FINISHED, DeliveryState
 from gateway.domain.operator import Operator
-from gateway.domain.outcome import RETIRED
 from gateway.domain.recall import Effect, RecalledDestination, RecalledReport, RecallScope, RecallTarget
 from gateway.domain.retraction import REJECTION, RejectionReason, needs_note
 from gateway.errors import NotFoundError, PatientNotUniqueError
@@ -21,7 +21,7 @@ from gateway.store.database import Database
 from gateway.store.repeating import repeated
 from gateway.store.retractions import Retraction, deliveries_of, lock_study, retract
 from gateway.store.send_records import send_record
-from gateway.store.tables import BundleVersionRow, DeliveryRow, InstanceRow, RecalledStudyRow, ResultRow
+from gateway.store.tables import BundleActRow, BundleVersionRow, DeliveryRow, InstanceRow, RecalledStudyRow, ResultRow
 
 _SHORTEST_HASH: Final = 8
 
@@ -92,9 +92,14 @@ class Recalls:
         """False when it was retired before. Reports that are being made by it at this moment come before this, or not at all."""
         with self._database.transaction() as session:
             row = session.scalars(select(BundleVersionRow).where(BundleVersionRow.bundle_hash == bundle_hash).with_for_update()).one()
-            if row.state == RETIRED:
+            if row.state == BundleState.RETIRED:
                 return False
-            row.state = RETIRED
+            row.state, row.live_since, row.live_until = BundleState.RETIRED, None, None
+            session.add(
+                BundleActRow(
+                    action=BundleAction.RETIRE, bundle_hash=bundle_hash, at=datetime.now(UTC), by=operator.actor, reason=operator.reason
+                )
+            )
             record(session, Event.BUNDLE_RETIRED, actor=operator.actor, bundle_hash=bundle_hash, code=reason.value, reason=operator.reason)
             return True
 

@@ -16,7 +16,7 @@ from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.repeating import repeated
-from gateway.store.results import check_not_retired, queue_delivery
+from gateway.store.results import check_not_retired, closed_to, queue_delivery
 from gateway.store.retractions import lock_study, of_report
 from gateway.store.tables import RecalledStudyRow, ReportRow, ResultRow
 
@@ -31,6 +31,8 @@ class Withheld:
     routes: tuple[str, ...]
     policy: Policy
     """That it was made under."""
+    closed: frozenset[str]
+    """Destinations that its bundle could not speak to when it was made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class Releases:
             withheld = _checked(session, row)
             destinations = destinations_of(withheld)
             if not destinations:
-                raise ReleaseRefusedError("its routes have no destination")
+                raise ReleaseRefusedError("its routes have no destination that it may go to")
             results = session.scalars(of_report(row.assessment_set).with_for_update()).all()
             for result in results:
                 result.release = Release.SENT
@@ -137,4 +139,5 @@ def _checked(session: Session, row: ResultRow) -> Withheld:
         release=release,
         routes=(row.route,) if report is None else tuple(report.routes),
         policy=Policy.ALL if report is None else Policy(report.policy),
+        closed=closed_to(session, row),
     )

@@ -12,11 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import StudyResult
+from gateway.domain.bundle_state import BundleState
 from gateway.domain.delivery import ARRIVED, DeliveryState
 from gateway.domain.finding import Laterality
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim, JobKind
-from gateway.domain.outcome import RELEASABLE_AS_SENT, RETIRED, SET_ASIDE, InstanceOutcome, KneeDecision, Policy, Release
+from gateway.domain.outcome import RELEASABLE_AS_SENT, SET_ASIDE, InstanceOutcome, KneeDecision, Policy, Release
 from gateway.domain.retraction import REJECTION, RejectionReason
 from gateway.domain.told import ToldKnee, ToldReport
 from gateway.errors import BundleRetiredError, RevisionTakenError
@@ -26,7 +27,7 @@ from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, finish
 from gateway.store.repeating import repeated
 from gateway.store.retractions import lock_study
-from gateway.store.tables import BundleVersionRow, DeliveryRow, InstanceRow, RecalledStudyRow, ReportRow, ResultRow
+from gateway.store.tables import AuditEventRow, BundleVersionRow, DeliveryRow, InstanceRow, RecalledStudyRow, ReportRow, ResultRow
 
 _STANDS: Final = ResultRow.retracted_at.is_(None)
 _IS_REPORTED: Final = ResultRow.kind != REJECTION
@@ -70,6 +71,8 @@ class NewResultSet:
     bundle_hash: str
     config_hash: str
     destinations: tuple[str, ...]
+    closed: tuple[str, ...] = ()
+    """Of the route's destinations those that only a live bundle may send to, and this one is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +104,7 @@ class Results:
 
     def bundle_is_retired(self, bundle_hash: str) -> bool:
         with self._database.reading() as session:
-            return session.scalar(select(BundleVersionRow.state).where(BundleVersionRow.bundle_hash == bundle_hash)) == RETIRED
+            return session.scalar(select(BundleVersionRow.state).where(BundleVersionRow.bundle_hash == bundle_hash)) == BundleState.RETIRED
 
     def last_revision(self, study_instance_uid: str) -> int:
         """0 for a study without a report. Reports that were taken back count: a number is given once."""
@@ -231,6 +234,29 @@ class Results:
                 release=new.release.value,
                 repeats_uid=new.repeats_uid,
             )
+        # whatever the release: these do not get it by an operator's release either
+        for destination in new.closed:
+            record(
+                session,
+                Event.RESULT_WITHHELD,
+                actor=claim.owner,
+                study_instance_uid=new.study_instance_uid,
+                sop_instance_uid=next(result.sop_instance_uid for result in new.results if result.kind == "sr"),
+                release=Release.WITHHELD_NOT_LIVE.value,
+                destination=destination,
+            )
+
+
+def closed_to(session: Session, report: ResultRow) -> frozenset[str]:
+    """The destinations that the bundle of a report, named by its SR, could not speak to when it was made (ADR 0033)."""
+    told = session.scalars(
+        select(AuditEventRow.detail).where(
+            AuditEventRow.study_instance_uid == report.study_instance_uid, AuditEventRow.event == Event.RESULT_WITHHELD
+        )
+    )
+    return frozenset(
+        detail["destination"] for detail in told if "destination" in detail and detail.get("sop_instance_uid") == report.sop_instance_uid
+    )
 
 
 def _check_standing(session: Session, new: NewResultSet) -> None:
@@ -244,7 +270,7 @@ def _check_standing(session: Session, new: NewResultSet) -> None:
 def check_not_retired(session: Session, bundle_hash: str) -> None:
     """A recall of the bundle comes before this transaction or after it."""
     state = session.scalar(select(BundleVersionRow.state).where(BundleVersionRow.bundle_hash == bundle_hash).with_for_update(read=True))
-    if state == RETIRED:
+    if state == BundleState.RETIRED:
         raise BundleRetiredError(bundle_hash)
 
 

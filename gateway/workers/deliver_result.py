@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from gateway.config import Settings, destinations_above
+from gateway.config import Settings, destinations_above, destinations_for_live
 from gateway.delivery.link import Sends
 from gateway.domain.delivery import Turn, Verdict
 from gateway.domain.job import Claim
@@ -88,6 +88,8 @@ class DeliverResult:
                 destination=delivery.destination,
                 destinations_today=today.destinations,
                 destinations_above=destinations_above(self.settings, delivery.intended_use),
+                destinations_for_live=destinations_for_live(self.settings),
+                is_live=delivery.is_live,
             )
         )
 

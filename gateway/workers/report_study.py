@@ -16,7 +16,14 @@ from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceState, Release
 from gateway.domain.told import ToldReport
-from gateway.errors import BundleRetiredError, GatewayError, OpenConflictError, RevisionTakenError, SourcePurgedError
+from gateway.errors import (
+    BundleChangesError,
+    BundleRetiredError,
+    GatewayError,
+    OpenConflictError,
+    RevisionTakenError,
+    SourcePurgedError,
+)
 from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
 from gateway.results.built_result import BuiltResult
@@ -42,7 +49,10 @@ from gateway.workers.study_knees import (
     refused_knee,
     told,
 )
+from gateway.workers.study_leave import StudyLeave
 
+_OTHER_BUNDLE_SECONDS: Final = 5.0
+"""The worker is being started anew with the live bundle."""
 _ANALYSIS_OPEN_SECONDS: Final = 5.0
 """The end of each analysis pulls the report forward; this is only the longest wait."""
 _BUNDLE_RETIRED_SECONDS: Final = 30.0
@@ -61,6 +71,7 @@ class ReportStudy:
     decoder: Decoder
     model: ModelIdentity
     settings: Settings
+    leave: StudyLeave
 
     def run(self, claim: Claim) -> Ending:
         study = claim.subject
@@ -79,6 +90,9 @@ class ReportStudy:
             return Ending(Event.JOB_POSTPONED, error.code)
         except RevisionTakenError as error:
             self.queue.postpone(claim, seconds=0)
+            return Ending(Event.JOB_POSTPONED, error.code)
+        except BundleChangesError as error:
+            self.queue.postpone(claim, seconds=_OTHER_BUNDLE_SECONDS)
             return Ending(Event.JOB_POSTPONED, error.code)
 
     def give_up(self, claim: Claim, error: GatewayError) -> None:
@@ -121,7 +135,7 @@ class ReportStudy:
             log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id, code=standing)
             self.queue.finish(claim, code=standing)
             return standing
-        return self._build(claim, study)
+        return self._build(claim, study, self.leave.destinations(study))
 
     def _knees(self, assessed: Sequence[StoredInstance]) -> list[StudyKnee]:
         return [
@@ -132,7 +146,7 @@ class ReportStudy:
             )
         ]
 
-    def _build(self, claim: Claim, study: ReportedStudy) -> str:
+    def _build(self, claim: Claim, study: ReportedStudy, destinations: tuple[str, ...]) -> str:
         sent_before = self.results.last_sent_report(claim.subject)
         report = self._spoken(claim, study, sent_before)
         sources = read_sources(self.spool, self.decoder, study.images)
@@ -141,7 +155,7 @@ class ReportStudy:
         study_time = latest_study_time(first, self.settings.results.timezone)
         patient = study.patient_digest(text(first, "PatientBirthDate"))
         # the archive must not keep an older statement of this very study
-        repeats = None if sent_before else self._repeats(study, patient, study_time)
+        repeats = None if sent_before else self._repeats(study, destinations, patient, study_time)
         release = release_for(
             study.route.policy,
             report,
@@ -150,6 +164,7 @@ class ReportStudy:
             late_after_hours=self.settings.results.late_after_hours,
             report_not_assessed=self.settings.results.report_not_assessed,
             has_destination=bool(study.route.destinations),
+            is_live=bool(destinations),
             repeats=repeats is not None,
             ingested=self._is_ingested(study),
         )
@@ -180,7 +195,8 @@ class ReportStudy:
             repeats_uid=repeats.sop_instance_uid if repeats and release is Release.WITHHELD_REPEAT else None,
             bundle_hash=self.model.bundle_hash,
             config_hash=self.settings.config_hash,
-            destinations=study.route.destinations,
+            destinations=destinations,
+            closed=tuple(name for name in study.route.destinations if name not in destinations),
         )
         return self._commit(claim, new)
 
@@ -205,7 +221,9 @@ class ReportStudy:
         images = {*(knee.instance.instance_id for knee in study.knees), *(instance.instance_id for instance in study.refused)}
         return self.instances.any_not_sent_here(sorted(images))
 
-    def _repeats(self, study: ReportedStudy, patient_digest: str | None, study_time: datetime | None) -> ToldReport | None:
+    def _repeats(
+        self, study: ReportedStudy, destinations: tuple[str, ...], patient_digest: str | None, study_time: datetime | None
+    ) -> ToldReport | None:
         if patient_digest is None:
             return None
         return repeated_report(
@@ -213,7 +231,7 @@ class ReportStudy:
             self.results.told_to_patient(patient_digest, besides_study=study.study_instance_uid),
             study_date=study_time.date() if study_time else None,
             repeat_days=self.settings.results.repeat_days,
-            destinations=study.route.destinations,
+            destinations=destinations,
         )
 
     def _written(self, built: BuiltResult) -> NewResult:

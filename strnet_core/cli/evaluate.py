@@ -39,6 +39,9 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     unit: Annotated[str, typer.Option(help="patient or image")] = "patient",
     threshold: Annotated[float | None, typer.Option(min=0.01, max=0.99, help="Score 0..1; else the bundle's, else it is searched.")] = None,
+    threshold_from: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The threshold that another cohort's report.json has searched.")
+    ] = None,
     severity_threshold: Annotated[float | None, typer.Option(min=0.01, max=0.99)] = None,
     prevalence: Annotated[list[float] | None, typer.Option(min=0.001, max=0.999, help="Local prevalence; repeatable.")] = None,
     resamples: Annotated[int, typer.Option(min=100, max=100_000)] = 2000,
@@ -53,6 +56,8 @@ def evaluate(
     Exit code 1 where the cases cannot be evaluated, or a labelled film is missing or unreadable.
     """
     _one_of(predictions, bundle, counts, paper=paper)
+    if threshold is not None and threshold_from is not None:
+        raise typer.BadParameter("give --threshold or --threshold-from", param_hint="--threshold-from")
     tables = _named([path for path in (predictions or labels, *(beside or ())) if path is not None])
     from strnet_core.evaluation.bootstrap import Resampling
 
@@ -84,6 +89,8 @@ def evaluate(
             rows = opened.predict(labels, images, assess_refused=assess_refused)
             source = opened.source(labels)
             settings = opened.thresholds(settings, severity_given=severity_threshold is not None)
+        if threshold_from is not None:
+            settings = _borrowed(settings, threshold_from, source)
         _report(rows, settings, source, out, tables, as_json=as_json, keep_predictions=bundle is not None)
     if bundle is not None and _lost(rows):
         raise typer.Exit(1)
@@ -117,6 +124,16 @@ def _read(path: Path) -> tuple[tuple[Case, ...], Source]:
     from strnet_core.evaluation.report import source_of
 
     return read_predictions(path), source_of(path)
+
+
+def _borrowed(settings: EvaluationSettings, report: Path, source: Source) -> EvaluationSettings:
+    """A threshold that was searched on other people is not optimistic here."""
+    from dataclasses import replace
+
+    from strnet_core.evaluation.searched_threshold import read_searched
+
+    found = read_searched(report, besides_sha256=source.sha256)
+    return replace(settings, threshold=found.threshold, threshold_origin=found.origin)
 
 
 class _Opened:

@@ -49,6 +49,9 @@ def train(
         Path | None, typer.Option(exists=True, dir_okay=False, help=".safetensors of a run, or torchvision's .pth of the backbone")
     ] = None,
     patient_pattern: Annotated[str, typer.Option(help="regular expression: its first group in a file's name is the patient")] = "",
+    separate_patients: Annotated[
+        bool, typer.Option("--separate-patients", help="the same patient id in two --data folders is two people")
+    ] = False,
     keep_refused: Annotated[bool, typer.Option("--keep-refused", help="train on knees that the quality flags refuse, too")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 42,
     arithmetic: Annotated[str, typer.Option(help="float32, or bfloat16 by autocast")] = "float32",
@@ -93,7 +96,12 @@ def train(
                     micro_batch=micro_batch, learning_rate=learning_rate, patience=patience, positive_weight=positive_weight,
                     extra_loss=extra_loss, initial_weights=initial_weights, keep_refused=keep_refused, seed=seed, arithmetic=arithmetic,
                 )  # fmt: skip
-                sources = Sources(data=tuple(data or ()), patient_pattern=patient_pattern, initial_weights=initial_weights)
+                sources = Sources(
+                    data=tuple(data or ()),
+                    patient_pattern=patient_pattern,
+                    separate_patients=separate_patients,
+                    initial_weights=initial_weights,
+                )
                 outcome = run.start(folder, settings, sources, execution, watch)
     _tell(folder, outcome)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from strnet_core.errors import PredictionsError
 from strnet_core.evaluation.case import OSTEOPOROSIS, Case, Sex
+from strnet_core.training.films import RANGES
 from strnet_core.training.prediction_table import COLUMNS as PREDICTION_COLUMNS
 from strnet_core.training.prediction_table import SIZE
 
@@ -19,7 +20,7 @@ _KNEE = re.compile(r"#[12]$")
 """Of a film with two knees, which are of one patient."""
 _REQUIRED_PREDICTIONS = ("image", "label_cls", "logit")
 _REQUIRED_LABELS = ("image", "label_cls")
-_RANGES = {"age": (0.0, 130.0), "bmi": (5.0, 120.0), "t_score": (-15.0, 15.0), "t_score_pred": (-100.0, 100.0)}
+_RANGES = {**RANGES, "t_score_pred": (-100.0, 100.0)}
 
 
 def read_predictions(path: Path) -> tuple[Case, ...]:

@@ -18,6 +18,7 @@ from strnet_core.evaluation.document import document, plain
 from strnet_core.evaluation.estimate import Estimate
 from strnet_core.evaluation.evaluation import Evaluation
 from strnet_core.evaluation.plots import plots
+from strnet_core.evaluation.validation import Validation
 
 if TYPE_CHECKING:
     from strnet_core.bundle import ModelBundle
@@ -56,16 +57,22 @@ def source_of(path: Path, bundle: ModelBundle | None = None, profile: str = "") 
     )
 
 
-def report_document(evaluation: Evaluation, source: Source, compared: tuple[Compared, ...] = ()) -> dict[str, Any]:
+def report_document(
+    evaluation: Evaluation, source: Source, compared: tuple[Compared, ...] = (), *, validation: Validation | None = None
+) -> dict[str, Any]:
     """What report.json holds."""
     found = {"software": f"strnet-gateway {version('strnet-gateway')}", "source": plain(source), **document(evaluation)}
+    if validation is not None:
+        found["validation"] = plain(validation)
     return {**found, "compared": plain(compared), "compared_spread": plain(spreads(compared))} if compared else found
 
 
-def write_report(folder: Path, evaluation: Evaluation, source: Source, compared: tuple[Compared, ...] = ()) -> tuple[Path, Path]:
+def write_report(
+    folder: Path, evaluation: Evaluation, source: Source, compared: tuple[Compared, ...] = (), *, validation: Validation | None = None
+) -> tuple[Path, Path]:
     """report.html and report.json in a folder, made if need be; both written anew. Raises EvaluationError, ResearchExtraMissingError."""
-    told = report_document(evaluation, source, compared)
-    page = render(evaluation, source, told["software"], compared)
+    told = report_document(evaluation, source, compared, validation=validation)
+    page = render(evaluation, source, told["software"], compared, validation=validation)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         html, values = folder / HTML_NAME, folder / JSON_NAME
@@ -76,7 +83,9 @@ def write_report(folder: Path, evaluation: Evaluation, source: Source, compared:
     return html, values
 
 
-def render(evaluation: Evaluation, source: Source, software: str, compared: tuple[Compared, ...] = ()) -> str:
+def render(
+    evaluation: Evaluation, source: Source, software: str, compared: tuple[Compared, ...] = (), *, validation: Validation | None = None
+) -> str:
     """The HTML page: plots as data, no script, nothing fetched. Raises ResearchExtraMissingError."""
     try:
         from jinja2 import Environment, StrictUndefined
@@ -88,7 +97,7 @@ def render(evaluation: Evaluation, source: Source, software: str, compared: tupl
     text = files("strnet_core.evaluation").joinpath("report.html.jinja").read_text(encoding="utf-8")
     pictures = {name: "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode() for name, svg in plots(evaluation).items()}
     return environment.from_string(text).render(
-        e=evaluation, source=source, software=software, plots=pictures, compared=compared, spreads=spreads(compared)
+        e=evaluation, source=source, software=software, plots=pictures, compared=compared, spreads=spreads(compared), v=validation
     )
 
 

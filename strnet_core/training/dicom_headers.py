@@ -12,7 +12,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from strnet_core.errors import TrainingDataError
-from strnet_core.training.films import Film, Sex
+from strnet_core.training.films import Film, Sex, is_possible
 
 _PREAMBLE = 128
 _TAGS = ["SOPInstanceUID", "PatientID", "IssuerOfPatientID", "PatientAge", "PatientBirthDate", "StudyDate", "PatientSex", "PatientSize",
@@ -99,9 +99,13 @@ def _value(header: Dataset, keyword: str) -> Any:
 def _age(header: Dataset) -> float | None:
     stated = _AGE.fullmatch(_text(header, "PatientAge"))
     if stated:
-        return int(stated[1]) * _DAYS[stated[2]] / _DAYS["Y"]
+        age = int(stated[1]) * _DAYS[stated[2]] / _DAYS["Y"]
+        return age if is_possible("age", age) else None
     born, studied = (_date(_text(header, keyword)) for keyword in ("PatientBirthDate", "StudyDate"))
-    return None if born is None or studied is None or studied < born else (studied - born).days / _DAYS["Y"]
+    if born is None or studied is None:
+        return None
+    age = (studied - born).days / _DAYS["Y"]
+    return age if is_possible("age", age) else None
 
 
 def _date(text: str) -> date | None:
@@ -115,7 +119,8 @@ def _bmi(header: Dataset) -> float | None:
     height, weight = (_number(_text(header, keyword)) for keyword in ("PatientSize", "PatientWeight"))
     if height is None or weight is None or not _HEIGHTS[0] <= height <= _HEIGHTS[1] or not _WEIGHTS[0] <= weight <= _WEIGHTS[1]:
         return None
-    return weight / height**2
+    bmi = weight / height**2
+    return bmi if is_possible("bmi", bmi) else None
 
 
 def _number(text: str) -> float | None:

@@ -10,7 +10,15 @@ Sex = Literal["F", "M"]
 
 CLASSES = ("normal", "osteopenia", "osteoporosis")
 """Names of `label_cls` 0, 1 and 2."""
+RANGES = {"age": (0.0, 130.0), "bmi": (5.0, 120.0), "t_score": (-15.0, 15.0)}
+"""What can be true: years, kg/m2, standard deviations. Beyond it a table is wrong, and a header's value unknown."""
 _SQUARE = 1.05
+
+
+def is_possible(column: str, value: float) -> bool:
+    """Whether a finite value lies in the range of its column."""
+    low, high = RANGES[column]
+    return low <= value <= high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from strnet_core.errors import TrainingDataError
 from strnet_core.training.dicom_headers import filled, sop_instances_below
-from strnet_core.training.films import CLASSES, Film, Reading, Sex
+from strnet_core.training.films import CLASSES, Film, Reading, Sex, is_possible
 
 TABLE = "labels.csv"
 IMAGES = "images"
 
 _SEXES: Mapping[str, Sex] = {"f": "F", "female": "F", "m": "M", "male": "M"}
+_LABEL = re.compile(rf"([0-{len(CLASSES) - 1}])(\.0*)?")
+"""Also as 1.0, which is what a table with unknown labels becomes in other tools."""
 _MISSING = frozenset({"", "na", "nan", "none", "null"})
 Row = Mapping[str, str]
 
@@ -49,12 +52,13 @@ def _rows(table: Path) -> Iterator[Row]:
 
 def _film(number: int, row: Row, folder: Path, by_uid: Mapping[str, Path]) -> Film:
     path = _path(number, row, folder, by_uid)
-    if row["label_cls"] not in {str(label) for label in range(len(CLASSES))}:
+    label = _LABEL.fullmatch(row["label_cls"])
+    if label is None:
         raise TrainingDataError(f"row {number}: label_cls is none of 0, 1, 2")
     film = Film(
         name=path.relative_to(folder).as_posix().removeprefix(f"{IMAGES}/"),
         path=path,
-        label=int(row["label_cls"]),
+        label=int(label[1]),
         patient_id=row.get("patient_id", ""),
         t_score=_number(number, row, "t_score"),
         age_years=_number(number, row, "age"),
@@ -88,6 +92,8 @@ def _number(number: int, row: Row, column: str) -> float | None:
         value = math.nan
     if not math.isfinite(value):
         raise TrainingDataError(f"row {number}: {column} is no number")
+    if not is_possible(column, value):
+        raise TrainingDataError(f"row {number}: {column} is out of range")
     return value
 
 

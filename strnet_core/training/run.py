@@ -70,7 +70,7 @@ def resume(folder: Path, execution: Execution, watch: Watch) -> RunOutcome:
         settings, sources = run_folder.begun_with(folder)
         run_folder.check_initial_weights(settings, sources)
         execution = replace(execution, initial_weights=sources.initial_weights)
-        reading = read_data(sources.data, sources.patient_pattern)
+        reading = read_data(sources.data, sources.patient_pattern, separate_patients=sources.separate_patients)
         data = prepare(reading.films, settings, execution.loader_threads, watch.prepared)
         data = replace(data, left_out=(*reading.left_out, *data.left_out))
         if data.unknown_patients:

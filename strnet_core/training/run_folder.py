@@ -41,6 +41,8 @@ class Sources:
 
     data: tuple[Path, ...]
     patient_pattern: str = ""
+    separate_patients: bool = False
+    """An id in two folders is two people."""
     initial_weights: Path | None = None
 
 
@@ -53,6 +55,7 @@ def begin(folder: Path, settings: TrainingSettings, sources: Sources) -> None:
         "schema": _SCHEMA,
         "data": [str(path.resolve()) for path in sources.data],
         "patient_pattern": sources.patient_pattern,
+        "separate_patients": sources.separate_patients,
         "initial_weights": None if sources.initial_weights is None else str(sources.initial_weights.resolve()),
         "software": {"python": platform.python_version(), "torch": torch.__version__},
     }
@@ -71,6 +74,8 @@ def begun_with(folder: Path) -> tuple[TrainingSettings, Sources]:
         sources = Sources(
             data=tuple(map(Path, document["data"])),
             patient_pattern=document["patient_pattern"],
+            # runs of before it could be chosen did not separate them
+            separate_patients=document.get("separate_patients", False),
             initial_weights=None if weights is None else Path(weights),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -26,6 +26,7 @@ from gateway.inference.decoder import Prepared, PreparedKnee
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.routing.router import Router
+from gateway.store.bundles import Bundles
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.corrections import Corrections
 from gateway.store.database import Database
@@ -45,6 +46,7 @@ from gateway.workers.pipeline import Pipeline
 from gateway.workers.reject_report import RejectReport
 from gateway.workers.report_study import ReportStudy
 from gateway.workers.retry import Backoff, RetryPolicy
+from gateway.workers.study_leave import StudyLeave
 from gateway.workers.worker import JobHandler, WorkerLoop
 
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -150,6 +152,7 @@ class Bench:
     model: ModelIdentity = MODEL
     lease_seconds: float = 60
     """For how long a sender may still be at it."""
+    other_bundles: frozenset[str] = frozenset()
 
     def receive(self, number: int = 1, *, study: int = 1, association: str | None = None, **changes: object) -> str:
         side = "R" if number % 2 else "L"
@@ -192,6 +195,12 @@ class Bench:
             decoder=self.decoder,  # type: ignore[arg-type]
             model=self.model,
             settings=self.settings,
+            leave=StudyLeave(
+                bundles=Bundles(self.database),
+                settings=self.settings,
+                bundle_hash=self.model.bundle_hash,
+                other_bundles=self.other_bundles,
+            ),
         )
         analyze = self.analyze
         reject = RejectReport(
@@ -213,6 +222,14 @@ class Bench:
             for claim in attempts.claimed.claim(tuple(of_studies)):
                 reports.run_one(claim)
             analyses.run_claims(attempts.claimed.claim((JobKind.ANALYZE_INSTANCE,)))
+
+    def analyze_all(self) -> None:
+        """Runs every due analysis, and no report."""
+        analyze, queue = self.analyze, JobQueue(self.database, lease_seconds=60, max_lease_expiries=3)
+        attempts = self.attempts(queue, {JobKind.ANALYZE_INSTANCE: analyze})
+        analyses = self.analyses(attempts, analyze)
+        while claims := attempts.claimed.claim((JobKind.ANALYZE_INSTANCE,)):
+            analyses.run_claims(claims)
 
     @staticmethod
     def attempts(queue: JobQueue, handlers: dict[JobKind, GivesUp], *, retry_seconds: float = 0.001) -> Attempts:

@@ -18,7 +18,7 @@ from gateway.domain.recall import RecallScope, RecallTarget
 from gateway.domain.retraction import RejectionReason
 from gateway.errors import BundleRetiredError, GatewayError, NotFoundError, PatientNotUniqueError
 from gateway.store.database import Database
-from gateway.store.versions import record_bundle
+from gateway.store.versions import check_usable, record_bundle
 from tests.integration.bench import MODEL, Bench
 from tests.integration.sender_bench import CLASS_REFUSED, Archive, deliver
 
@@ -111,9 +111,7 @@ def test_recall_of_a_bundle_takes_back_its_reports_and_no_others_and_the_bundle_
     assert [r.retracted_at is None for r in here.story(other).results if r.kind == "sr"] == [False]
     assert run(here, target) == (0, 1, 0)
     with pytest.raises(BundleRetiredError, match="another one"):
-        record_bundle(
-            here.database, bundle_hash=MODEL.bundle_hash, weights_sha256="", name="", version="", intended_use="demonstration", actor="test"
-        )
+        check_usable(here.database, [MODEL.bundle_hash])
 
 
 def _another_bundle(database: Database) -> str:

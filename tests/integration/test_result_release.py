@@ -13,12 +13,14 @@ from sqlalchemy import text
 from gateway.app.result_release import release_result
 from gateway.config import parse_settings
 from gateway.domain.answered import OpenedAssociation
+from gateway.domain.bundle_evidence import BundleEvidence
 from gateway.domain.operator import Operator
 from gateway.domain.retraction import RejectionReason
 from gateway.errors import NotFoundError, ReleaseRefusedError
+from gateway.store.bundles import Bundles, Evidence
 from gateway.store.receipts import Receipts
 from gateway.store.retractions import retract
-from tests.integration.bench import Bench
+from tests.integration.bench import MODEL, Bench
 from tests.integration.sender_bench import Archive, deliver
 
 pytestmark = pytest.mark.usefixtures("plain_pages")
@@ -30,6 +32,14 @@ CLINICAL = [{"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 1,
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+def live(here: Bench) -> Bench:
+    """Its bundle may speak to clinical destinations."""
+    ben, figures = Operator(name="ben", reason="INC-7"), {"with_bone_loss": 60, "normal": 60, "auroc": 0.8, "auroc_low": 0.7}
+    evidence = BundleEvidence(bundle_hash=MODEL.bundle_hash, sensitivity=0.9, specificity=0.7, from_years=50, **figures)  # type: ignore[arg-type]
+    Bundles(here.database).promote(MODEL.bundle_hash, ANNA, ben, Evidence(figures=evidence, sha256="e" * 64))
+    return here
 
 
 def association(here: Bench, way: str) -> str:
@@ -65,13 +75,13 @@ def reported(here: Bench, way: str = "c_store", number: int = 1, **changes: obje
 def test_fresh_study_from_files_is_not_sent_to_a_clinical_destination_by_itself(
     bench: Callable[..., Bench], way: str, release: str
 ) -> None:
-    here = bench(destinations=CLINICAL, results={"late_after_hours": 24})
+    here = live(bench(destinations=CLINICAL, results={"late_after_hours": 24}))
     uid = reported(here, way, **now())
     assert releases(here, uid) == [release]
 
 
 def test_one_ingested_image_withholds_its_study_and_one_that_was_also_sent_does_not(bench: Callable[..., Bench]) -> None:
-    here = bench(destinations=CLINICAL)
+    here = live(bench(destinations=CLINICAL))
     here.receive(1, association=association(here, "c_store"))
     mixed = reported(here, "ingest", 2)
     assert releases(here, mixed) == ["withheld_ingested"]
@@ -86,7 +96,7 @@ def test_ingested_study_goes_to_a_test_destination_as_any_other(bench: Callable[
 
 
 def test_instance_that_nobody_is_known_to_have_sent_is_taken_for_ingested(bench: Callable[..., Bench]) -> None:
-    here = bench(destinations=CLINICAL)
+    here = live(bench(destinations=CLINICAL))
     uid = here.receive(1)
     with here.database.transaction() as session:
         session.execute(text("DELETE FROM receipt"))
@@ -96,7 +106,7 @@ def test_instance_that_nobody_is_known_to_have_sent_is_taken_for_ingested(bench:
 
 @pytest.mark.parametrize("road", ["late", "ingested"])
 def test_release_names_a_person_and_makes_the_deliveries(bench: Callable[..., Bench], road: str) -> None:
-    here = bench(results={"late_after_hours": 24}) if road == "late" else bench(destinations=CLINICAL)
+    here = bench(results={"late_after_hours": 24}) if road == "late" else live(bench(destinations=CLINICAL))
     uid = reported(here, "c_store" if road == "late" else "ingest")
     assert releases(here, uid) == [f"withheld_{road}"]
     assert deliveries(here, uid) == 0
@@ -110,6 +120,17 @@ def test_release_names_a_person_and_makes_the_deliveries(bench: Callable[..., Be
     assert "INC-7" in str(event.detail)
     with pytest.raises(ReleaseRefusedError, match="it is sent"):
         release_result(here.settings, here.database, here.study(uid), ANNA)
+    assert deliveries(here, uid) == 3
+
+
+def test_release_does_not_bring_to_a_clinical_destination_what_was_seen_in_shadow(bench: Callable[..., Bench]) -> None:
+    both = [*CLINICAL, {"name": "bench", "ae_title": "BENCH", "host": "127.0.0.1", "port": 1, "class": "test"}]
+    routes = [{"name": "r", "policy": "all", "destinations": ["pacs", "bench"]}]
+    here = bench(destinations=both, routes=routes, results={"late_after_hours": 24})
+    uid = reported(here)
+    assert releases(here, uid) == ["withheld_late"]
+    live(here)
+    assert release_result(here.settings, here.database, here.study(uid), ANNA).destinations == ("bench",)
     assert deliveries(here, uid) == 3
 
 

@@ -177,7 +177,7 @@ def test_timers_of_all_roles_are_documented_and_start(database: Database, tmp_pa
     page = (ROOT / "docs/timers.md").read_text(encoding="utf-8")
     for timers in (
         receiver_timers(settings, database),
-        worker_timers(settings, database, queue, claimed, lambda: None),
+        worker_timers(settings, database, queue, claimed, lambda: None, lambda: None),
         sender_timers(settings, database, queue, claimed),
     ):
         with timers:
@@ -197,7 +197,7 @@ def test_ticks_that_were_lost_lose_no_work(bench: Callable[..., Bench]) -> None:
     here.work()
     assert [here.outcome(uid) for uid in uids] == [None, None, None]
     settings = parse_settings({"spool": {"folder": str(here.spool.path("."))}})
-    with worker_timers(settings, here.database, queue, ClaimedJobs(queue, "test"), lambda: None) as timers:
+    with worker_timers(settings, here.database, queue, ClaimedJobs(queue, "test"), lambda: None, lambda: None) as timers:
         timers.tick("stalled_leases")
     here.work()
     assert [here.outcome(uid) for uid in uids] == ["assessed"] * 3

@@ -49,6 +49,8 @@ class Descriptions:
     tracking: str
     network: str
     """{name}, {weights}."""
+    rejection_series: str
+    rejection_note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,9 @@ CHINESE: Final = Texts(
         acquisition="源图像的采集设备",
         tracking="AI低骨密度筛查，{knee}",
         network="{name}架构，权重{weights}",
+        # notes are written in English: they are made again with the same bytes whatever the language is by then
+        rejection_series="Rejection note for AI results",
+        rejection_note="Withdrawn by strnet-gateway. Do not use the referenced results.",
     ),
     decisions=Decisions(
         flagged="可能骨密度低",

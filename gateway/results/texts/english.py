@@ -106,6 +106,8 @@ ENGLISH: Final = Texts(
         acquisition="Acquisition equipment of the source images",
         tracking="AI low bone density screening, {knee}",
         network="{name} architecture, weights {weights}",
+        rejection_series="Rejection note for AI results",
+        rejection_note="Withdrawn by strnet-gateway. Do not use the referenced results.",
     ),
     decisions=Decisions(
         flagged="Possible low bone density",

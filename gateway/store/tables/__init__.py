@@ -7,6 +7,7 @@ from gateway.store.tables.intake import AssociationRow, InstanceRow, ReceiptRow
 from gateway.store.tables.results import DeliveryAttemptRow, DeliveryRow, RecalledStudyRow, ReportRow, ResultRow
 from gateway.store.tables.upkeep import (
     AlarmRow,
+    BundleActRow,
     BundleVersionRow,
     ConfigVersionRow,
     FileRemovalRow,
@@ -25,6 +26,7 @@ __all__ = [
     "AuditCaseRow",
     "AuditEventRow",
     "Base",
+    "BundleActRow",
     "BundleVersionRow",
     "ConfigVersionRow",
     "CorrectionRow",

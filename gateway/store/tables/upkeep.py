@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, String, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.store.tables.base import Base, Code, Digest, Id, Serial, Uid
@@ -38,6 +38,10 @@ class SupervisorRow(Base):
 
 class BundleVersionRow(Base):
     __tablename__ = "bundle_version"
+    # two promotions at the same moment cannot both hold
+    __table_args__ = (
+        Index("uq_bundle_version_live", "state", unique=True, postgresql_where=text("state = 'live'"), sqlite_where=text("state = 'live'")),
+    )
 
     bundle_hash: Mapped[str] = mapped_column(Digest, primary_key=True)
     weights_sha256: Mapped[str] = mapped_column(Digest)
@@ -45,8 +49,32 @@ class BundleVersionRow(Base):
     version: Mapped[str] = mapped_column(String(64))
     intended_use: Mapped[str] = mapped_column(String(16))
     state: Mapped[str] = mapped_column(String(12))
-    """draft, shadow, live or retired."""
+    """`gateway.domain.bundle_state.BundleState`."""
     first_used_at: Mapped[datetime]
+    live_since: Mapped[datetime | None]
+    """Of a live or former one: what ended before was seen in shadow."""
+    live_until: Mapped[datetime | None]
+    """Of a former one."""
+
+
+class BundleActRow(Base):
+    """What people have done with bundles: the present state follows from the last acts. Never changed."""
+
+    __tablename__ = "bundle_act"
+
+    id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)
+    action: Mapped[str] = mapped_column(String(12))
+    bundle_hash: Mapped[str] = mapped_column(Digest, ForeignKey("bundle_version.bundle_hash"), index=True)
+    former_hash: Mapped[str | None] = mapped_column(Digest)
+    """The one that was live before."""
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(160))
+    second: Mapped[str | None] = mapped_column(String(160))
+    reason: Mapped[str] = mapped_column(String(64))
+    evidence_sha256: Mapped[str | None] = mapped_column(Digest)
+    """Of the validation report."""
+    evidence: Mapped[dict[str, Any] | None]
+    """Its figures in the intended ages."""
 
 
 class SpoolRow(Base):

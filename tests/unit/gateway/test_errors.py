@@ -54,6 +54,7 @@ TABLE: Final = {
     "RevisionTakenError": ("revision_taken", RETRIED),
     # caught by its job, which waits for the bundle that replaces it
     "BundleRetiredError": ("bundle_retired", RETRIED),
+    "BundleChangesError": ("bundle_changes", RETRIED),
     "OutboundGateError": ("failed_outbound_gate", DEAD),
     # a destination: repeated by delivery.retry_for_days, whatever their number
     "DestinationError": ("destination_failed", RETRIED),
@@ -86,6 +87,8 @@ TABLE: Final = {
     "SpoolNotSharedError": ("spool_not_shared", DEAD),
     "PortTakenError": ("port_taken", DEAD),
     "PeerLimitError": ("peer_limit", DEAD),
+    "PromotionError": ("promotion_refused", DEAD),
+    "BundleActionError": ("bundle_action", DEAD),
     "DestinationFilesError": ("destination_files", DEAD),
     "PatientNotUniqueError": ("patient_not_unique", DEAD),
     "ReleaseRefusedError": ("release_refused", DEAD),

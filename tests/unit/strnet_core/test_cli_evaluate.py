@@ -67,6 +67,23 @@ def test_a_table_gives_a_summary_and_files(run, tmp_path):
     assert [row["prevalence"] for row in told["prevalence"]] == [0.15]
 
 
+def test_a_threshold_is_taken_from_another_cohorts_report_and_never_from_this_ones(run, tmp_path):
+    write_predictions(tmp_path / "a.csv", planted(45))
+    write_predictions(tmp_path / "b.csv", planted(45, seed=9))
+    run(tmp_path / "a.csv", "--out", tmp_path / "a", *QUICK)
+    report = tmp_path / "a" / "report.json"
+    searched = json.loads(report.read_text(encoding="utf-8"))["search"]["found"]["threshold"]
+    told = json.loads(run(tmp_path / "b.csv", "--threshold-from", report, "--json", *QUICK).stdout)
+    point = told["screening"]["points"][0]
+    assert (point["name"], point["threshold"]) == ("given", searched)
+    assert point["origin"].startswith("searched on 45 patients of a.csv")
+    same = run(tmp_path / "a.csv", "--threshold-from", report, *QUICK)
+    assert (same.exit_code, "of the same table" in same.output) == (1, True)
+    (tmp_path / "none.json").write_text("{}")
+    assert run(tmp_path / "b.csv", "--threshold-from", tmp_path / "none.json", *QUICK).exit_code == 1
+    assert run(tmp_path / "b.csv", "--threshold-from", report, "--threshold", "0.4", *QUICK).exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -18,12 +18,15 @@ GOOD = Outgoing(
     destination="pacs",
     destinations_today=("pacs",),
     destinations_above=(),
+    destinations_for_live=frozenset({"pacs"}),
+    is_live=True,
 )
 
 
 def test_released_result_goes_to_its_routes_destination() -> None:
     assert obstacle_to(GOOD) is None
     assert obstacle_to(replace(GOOD, made_under=Policy.POSITIVE_ONLY)) is None
+    assert obstacle_to(replace(GOOD, is_live=False, destinations_for_live=frozenset({"other"}))) is None
 
 
 @pytest.mark.parametrize(
@@ -33,6 +36,7 @@ def test_released_result_goes_to_its_routes_destination() -> None:
         ({"policy_today": Policy.POSITIVE_ONLY}, "policy_withdrawn"),
         ({"destinations_today": ("other",)}, "destination_withdrawn"),
         ({"destinations_above": ("pacs",)}, "destination_class"),
+        ({"is_live": False}, "bundle_not_live"),
         ({"made_under": Policy.POSITIVE_ONLY, "flagged": False}, "policy_forbids"),
     ],
 )

@@ -24,6 +24,7 @@ def release(
     late: float = 24,
     not_assessed: bool = False,
     destination: bool = True,
+    live: bool = True,
     repeats: bool = False,
     ingested: bool = False,
 ) -> Release:
@@ -36,6 +37,7 @@ def release(
         late_after_hours=late,
         report_not_assessed=not_assessed,
         has_destination=destination,
+        is_live=live,
         repeats=repeats,
         ingested=ingested,
     )
@@ -49,6 +51,12 @@ def test_flagged_result_is_sent(policy: Policy) -> None:
 def test_negative_result_is_sent_only_where_all_results_are() -> None:
     assert release(Policy.ALL, LEFT) is Release.SENT
     assert release(Policy.POSITIVE_ONLY, LEFT) is Release.WITHHELD_NOT_FLAGGED
+
+
+def test_what_only_a_live_bundle_may_send_is_withheld_and_said_so() -> None:
+    assert release(Policy.ALL, RIGHT, live=False) is Release.WITHHELD_NOT_LIVE
+    assert release(Policy.ALL, RIGHT, live=False, destination=False) is Release.WITHHELD_NO_DESTINATION
+    assert release(Policy.SHADOW, RIGHT, live=False) is Release.WITHHELD_SHADOW
 
 
 @pytest.mark.parametrize("hours", [1, 100])

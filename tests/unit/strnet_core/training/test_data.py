@@ -92,11 +92,28 @@ def test_two_folders_are_one_data_set(tmp_path):
     assert [film.name for film in read_data([tmp_path / "a", tmp_path / "b"]).films] == ["a/Normal/1.png", "b/Osteopenia/1.png"]
 
 
+def test_equal_ids_of_two_folders_are_one_patient_or_two(tmp_path, phantoms):
+    row = next(row for row in read_rows(phantoms / "labels.csv") if row["age"])
+    for name in "ab":
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "images").symlink_to(phantoms / "images")
+        write_labels(folder / "labels.csv", [{**row, "patient_id": "7", "label_cls": "1.0"}])
+    folders = [tmp_path / "a", tmp_path / "b"]
+    assert [(film.patient_id, film.label) for film in read_data(folders).films] == [("7", 1), ("7", 1)]
+    assert [film.patient_id for film in read_data(folders, separate_patients=True).films] == ["a/7", "b/7"]
+    assert [film.patient_id for film in read_data(folders[:1], separate_patients=True).films] == ["7"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"label_cls": "3"}, "row 2: label_cls"),
-        ({"age": "old"}, "row 2: age"),
+        ({"age": "old"}, "row 2: age is no number"),
+        ({"age": "131"}, "row 2: age is out of range"),
+        ({"bmi": "0.0024"}, "row 2: bmi is out of range"),
+        ({"t_score": "-25"}, "row 2: t_score is out of range"),
+        ({"label_cls": "1.5"}, "row 2: label_cls"),
         ({"sex": "X"}, "row 2: sex"),
         ({"image": "../secret.png"}, "row 2: its image"),
         ({"image": "gone.png"}, "row 2: its image"),
