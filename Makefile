@@ -10,7 +10,7 @@ STAMP  := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
 OHIF   := build/ohif/node_modules/@ohif/app/dist
 
-.PHONY: help demo test test-long check conformance decode-table sequences test-attacks test-faults soak delivery-show bench-intake bench-queue viewer format clean peers viewer-peers
+.PHONY: help demo test test-long check conformance decode-table sequences stories test-attacks test-faults soak delivery-show bench-intake bench-queue viewer format clean peers viewer-peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ decode-table: $(STAMP_DEV) peers ## stored values of every transfer syntax again
 
 sequences: $(STAMP_DEV) peers ## images of a study in every order and by every road, and what Orthanc holds after each step; last line JSON
 	$(RUN)/python -m tests.acceptance
+
+stories: $(STAMP_DEV) peers ## a wrong patient, a recall, and check of good and broken set-ups, with what Orthanc holds after each step; last line JSON
+	$(RUN)/python -m tests.acceptance.stories
 
 test-attacks: $(STAMP_DEV) peers ## stalled, flooding and lying peers against a running receiver, while DCMTK sends to it; last line JSON
 	$(RUN)/python -m tests.attacks
