@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from gateway.app.bundle_choice import BundleChoice, BundleWatch
 from gateway.config import Settings, parse_settings
 from gateway.domain.bundle_evidence import BundleEvidence
 from gateway.domain.job import JobKind
 from gateway.domain.operator import Operator
 from gateway.errors import BundleActionError
+from gateway.store.alarms import Alarms
 from gateway.store.bundles import Bundles, Evidence
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
@@ -304,3 +307,46 @@ def delivered(here: Bench, spool: Spool) -> tuple[dict[str, str | None], list[bo
             except RuntimeError:
                 seen[destination] = None
     return seen, asked
+
+
+def watch(database: Database, *, policy: str, used: str = OLD, others: tuple[str, ...] = ()) -> BundleWatch:
+    settings = parse_settings(
+        {
+            "serve": {"development": True},
+            "destinations": DESTINATIONS,
+            "routes": [{"name": "r", "policy": policy, "destinations": ["pacs", "bench"]}],
+        }
+    )
+    bundle: Any = SimpleNamespace(identity=SimpleNamespace(bundle_hash=used))
+    return BundleWatch(BundleChoice(bundle=bundle, others=frozenset(others), is_live=False), settings, database, threading.Event())
+
+
+def alarms(database: Database) -> list[tuple[str, str]]:
+    return [(alarm.code.value, alarm.reason) for alarm in Alarms(database, "test").standing()]
+
+
+def test_route_that_waits_for_a_live_bundle_in_vain_is_an_alarm_until_one_is(database: Database, bundles: Bundles) -> None:
+    waits = watch(database, policy="all")
+    waits.look()
+    assert alarms(database) == [("bundle_in_shadow", "no_live_bundle")]
+    bundles.promote(OLD, ANNA, BEN, EVIDENCE)
+    waits.look()
+    assert alarms(database) == []
+    bundles.promote(NEW, ANNA, BEN, EVIDENCE)
+    waits.look()
+    assert alarms(database) == [("bundle_in_shadow", "other_bundle_live")]
+
+
+@pytest.mark.parametrize("policy", ["shadow", "silent"])
+def test_site_that_means_to_be_in_shadow_gets_no_alarm(database: Database, bundles: Bundles, policy: str) -> None:
+    assert bundles.live_hash() is None
+    watch(database, policy=policy).look()
+    assert alarms(database) == []
+
+
+def test_worker_that_is_about_to_take_the_live_bundle_up_raises_none(database: Database, bundles: Bundles) -> None:
+    bundles.promote(NEW, ANNA, BEN, EVIDENCE)
+    changing = watch(database, policy="all", others=(NEW,))
+    changing.look()
+    assert changing.has_changed
+    assert alarms(database) == []
