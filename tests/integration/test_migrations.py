@@ -9,12 +9,13 @@ from typing import Any, Final
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import JSON, Boolean, Column, Connection, DateTime, Float, Integer, MetaData, Table, func, select, text
+from sqlalchemy import JSON, Boolean, Column, Connection, DateTime, Float, Integer, MetaData, Table, event, func, select, text
 
 from gateway.store import schema
 from gateway.store.bundles import Bundles
 from gateway.store.database import Database
 from gateway.store.tables.base import Base
+from tests.peers.postgresql import PostgresCluster
 
 _FROM: Final = "0009"
 _ROWS: Final = (1, 2)
@@ -88,3 +89,24 @@ def test_rows_of_an_older_release_stay_and_its_live_bundles_are_in_shadow(older:
     with older.engine.connect() as connection:
         assert connection.execute(text("SELECT DISTINCT lane FROM job")).scalars().all() == ["pacs"]
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_migration_of_a_large_table_is_given_its_time_and_only_the_migration(postgres: PostgresCluster) -> None:
+    database, seen = Database(postgres.new_database()), list[tuple[str, str, float]]()
+
+    @event.listens_for(database.engine, "after_cursor_execute")
+    def told(_connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if "CREATE TABLE bundle_act" in statement:
+            limits = [cursor.connection.execute(f"SHOW {name}").fetchone()[0] for name in ("statement_timeout", "lock_timeout")]
+            seen.append((limits[0], limits[1], cursor.connection.answer_seconds))
+
+    try:
+        schema.migrate(database)
+        assert [(statement, lock) for statement, lock, _ in seen] == [("0", "0")]
+        assert seen[0][2] > 3600
+        with database.engine.connect() as connection:
+            assert connection.scalar(text("SHOW statement_timeout")) == "30s"
+            driver: Any = connection.connection.driver_connection
+            assert driver.answer_seconds < 60
+    finally:
+        database.close()
