@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from gateway.app.bundle_choice import BundleChoice, BundleWatch
+from gateway.app.check import running_lines
 from gateway.config import Settings, parse_settings
 from gateway.domain.bundle_evidence import BundleEvidence
 from gateway.domain.job import JobKind
@@ -174,6 +176,22 @@ def test_result_of_a_bundle_in_shadow_goes_to_test_destinations_only_and_never_l
     other = here.receive(1, study=2)
     here.work()
     assert sent_to(here, other) == [{"pacs", "bench"}]
+
+
+def test_settings_that_change_after_the_promotion_open_nothing_of_a_study_of_shadow_times(
+    gateway: Callable[..., Bench], bundles: Bundles
+) -> None:
+    """It is analysed anew under them, under a live bundle: it was seen in shadow all the same."""
+    here = gateway(NEW)
+    uid = here.receive(1)
+    here.work()
+    bundles.promote(NEW, ANNA, BEN, EVIDENCE)
+    changed = parse_settings({**here.settings.model_dump(mode="json", by_alias=True), "eligibility": {"min_age_years": 49}})
+    assert changed.shaping_hash != here.settings.shaping_hash
+    later = replace(here, settings=changed)
+    later.receive(2)
+    later.work()
+    assert sent_to(later, uid) == [{"bench"}, {"bench"}]
 
 
 def test_result_without_a_test_destination_is_withheld_as_not_live(bench: Callable[..., Bench], bundles: Bundles) -> None:
@@ -350,3 +368,14 @@ def test_worker_that_is_about_to_take_the_live_bundle_up_raises_none(database: D
     changing.look()
     assert changing.has_changed
     assert alarms(database) == []
+
+
+def test_check_notes_that_no_bundle_is_live_where_destinations_wait_for_one(gateway: Callable[..., Bench], bundles: Bundles) -> None:
+    here = gateway(NEW)
+
+    def told() -> list[str]:
+        return [line.code for line in running_lines(here.settings, here.database, config=Path("config.toml"))]
+
+    assert told().count("bundle_not_live") == 1
+    bundles.promote(NEW, ANNA, BEN, EVIDENCE)
+    assert "bundle_not_live" not in told()
