@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from dataclasses import dataclass
 
-from gateway.config import Settings, destinations_for_live
+from gateway.app.role import Role
+from gateway.config import Settings, awaits_a_live_bundle, destinations_for_live
+from gateway.domain.alarm import AlarmCode
+from gateway.domain.identifiers import owner_name
 from gateway.events import Event, log_event
 from gateway.inference.analyzer import Bundle, open_bundle
+from gateway.store.alarms import Alarms
 from gateway.store.bundles import Bundles
 from gateway.store.database import Database
 
@@ -37,16 +42,24 @@ def say_if_in_shadow(settings: Settings, choice: BundleChoice) -> None:
 
 
 class BundleWatch:
-    """A timer's tick: once another configured bundle is live, the worker drains and asks to be started anew."""
+    """A timer's tick: once another configured bundle is live, the worker drains and asks to be started anew.
 
-    def __init__(self, choice: BundleChoice, database: Database, stop: threading.Event) -> None:
+    While routes would send to hospitals and the bundle in use may not, an alarm stands: nobody shall wait for what cannot come.
+    """
+
+    def __init__(self, choice: BundleChoice, settings: Settings, database: Database, stop: threading.Event) -> None:
         self._choice, self._bundles, self._stop = choice, Bundles(database), stop
+        self._alarms, self._host = Alarms(database, owner_name(Role.WORKER)), socket.gethostname()
+        self._awaits = awaits_a_live_bundle(settings)
         self.has_changed = False
 
     def look(self) -> None:
-        live = self._bundles.live_hash()
-        if live in self._choice.others and not self.has_changed:
-            self.has_changed = True
-            used = self._choice.bundle.identity.bundle_hash
-            log_event(Event.BUNDLE_CHANGED, bundle_hash=live, former_bundle_hash=used)
-            self._stop.set()
+        live, used = self._bundles.live_hash(), self._choice.bundle.identity.bundle_hash
+        if live in self._choice.others:
+            if not self.has_changed:
+                self.has_changed = True
+                log_event(Event.BUNDLE_CHANGED, bundle_hash=live, former_bundle_hash=used)
+                self._stop.set()
+            return
+        reason = "no_live_bundle" if live is None else "other_bundle_live"
+        self._alarms.set(AlarmCode.BUNDLE_IN_SHADOW, self._host, stands=self._awaits and live != used, reason=reason)

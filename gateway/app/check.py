@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from gateway.config import DestinationSettings, Settings, check_may_serve
+from gateway.config import DestinationSettings, Settings, check_may_serve, destinations_for_live
 from gateway.domain.check import Line, bad, good, note
 from gateway.errors import GatewayError
 from gateway.ops.gateway_check import gateway_lines
 from gateway.receive.tls import new_context
 from gateway.routing.router import Router
+from gateway.store.bundles import Bundles
 from gateway.store.database import Database
 from gateway.store.supervisors import Supervisors
 
@@ -36,7 +37,10 @@ def configuration_lines(settings: Settings) -> Iterator[Line]:
 
 
 def running_lines(settings: Settings, database: Database, *, config: Path) -> Iterator[Line]:
-    return gateway_lines(settings, Supervisors(database).all(), datetime.now(UTC), config=config)
+    yield from gateway_lines(settings, Supervisors(database).all(), datetime.now(UTC), config=config)
+    closed = sorted(destinations_for_live(settings))
+    if closed and Bundles(database).live_hash() is None:
+        yield note("gateway", "bundle", "bundle_not_live", "in shadow", detail=", ".join(closed))
 
 
 def destination_lines(settings: Settings, destinations: Sequence[DestinationSettings]) -> Iterator[Line]:

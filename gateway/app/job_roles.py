@@ -47,7 +47,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
     from gateway.workers.study_leave import StudyLeave
 
     choice = choose_bundle(settings, database)
-    bundle, watch = choice.bundle, BundleWatch(choice, database, stop)
+    bundle, watch = choice.bundle, BundleWatch(choice, settings, database, stop)
     say_if_in_shadow(settings, choice)
     queue = queue_of(settings, database)
     with Decoder(settings.worker, bundle.model.preprocessing) as decoder, ExitStack() as closing:

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from gateway.config import DestinationSettings, Settings
+from gateway.config import DestinationSettings, Settings, destinations_for_live
 from gateway.domain.check import Line, Standing, note
 from gateway.domain.identifiers import new_id, owner_name
 from gateway.domain.operator import Operator
+from gateway.store.bundles import Bundles
 from gateway.store.database import Database
 from gateway.store.listening import last_receiver_port
 from gateway.store.phantom_studies import PhantomStudies
@@ -51,6 +52,7 @@ def round_trip_lines(settings: Settings, database: Database, wish: RoundTripWish
         named=wish.named,
         to_clinical=wish.to_clinical,
         cannot_reject=frozenset(line.subject for line in before if line.code in _NO_REJECTION),
+        closed=destinations_for_live(settings) if Bundles(database).live_hash() is None else (),
     )
     plan = plan_round_trip(settings, phantom.dataset, asked, address=own.host)
     yield from plan.notes

@@ -12,8 +12,10 @@ from gateway.app.reconciling import query_scu, reconciled_destinations, reconcil
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table
 from gateway.config import DestinationSettings, Settings, load_settings
 from gateway.domain.identifiers import owner_name
+from gateway.domain.operator import Operator
 from gateway.domain.reconciliation import Period, Reconciled
 from gateway.ops.nightly import period_until
+from gateway.store.resending import Resending
 
 
 def reconcile(
@@ -23,13 +25,19 @@ def reconcile(
         datetime | None,
         typer.Option("--date", help="Only this study date; without it as [reconcile] says.", formats=["%Y-%m-%d", "%Y%m%d"]),
     ] = None,
+    send_missing: Annotated[
+        bool, typer.Option("--send-missing", help="Send results that are not there once more; needs --by, --reason.")
+    ] = False,
+    by: Annotated[str, typer.Option("--by", help="Who has them sent again, one word; recorded in the audit store.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why: one word or a ticket number, no patient data; recorded likewise.")] = "",
     config: ConfigOption = DEFAULT_CONFIG,
     json: JsonOption = False,
 ) -> None:
     """Compare what a PACS holds with what is known here: knee images never received, results sent and not there.
 
-    Asks by C-FIND and changes nothing. Exit code 1 when anything is missing, or a PACS could not be asked.
+    Asks by C-FIND and changes nothing but by --send-missing. Exit code 1 when anything is missing, or a PACS could not be asked.
     """
+    operator = _operator(by, reason) if send_missing else None
     settings = load_settings(config)
     period = Period(first=date.date(), last=date.date()) if date else _last_days(settings)
     found: list[Reconciled] = []
@@ -39,11 +47,15 @@ def reconcile(
             print(f"asking {one.name} about {period.first} to {period.last}", file=sys.stderr, flush=True)
             with typer.progressbar(length=0, label="asked", file=sys.stderr, show_eta=False, show_percent=False, show_pos=True) as bar:
                 found.append(comparison.run(query_scu(settings, one), period, lambda count, bar=bar: bar.update(count - bar.pos)))  # type: ignore[misc]
+        missing = [result.delivery_id for one_found in found for result in one_found.not_found] if operator else []
+        sent_again = sum(Resending(database).send_again(delivery, operator) for delivery in missing) if operator else 0
     if json:
         print_json(found)
     else:
         for one_found in found:
             _print(one_found)
+    if operator:
+        print(f"{sent_again} of {len(missing)} result(s) will be sent again", file=sys.stderr)
     sys.exit(0 if found and all(one.is_good for one in found) else 1)
 
 
@@ -57,7 +69,16 @@ def _chosen(settings: Settings, name: str | None) -> tuple[DestinationSettings, 
     found = settings.destination(name)
     if found is None:
         raise typer.BadParameter(f"no [[destinations]] table is called {name!r}")
+    if found.protocol != "dimse":
+        raise typer.BadParameter(f"{name} is spoken to by STOW-RS, and only C-FIND is asked: docs/reconciliation.md")
     return (found,)
+
+
+def _operator(by: str, reason: str) -> Operator:
+    try:
+        return Operator(name=by, reason=reason)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--by, --reason") from error
 
 
 def _print(found: Reconciled) -> None:

@@ -4,7 +4,7 @@ from gateway.config.access import PeerSettings, TlsSettings
 from gateway.config.destinations import DestinationSettings
 from gateway.config.loading import load_settings, parse_settings
 from gateway.config.quality import FlagSettings, QualitySettings
-from gateway.config.safety import check_may_serve, destinations_above, destinations_for_live
+from gateway.config.safety import awaits_a_live_bundle, check_may_serve, destinations_above, destinations_for_live
 from gateway.config.sections import (
     DeliverySettings,
     EligibilitySettings,
@@ -40,6 +40,7 @@ __all__ = [
     "SpoolSettings",
     "TlsSettings",
     "WorkerSettings",
+    "awaits_a_live_bundle",
     "check_may_serve",
     "destinations_above",
     "destinations_for_live",

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from gateway.config.settings import Settings
+from gateway.domain.outcome import Policy
 from gateway.errors import ConfigurationError
 
 _CLASS_RANK: Final = {"test": 0, "research": 1, "clinical": 2}
@@ -49,3 +50,9 @@ def destinations_above(settings: Settings, intended_use: str) -> tuple[str, ...]
 def destinations_for_live(settings: Settings) -> frozenset[str]:
     """Names of the destinations that take results of a live bundle only: all but those of class `test`."""
     return frozenset(d.name for d in settings.destinations if d.destination_class != "test")
+
+
+def awaits_a_live_bundle(settings: Settings) -> bool:
+    """Whether any route would send to a destination that takes results of a live bundle only: more than a site in shadow asks for."""
+    closed = destinations_for_live(settings)
+    return any(route.policy not in (Policy.SHADOW, Policy.SILENT) and closed & {*route.destinations} for route in settings.routes)

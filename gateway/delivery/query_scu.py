@@ -73,7 +73,6 @@ class QueryScu:
             Modality="",
             BodyPartExamined="",
             SeriesDescription="",
-            NumberOfSeriesRelatedInstances=None,
         )
         return self._ask(keys, lambda match: _series(match, study_instance_uid), most)
 
@@ -187,12 +186,10 @@ def _series(match: Dataset, study_instance_uid: str) -> SeenSeries | None:
     uid = _uid(match, "SeriesInstanceUID")
     if uid is None:
         return None
-    instances = text(match, "NumberOfSeriesRelatedInstances")
     return SeenSeries(
         study_instance_uid=study_instance_uid,
         series_instance_uid=uid,
         modality=text(match, "Modality").upper(),
         body_part=text(match, "BodyPartExamined"),
         description=text(match, "SeriesDescription"),
-        instances=int(instances) if instances.isascii() and instances.isdigit() else None,
     )

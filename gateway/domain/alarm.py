@@ -22,6 +22,7 @@ class AlarmCode(StrEnum):
     RESULTS_MISSING = "results_missing"
     IDENTITY_CONTESTED = "identity_contested"
     CORRECTION_FAILED = "correction_failed"
+    BUNDLE_IN_SHADOW = "bundle_in_shadow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

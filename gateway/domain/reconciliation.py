@@ -38,14 +38,13 @@ class SeenStudy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenSeries:
-    """A series in a C-FIND answer, and what tells of a knee. instances: how many it has; None where the peer does not tell."""
+    """A series in a C-FIND answer, and what tells of a knee."""
 
     study_instance_uid: str
     series_instance_uid: str
     modality: str
     body_part: str
     description: str
-    instances: int | None
 
 
 def is_knee_series(series: SeenSeries, knee_texts: Iterable[str]) -> bool:

@@ -167,6 +167,11 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         side=Side.NOBODY,
         change="the phantom's route would send it to {detail} too; name them as well, or give it a route of its own: docs/check.md",
     ),
+    "bundle_not_live": Remedy(
+        side=Side.NOBODY,
+        change="no bundle is live: nothing is sent to destinations above class test ({detail}), and no phantom; "
+        "`strnet-gateway model list`, docs/validation.md",
+    ),
     "no_rejection_there": Remedy(
         side=Side.NOBODY, change="nothing is sent that could not be rejected again; enable Key Object Selection Document there"
     ),

@@ -19,6 +19,7 @@ _OF_HOSTS: Final = frozenset(
         AlarmCode.CONSTANCY,
         AlarmCode.CRASH_LOOP,
         AlarmCode.CONFIGURATION_REFUSED,
+        AlarmCode.BUNDLE_IN_SHADOW,
     }
 )
 """Their subject begins with the host."""

@@ -112,8 +112,6 @@ class Reconciliation:
                 self._look_at_series(scu, one, seen)
 
     def _look_at_series(self, scu: QueryScu, series: SeenSeries, seen: _Seen) -> None:
-        if series.instances is not None and self.store.count_of_series(series.series_instance_uid) >= series.instances:
-            return
         there = scu.instances(series.study_instance_uid, series.series_instance_uid, most=_MOST_INSTANCES)
         seen.complete &= there.complete
         known = self.store.known(there.found)

@@ -23,13 +23,15 @@ STEP: Final = "round trip"
 class Wish:
     """What the operator asked for. named: with a destination's name; to_clinical: --phantom-to-clinical.
 
-    cannot_reject: destinations, by name, that take no rejection note, or are not known to.
+    cannot_reject: destinations, by name, that take no rejection note, or are not known to. closed: those that get nothing, since no bundle
+    is live.
     """
 
     chosen: Sequence[DestinationSettings]
     named: bool
     to_clinical: bool
     cannot_reject: Collection[str] = ()
+    closed: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +77,9 @@ def _against(there: Sequence[DestinationSettings], wish: Wish) -> list[Line]:
     if names - chosen:
         return [note(STEP, "route", "more_destinations", "not tried", detail=", ".join(sorted(names - chosen)))]
     clinical = [one.name for one in there if one.destination_class == "clinical" and not (wish.named and wish.to_clinical)]
-    stuck = sorted(names.intersection(wish.cannot_reject))
+    stuck, closed = sorted(names.intersection(wish.cannot_reject)), sorted(names.intersection(wish.closed))
     return [
+        *(note(name, STEP, "bundle_not_live", "not possible: no bundle is live", detail=name) for name in closed),
         *(note(name, STEP, "clinical", "not tried: class clinical") for name in clinical),
         *(note(name, STEP, "no_rejection_there", "not tried") for name in stuck),
     ]

@@ -148,16 +148,14 @@ class Bundles:
             _tell(session, _Done(action=BundleAction.RETIRE, bundle_hash=bundle_hash, former_hash=former_hash, operator=operator,
                                  second=None, at=now))  # fmt: skip
 
-    def standing(self, bundle_hash: str, *, shaping_hash: str, instance_ids: Sequence[str]) -> BundleStanding:
-        """Of a bundle, and when these instances went through it under these settings."""
+    def standing(self, bundle_hash: str, *, instance_ids: Sequence[str]) -> BundleStanding:
+        """Of a bundle, and when these instances went through it, under whatever settings: a change of them ends no shadow."""
         with self._database.reading() as session:
             row = session.get(BundleVersionRow, bundle_hash)
             live = session.scalar(select(BundleVersionRow.bundle_hash).where(BundleVersionRow.state == BundleState.LIVE))
             times = session.execute(
                 select(func.min(AssessmentRow.created_at), func.max(AssessmentRow.started_at)).where(
-                    AssessmentRow.instance_id.in_(instance_ids),
-                    AssessmentRow.bundle_hash == bundle_hash,
-                    AssessmentRow.shaping_hash == shaping_hash,
+                    AssessmentRow.instance_id.in_(instance_ids), AssessmentRow.bundle_hash == bundle_hash
                 )
             ).one()
             return BundleStanding(

@@ -9,8 +9,9 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from gateway.domain.exported_knee import ExportedKnee
-from gateway.domain.outcome import InstanceOutcome, InstanceState
+from gateway.domain.outcome import SET_ASIDE, InstanceState
 from gateway.store.database import Database
+from gateway.store.phantom_studies import of_nobody
 from gateway.store.tables import AssessmentRow, InstanceRow
 
 _PAGE: Final = 500
@@ -18,12 +19,18 @@ _STANDING: Final = (InstanceState.ASSESSED, InstanceState.NOT_ASSESSED)
 
 
 class KneeExport:
-    """Reads only. Left out: images in conflict or set aside by a person, lost and corrupt ones; they are in doubt."""
+    """Reads only. Left out: images in conflict, set aside by a correction or a person, lost and corrupt ones, which are in doubt; and
+    phantoms, which are nobody's.
+    """
 
     def __init__(self, database: Database, *, since: datetime | None = None, until: datetime | None = None, bundle: str = "") -> None:
         """since, until: of the analysis' first claim, until not included. bundle: what the hash begins with."""
         self._database = database
-        wanted = [InstanceRow.state.in_(_STANDING), InstanceRow.outcome != InstanceOutcome.EXCLUDED_CONFLICT]
+        wanted = [
+            InstanceRow.state.in_(_STANDING),
+            InstanceRow.outcome.not_in(SET_ASIDE),
+            ~of_nobody(InstanceRow.study_instance_uid),
+        ]
         if since is not None:
             wanted.append(AssessmentRow.started_at >= since)
         if until is not None:

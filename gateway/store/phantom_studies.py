@@ -26,9 +26,15 @@ _WORDED: Final[ColumnElement[str]] = literal_column(f"'{PHANTOM}'")
 """As a literal: as a parameter PostgreSQL would not know it again in GROUP BY."""
 
 
+def of_nobody(study_instance_uid: Any) -> ColumnElement[bool]:
+    """Whether a study is a phantom's."""
+    found: ColumnElement[bool] = study_instance_uid.in_(select(PhantomStudyRow.study_instance_uid))
+    return found
+
+
 def counted(study_instance_uid: Any, code: Any) -> ColumnElement[Any]:
     """A code as statistics count it: what belongs to a phantom is one, whatever became of it."""
-    return case((study_instance_uid.in_(select(PhantomStudyRow.study_instance_uid)), _WORDED), else_=code)
+    return case((of_nobody(study_instance_uid), _WORDED), else_=code)
 
 
 class PhantomStudies:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gateway.domain.delivery import ARRIVED
@@ -47,12 +47,6 @@ class Reconciliations:
                 for column in (InstanceRow.sop_instance_uid, ResultRow.sop_instance_uid):
                     found.update(session.scalars(select(column).where(column.in_(part))))
         return frozenset(found)
-
-    def count_of_series(self, series_instance_uid: str) -> int:
-        """Different instances of it that were received here."""
-        wanted = select(func.count(InstanceRow.sop_instance_uid.distinct())).where(InstanceRow.series_instance_uid == series_instance_uid)
-        with self._database.reading() as session:
-            return session.scalar(wanted) or 0
 
     def arrived(self, destination: str, *, since: datetime, before: datetime, besides: Sequence[str] = ()) -> tuple[SentResult, ...]:
         """Results that the destination took in that time, oldest first; besides: deliveries that are asked about whatever their time."""

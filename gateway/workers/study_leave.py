@@ -27,7 +27,7 @@ class StudyLeave:
         if not closed & set(study.route.destinations):
             return study.route.destinations
         images = [instance.instance_id for instance, _ in study.images]
-        standing = self.bundles.standing(self.bundle_hash, shaping_hash=self.settings.shaping_hash, instance_ids=images)
+        standing = self.bundles.standing(self.bundle_hash, instance_ids=images)
         leave = leave_of(standing, others_here=self.other_bundles)
         if leave is Leave.LATER:
             raise BundleChangesError

@@ -5,16 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from gateway.app.bundle_choice import BundleChoice, BundleWatch
+from gateway.app.check import running_lines
 from gateway.config import Settings, parse_settings
 from gateway.domain.bundle_evidence import BundleEvidence
 from gateway.domain.job import JobKind
 from gateway.domain.operator import Operator
 from gateway.errors import BundleActionError
+from gateway.store.alarms import Alarms
 from gateway.store.bundles import Bundles, Evidence
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
@@ -173,6 +178,22 @@ def test_result_of_a_bundle_in_shadow_goes_to_test_destinations_only_and_never_l
     assert sent_to(here, other) == [{"pacs", "bench"}]
 
 
+def test_settings_that_change_after_the_promotion_open_nothing_of_a_study_of_shadow_times(
+    gateway: Callable[..., Bench], bundles: Bundles
+) -> None:
+    """It is analysed anew under them, under a live bundle: it was seen in shadow all the same."""
+    here = gateway(NEW)
+    uid = here.receive(1)
+    here.work()
+    bundles.promote(NEW, ANNA, BEN, EVIDENCE)
+    changed = parse_settings({**here.settings.model_dump(mode="json", by_alias=True), "eligibility": {"min_age_years": 49}})
+    assert changed.shaping_hash != here.settings.shaping_hash
+    later = replace(here, settings=changed)
+    later.receive(2)
+    later.work()
+    assert sent_to(later, uid) == [{"bench"}, {"bench"}]
+
+
 def test_result_without_a_test_destination_is_withheld_as_not_live(bench: Callable[..., Bench], bundles: Bundles) -> None:
     made = bench("all", destinations=DESTINATIONS, routes=[{"name": "r", "policy": "all", "destinations": ["pacs"]}])
     here = replace(made, model=replace(MODEL, bundle_hash=NEW, intended_use="clinical"))
@@ -304,3 +325,57 @@ def delivered(here: Bench, spool: Spool) -> tuple[dict[str, str | None], list[bo
             except RuntimeError:
                 seen[destination] = None
     return seen, asked
+
+
+def watch(database: Database, *, policy: str, used: str = OLD, others: tuple[str, ...] = ()) -> BundleWatch:
+    settings = parse_settings(
+        {
+            "serve": {"development": True},
+            "destinations": DESTINATIONS,
+            "routes": [{"name": "r", "policy": policy, "destinations": ["pacs", "bench"]}],
+        }
+    )
+    bundle: Any = SimpleNamespace(identity=SimpleNamespace(bundle_hash=used))
+    return BundleWatch(BundleChoice(bundle=bundle, others=frozenset(others), is_live=False), settings, database, threading.Event())
+
+
+def alarms(database: Database) -> list[tuple[str, str]]:
+    return [(alarm.code.value, alarm.reason) for alarm in Alarms(database, "test").standing()]
+
+
+def test_route_that_waits_for_a_live_bundle_in_vain_is_an_alarm_until_one_is(database: Database, bundles: Bundles) -> None:
+    waits = watch(database, policy="all")
+    waits.look()
+    assert alarms(database) == [("bundle_in_shadow", "no_live_bundle")]
+    bundles.promote(OLD, ANNA, BEN, EVIDENCE)
+    waits.look()
+    assert alarms(database) == []
+    bundles.promote(NEW, ANNA, BEN, EVIDENCE)
+    waits.look()
+    assert alarms(database) == [("bundle_in_shadow", "other_bundle_live")]
+
+
+@pytest.mark.parametrize("policy", ["shadow", "silent"])
+def test_site_that_means_to_be_in_shadow_gets_no_alarm(database: Database, bundles: Bundles, policy: str) -> None:
+    assert bundles.live_hash() is None
+    watch(database, policy=policy).look()
+    assert alarms(database) == []
+
+
+def test_worker_that_is_about_to_take_the_live_bundle_up_raises_none(database: Database, bundles: Bundles) -> None:
+    bundles.promote(NEW, ANNA, BEN, EVIDENCE)
+    changing = watch(database, policy="all", others=(NEW,))
+    changing.look()
+    assert changing.has_changed
+    assert alarms(database) == []
+
+
+def test_check_notes_that_no_bundle_is_live_where_destinations_wait_for_one(gateway: Callable[..., Bench], bundles: Bundles) -> None:
+    here = gateway(NEW)
+
+    def told() -> list[str]:
+        return [line.code for line in running_lines(here.settings, here.database, config=Path("config.toml"))]
+
+    assert told().count("bundle_not_live") == 1
+    bundles.promote(NEW, ANNA, BEN, EVIDENCE)
+    assert "bundle_not_live" not in told()

@@ -13,8 +13,10 @@ from sqlalchemy import select, update
 
 from gateway.app.knee_table import COLUMNS, IDENTIFYING, Pseudonyms, write_knees
 from gateway.domain.operator import Operator
+from gateway.domain.outcome import SET_ASIDE
 from gateway.store.database import Database
 from gateway.store.knee_export import KneeExport
+from gateway.store.phantom_studies import PhantomStudies
 from gateway.store.tables import AssessmentRow, AuditEventRow, InstanceRow
 from strnet_core.evaluation.dxa import subject_number
 from strnet_core.evaluation.site_export import read_site_export
@@ -108,10 +110,18 @@ def test_time_and_bundle_narrow_it_down_and_the_newest_of_a_knees_settings_stand
 
 
 def test_an_image_in_doubt_is_left_out(here: Bench, tmp_path: Path) -> None:
-    for number, (state, outcome) in enumerate((("conflict", "conflict"), ("lost", "lost"), ("not_assessed", "excluded_conflict"))):
+    doubts = [("conflict", "conflict"), ("lost", "lost"), *(("not_assessed", outcome.value) for outcome in SET_ASIDE)]
+    for number, (state, outcome) in enumerate(doubts):
         with here.database.transaction() as session:
             session.execute(update(InstanceRow).where(InstanceRow.patient_id == "P1").values(state=state, outcome=outcome))
         assert len(export(here.database, tmp_path / str(number))) == 1
+
+
+def test_a_phantom_of_check_is_nobodys_knee(here: Bench, tmp_path: Path) -> None:
+    PhantomStudies(here.database).announce("2.25.99", actor="test")
+    here.receive(1, study=9, StudyInstanceUID="2.25.99")
+    here.analyze_all()
+    assert len(export(here.database, tmp_path / "a")) == 3 == KneeExport(here.database).count()
 
 
 def test_what_fails_on_its_way_leaves_no_file_and_what_is_there_is_kept(here: Bench, tmp_path: Path) -> None:

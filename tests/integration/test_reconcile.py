@@ -15,6 +15,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
+from sqlalchemy import update
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
@@ -22,6 +23,7 @@ from gateway.cli.main import app
 from gateway.config import DeliverySettings, ReconcileSettings, parse_settings
 from gateway.delivery.query_scu import QueryScu, until_in
 from gateway.dicom.uids import STUDY_ROOT_FIND
+from gateway.domain.operator import Operator
 from gateway.domain.reconciliation import Period, Reconciled, SeenSeries, is_knee_series
 from gateway.errors import DrainingError
 from gateway.inference.phantoms import phantom_instance, phantom_parameters
@@ -31,6 +33,8 @@ from gateway.store.alarms import Alarms
 from gateway.store.database import Database
 from gateway.store.queries import Queries
 from gateway.store.reconciliations import EarlierRun, Reconciliations
+from gateway.store.resending import Resending
+from gateway.store.tables import ResultRow
 from tests.integration.bench import Bench, patient
 from tests.integration.sending import sections, sender, stories, until
 from tests.integration.test_sender import destination
@@ -132,6 +136,38 @@ def test_second_image_of_a_series_that_is_known_is_missing_too(site: Site) -> No
     assert [series.sop_instance_uids for series in found.not_received] == [("2.25.4711",)]
 
 
+def test_image_that_never_came_is_named_also_where_as_many_of_its_series_came(site: Site) -> None:
+    """The PACS has lost one that came here and has one that did not: counting them would show nothing."""
+    (received,) = [one for one in site.pacs.instances().values() if one["Modality"] == "DX"]
+    delete(site.pacs, received["orthanc"])
+    site.pacs.upload(image(1, SOPInstanceUID="2.25.4712"))
+    found = site.reconcile()
+    assert [series.sop_instance_uids for series in found.not_received] == [("2.25.4712",)]
+
+
+def test_result_that_is_missing_there_is_sent_again_at_a_persons_word(site: Site, tmp_path: Path) -> None:
+    (sr,) = [one for one in site.pacs.instances().values() if one["Modality"] == "SR"]
+    delete(site.pacs, sr["orthanc"])
+    (missing,) = site.reconcile().not_found
+    by = Operator(name="anna", reason="INC-1")
+    assert Resending(site.database).send_again(missing.delivery_id, by)
+    assert not Resending(site.database).send_again(missing.delivery_id, by)
+    with sender(site.here.settings, site.here):
+        assert until(lambda: {story.state for story in stories(site.database, site.uid)} == {"sent"})
+    assert site.reconcile().not_found == ()
+    assert site.alarms() == []
+    assert [event["reason"] for event in site.events("delivery:released")] == ["INC-1"]
+
+
+def test_result_that_was_taken_back_is_not_sent_again(site: Site) -> None:
+    (sr,) = [one for one in site.pacs.instances().values() if one["Modality"] == "SR"]
+    delete(site.pacs, sr["orthanc"])
+    (missing,) = site.reconcile().not_found
+    with site.database.transaction() as session:
+        session.execute(update(ResultRow).where(ResultRow.sop_instance_uid == sr["SOPInstanceUID"]).values(retracted_at=datetime.now(UTC)))
+    assert not Resending(site.database).send_again(missing.delivery_id, Operator(name="anna", reason="INC-1"))
+
+
 def test_result_that_was_deleted_there_is_an_alarm_until_it_is_back(site: Site) -> None:
     (sr,) = [one for one in site.pacs.instances().values() if one["Modality"] == "SR"]
     content = site.pacs.file(sr["orthanc"])
@@ -202,6 +238,7 @@ class = "test"
     words = CliRunner().invoke(app, arguments).stdout
     assert "1 image(s) not received" in words
     assert CliRunner().invoke(app, ["reconcile", "elsewhere", "--config", str(config)]).exit_code == 2
+    assert CliRunner().invoke(app, [*arguments, "--send-missing"]).exit_code == 2
 
 
 class Flood:
@@ -337,7 +374,6 @@ def test_knee_series_by_body_part_or_by_a_word_where_there_is_none(modality: str
         modality=modality,
         body_part=body_part,
         description=description,
-        instances=None,
     )
     assert is_knee_series(series, parse_settings({}).eligibility.knee_texts) is knee
 

@@ -65,6 +65,14 @@ def test_route_of_its_own_lets_it_out_of_a_site_in_shadow() -> None:
     assert (found.route, found.may_go) == ("check", True)
 
 
+def test_without_a_live_bundle_no_phantom_goes_to_a_class_that_takes_a_live_ones_results() -> None:
+    settings = site([ALL], classes={"pacs": "research"})
+    wish = Wish(chosen=settings.destinations, named=False, to_clinical=False, closed=("pacs",))
+    found = plan_round_trip(settings, phantom(settings).dataset, wish, address="127.0.0.1")
+    assert codes(found) == ["bundle_not_live"]
+    assert not found.may_go
+
+
 def test_no_route_at_all() -> None:
     found = plan(site([{**ALL, "when": {"keyword": "Modality", "equals": "MR"}}]))
     assert codes(found) == ["no_route"]
