@@ -14,6 +14,9 @@ from rich.table import Table
 from strnet_core.errors import StrnetError
 
 OUT = Console(soft_wrap=True)
+if not OUT.is_terminal:
+    # a table that goes to a file or a pipe is not folded for a screen that is not there
+    OUT.width = max(OUT.width, 200)
 PROGRESS = Console(stderr=True, soft_wrap=True)
 
 Folder = Annotated[Path, typer.Argument(file_okay=False)]

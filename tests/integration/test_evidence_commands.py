@@ -111,13 +111,13 @@ def test_conflict_is_listed_and_decided_at_the_command_line(database: Database, 
     uid = here.receive(1)
     here.work()
     assert command("conflicts", "list").exit_code == 0
-    here.receive(1, PatientID="OTHER")
+    here.receive(1, StudyInstanceUID="2.25.4711", ImageLaterality="L")
     here.work()
     listed = command("conflicts", "list", "--json")
     assert listed.exit_code == 1
     (entry,) = json.loads(listed.stdout)
     assert entry["sop_instance_uid"] == uid
-    assert "OTHER" not in listed.stdout
+    assert "PatientID" not in listed.stdout
     assert "conflicts list" in command("status").stdout
     decide = ("conflicts", "decide", entry["instance_id"], "--decision", "keep_first", "--reason", "wrong_patient")
     assert command(*decide).exit_code == 2
