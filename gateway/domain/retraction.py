@@ -83,12 +83,12 @@ def may_have_arrived(code: str | None, dimse_status: int | None) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRecord:
-    """What is known of a report's way to one destination. unanswered: claims of its job whose end nobody knows."""
+    """What is known of a report's way to one destination. unanswered: attempts that began and whose end nobody knows."""
 
     state: str
     was_sent: bool
     attempts: tuple[tuple[str | None, int | None], ...]
-    """Code and status of every attempt."""
+    """Code and status of every other attempt."""
     unanswered: int
 
 

@@ -154,19 +154,18 @@ class Deliveries:
             return tuple(lane for lane in session.scalars(open_of_sender.distinct()) if lane is not None)
 
     @repeated
-    def begin(self, claim: Claim) -> int:
+    def begin(self, claim: Claim) -> int | None:
         """Before the network is asked: a process that dies over it leaves a row without an end. Returns the attempt's number.
 
-        LeaseLostError when the job is another's or held by now: then nothing may go out.
+        Nothing may go out after LeaseLostError, when the job is another's or held by now; nor after None, when the report was taken
+        back since it was read: what is taken back first is not sent, and what begins first is a row that the taking back sees.
         """
         with self._database.transaction() as session:
-            row = DeliveryAttemptRow(
-                delivery_id=locked_delivery(session, claim.subject).id,
-                kind=AttemptKind.SEND,
-                actor=claim.owner,
-                started_at=datetime.now(UTC),
-            )
+            delivery = locked_delivery(session, claim.subject)
             held(session, claim)
+            if _result_of(session, delivery).retracted_at is not None:
+                return None
+            row = DeliveryAttemptRow(delivery_id=delivery.id, kind=AttemptKind.SEND, actor=claim.owner, started_at=datetime.now(UTC))
             session.add(row)
             session.flush()
             return row.id

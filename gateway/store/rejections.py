@@ -59,8 +59,8 @@ class Rejections:
                 results=tuple(as_value(row) for row in rows),
                 reason=RejectionReason(rows[0].rejection_reason),
                 retracted_at=rows[0].retracted_at,
-                destinations=_destinations(session, assessment_set, rows[0].study_instance_uid),
-                wait_seconds=_wait_seconds(session, assessment_set, rows[0].study_instance_uid, lease_seconds),
+                destinations=_destinations(session, assessment_set),
+                wait_seconds=_wait_seconds(session, assessment_set, lease_seconds),
                 note_id=session.scalar(_note(assessment_set)),
             )
 
@@ -168,9 +168,9 @@ def _note(assessment_set: str) -> Select[str]:
     return select(ResultRow.id).where(ResultRow.assessment_set == assessment_set, ResultRow.kind == REJECTION)
 
 
-def _destinations(session: Session, assessment_set: str, study: str) -> tuple[str, ...]:
+def _destinations(session: Session, assessment_set: str) -> tuple[str, ...]:
     deliveries = session.scalars(deliveries_of(assessment_set)).all()
-    wanted = {delivery.destination for delivery in deliveries if needs_note(send_record(session, delivery, study)[0])}
+    wanted = {delivery.destination for delivery in deliveries if needs_note(send_record(session, delivery)[0])}
     noted = session.scalars(
         select(DeliveryRow).join(ResultRow, ResultRow.id == DeliveryRow.result_id).where(ResultRow.id.in_(_note(assessment_set)))
     )
@@ -193,11 +193,11 @@ def _last_arrival(session: Session, deliveries: list[DeliveryRow]) -> datetime:
     return max(ends, default=datetime.min.replace(tzinfo=UTC))
 
 
-def _wait_seconds(session: Session, assessment_set: str, study: str, lease_seconds: float) -> float:
-    """Nothing goes out after the lease of the claim that sends it, whoever holds the job by then."""
+def _wait_seconds(session: Session, assessment_set: str, lease_seconds: float) -> float:
+    """Nothing goes out after the lease of the claim that sends it, whoever holds the job by then; it began before the attempt."""
     now, waits = datetime.now(UTC), [0.0]
     for delivery in session.scalars(deliveries_of(assessment_set)):
-        _, claimed_at = send_record(session, delivery, study)
-        if claimed_at is not None and delivery.state not in ARRIVED:
-            waits.append((claimed_at + timedelta(seconds=lease_seconds) - now).total_seconds())
+        _, began_at = send_record(session, delivery)
+        if began_at is not None and delivery.state not in ARRIVED:
+            waits.append((began_at + timedelta(seconds=lease_seconds) - now).total_seconds())
     return max(waits)

@@ -65,7 +65,7 @@ def retract(session: Session, *, assessment_set: str, reason: RejectionReason, a
     )
     deliveries = session.scalars(deliveries_of(assessment_set).with_for_update()).all()
     cancelled = sum(_cancel(session, delivery, found, actor) for delivery in deliveries)
-    is_due = any(needs_note(send_record(session, delivery, found)[0]) for delivery in deliveries)
+    is_due = any(needs_note(send_record(session, delivery)[0]) for delivery in deliveries)
     if is_due:
         enqueue(session, JobKind.REJECT_REPORT, assessment_set, found, actor=actor)
     return Retraction(assessment_set=assessment_set, study_instance_uid=found, already=False, cancelled=cancelled, note_is_due=is_due)
@@ -88,7 +88,7 @@ def standing_reports(session: Session, study_instance_uid: str) -> tuple[str, ..
 
 def follow_up(session: Session, delivery: DeliveryRow, study_instance_uid: str, assessment_set: str, *, actor: str) -> None:
     """A delivery of a report that has been taken back has ended after all: a note is due, or due there too, if it may be there."""
-    if needs_note(send_record(session, delivery, study_instance_uid)[0]):
+    if needs_note(send_record(session, delivery)[0]):
         enqueue(session, JobKind.REJECT_REPORT, assessment_set, study_instance_uid, actor=actor)
 
 
