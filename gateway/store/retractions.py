@@ -20,6 +20,7 @@ from gateway.store.job_queue import enqueue
 from gateway.store.job_rows import move, record_job
 from gateway.store.send_records import send_record
 from gateway.store.tables import DeliveryRow, InstanceRow, JobRow, ResultRow
+from gateway.store.turns import let_go_older
 
 RETRACTED: Final = "retracted"
 """The code of a delivery, and of its job, that ended because its report was taken back."""
@@ -68,6 +69,8 @@ def retract(session: Session, *, assessment_set: str, reason: RejectionReason, a
     is_due = any(needs_note(send_record(session, delivery)[0]) for delivery in deliveries)
     if is_due:
         enqueue(session, JobKind.REJECT_REPORT, assessment_set, found, actor=actor)
+    session.flush()
+    let_go_older(session, found, rows[0].revision, actor=actor)
     return Retraction(assessment_set=assessment_set, study_instance_uid=found, already=False, cancelled=cancelled, note_is_due=is_due)
 
 

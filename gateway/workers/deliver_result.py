@@ -19,6 +19,7 @@ from gateway.routing.study_route import strictest_route
 from gateway.store.deliveries import Attempt, Deliveries, PendingDelivery
 from gateway.store.retractions import RETRACTED
 from gateway.store.spool import Spool
+from gateway.store.turns import NEWER_TAKEN_BACK, SUPERSEDED
 from gateway.workers.attempt import Ending
 from gateway.workers.retry import Backoff, sends_until
 
@@ -44,8 +45,8 @@ class DeliverResult:
             self.deliveries.wait_for_older(claim, seconds=_OLDER_FIRST_SECONDS)
             return Ending(Event.JOB_POSTPONED, "older_first")
         if delivery.turn is Turn.SUPERSEDED:
-            self.deliveries.supersede(claim)
-            return Ending(Event.JOB_DONE, "superseded")
+            is_superseded = self.deliveries.supersede(claim)
+            return Ending(Event.JOB_DONE, SUPERSEDED) if is_superseded else Ending(Event.JOB_POSTPONED, NEWER_TAKEN_BACK)
         attempt = self._attempt(claim, delivery)
         if attempt is None:
             return self._withdraw(claim)
