@@ -25,7 +25,7 @@ from gateway.store.repeating import repeated
 from gateway.store.results import NewResult, as_value
 from gateway.store.retractions import deliveries_of, of_report
 from gateway.store.send_records import send_record
-from gateway.store.tables import DeliveryAttemptRow, DeliveryRow, InstanceRow, ResultRow
+from gateway.store.tables import DeliveryAttemptRow, DeliveryRow, InstanceRow, ReportRow, ResultRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +64,14 @@ class Rejections:
                 note_id=session.scalar(_note(assessment_set)),
             )
 
-    def described(self, study_instance_uid: str) -> InstanceDescription:
-        """What the rows know of the study's identity: for a report whose file retention has removed."""
+    def described(self, assessment_set: str) -> InstanceDescription:
+        """What the rows know of the report's identity, where retention has removed its files: that of an image that it names, since
+        others of the study may have come under another patient.
+        """
         with self._database.reading() as session:
-            row = session.scalars(
-                select(InstanceRow).where(InstanceRow.study_instance_uid == study_instance_uid).order_by(InstanceRow.received_at).limit(1)
-            ).one_or_none()
+            row = session.scalar(_images(session, assessment_set).order_by(InstanceRow.received_at, InstanceRow.id).limit(1))
             if row is None:
-                raise NotFoundError(study_instance_uid)
+                raise NotFoundError(assessment_set)
             return InstanceDescription(
                 accession_number=row.accession_number,
                 patient_id=row.patient_id,
@@ -141,6 +141,15 @@ def _queue(session: Session, claim: Claim, note_id: str, destination: str) -> No
         result_id=note_id,
         destination=destination,
     )
+
+
+def _images(session: Session, assessment_set: str) -> Select[InstanceRow]:
+    """Of a report; all of its study where an older release built it, which kept no record of them."""
+    report = session.get(ReportRow, assessment_set)
+    if report is None:
+        of_set = select(ResultRow.study_instance_uid).where(ResultRow.assessment_set == assessment_set)
+        return select(InstanceRow).where(InstanceRow.study_instance_uid.in_(of_set))
+    return select(InstanceRow).where(InstanceRow.id.in_([image["instance_id"] for image in report.inputs["images"]]))
 
 
 def _row(rejected: ResultRow, note: NewResult, config_hash: str) -> ResultRow:
