@@ -416,6 +416,25 @@ def test_later_revision_does_not_name_a_retracted_report_and_has_a_number_of_its
     assert sorted(archive.kinds) == ["KO", *["OT"] * 5, *["SR"] * 2]
 
 
+def test_revision_whose_predecessor_is_taken_back_while_it_is_built_is_built_anew(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    commit = Results.commit
+
+    def commit_after_the_retraction(self: Results, *arguments: Any) -> Any:
+        take_back(here, study)
+        return commit(self, *arguments)
+
+    here.receive(2)
+    monkeypatch.setattr(Results, "commit", commit_after_the_retraction)
+    here.work(rounds=5)
+    newest = max((one for one in here.story(study).results if one.kind == "sr"), key=lambda one: one.revision)
+    assert (newest.revision, newest.predecessor_uid, newest.release) == (2, None, "sent")
+
+
 @only_sqlite
 def test_patients_other_study_is_told_anew_after_a_retraction(bench: Callable[..., Bench]) -> None:
     here, archive = bench(results={"repeat_days": 30}), Archive()
