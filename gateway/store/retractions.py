@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from gateway.domain.delivery import ARRIVED, DeliveryState
 from gateway.domain.job import SENDERS_KINDS, JobAction, JobKind, JobState, after
+from gateway.domain.outcome import Release
 from gateway.domain.retraction import REJECTION, RejectionReason, needs_note
 from gateway.errors import NotFoundError
 from gateway.events import Event
@@ -71,7 +72,17 @@ def retract(session: Session, *, assessment_set: str, reason: RejectionReason, a
         enqueue(session, JobKind.REJECT_REPORT, assessment_set, found, actor=actor)
     session.flush()
     let_go_older(session, found, rows[0].revision, actor=actor)
+    _report_repeats(session, _named(rows).sop_instance_uid, actor)
     return Retraction(assessment_set=assessment_set, study_instance_uid=found, already=False, cancelled=cancelled, note_is_due=is_due)
+
+
+def _report_repeats(session: Session, sop_instance_uid: str, actor: str) -> None:
+    """Studies whose report was withheld because this one had told as much: it is looked at again."""
+    wanted = select(ResultRow.study_instance_uid).where(
+        ResultRow.repeats_uid == sop_instance_uid, ResultRow.release == Release.WITHHELD_REPEAT, ResultRow.retracted_at.is_(None)
+    )
+    for study in session.scalars(wanted.distinct().order_by(ResultRow.study_instance_uid)):
+        enqueue(session, JobKind.REPORT_STUDY, study, study, actor=actor)
 
 
 def standing_reports(session: Session, study_instance_uid: str) -> tuple[str, ...]:

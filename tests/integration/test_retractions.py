@@ -446,6 +446,42 @@ def test_patients_other_study_is_told_anew_after_a_retraction(bench: Callable[..
     assert {result.release for result in here.story(other).results} == {"sent"}
 
 
+@pytest.mark.parametrize(("changes", "release"), [({}, "sent"), ({"late_after_hours": 24}, "withheld_late")], ids=["fresh", "late"])
+@only_sqlite
+def test_report_that_was_withheld_as_a_repeat_is_told_when_what_it_repeats_is_taken_back(
+    bench: Callable[..., Bench], changes: dict[str, object], release: str
+) -> None:
+    here, archive = bench(results={"repeat_days": 30}), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    other = here.receive(1, study=2, PatientID="P1")
+    here.work(rounds=5)
+    assert {result.release for result in here.story(other).results} == {"withheld_repeat"}
+    here.settings = bench(results={"repeat_days": 30, **changes}).settings
+    take_back(here, study)
+    here.work(rounds=5)
+    deliver(here, archive)
+    assert {result.release for result in here.story(other).results} == {release}
+    assert archive.kinds.count("SR") == (2 if release == "sent" else 1)
+    take_back(here, study)
+    here.work(rounds=5)
+    assert deliver(here, archive) == []
+
+
+@only_sqlite
+def test_report_that_repeats_another_one_that_stands_stays_withheld(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(results={"repeat_days": 30}), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    other = here.receive(1, study=2, PatientID="P1")
+    here.work(rounds=5)
+    here.settings = bench("shadow").settings
+    take_back(here, study)
+    here.work(rounds=5)
+    deliver(here, archive)
+    assert {result.release for result in here.story(other).results} == {"withheld_repeat"}
+
+
 @only_sqlite
 def test_note_is_built_again_with_the_same_bytes(bench: Callable[..., Bench]) -> None:
     from tests.integration.test_recheck import rebuilt
