@@ -13,7 +13,7 @@ from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import finish
 from gateway.store.repeating import repeated
-from gateway.store.results import check_not_retired, queue_delivery
+from gateway.store.results import check_not_retired, closed_to, queue_delivery
 from gateway.store.retractions import lock_study
 from gateway.store.tables import RecalledStudyRow, ResultRow
 
@@ -36,6 +36,10 @@ class Repeats:
             lock_study(session, claim.study_instance_uid)
             row = _void(session, assessment_set)
             if row is None or release not in RELEASABLE_AS_SENT:
+                return None
+            closed = closed_to(session, row)
+            destinations = tuple(name for name in destinations if name not in closed)
+            if not destinations:
                 return None
             check_not_retired(session, row.bundle_hash)
             if session.get(RecalledStudyRow, claim.study_instance_uid) is not None:
