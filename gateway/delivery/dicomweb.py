@@ -52,7 +52,11 @@ class StowRs:
         body = b"--%b\r\nContent-Type: application/dicom\r\n\r\n%b\r\n--%b--\r\n" % (boundary, content, boundary)
         kind = f'multipart/related; type="application/dicom"; boundary={boundary.decode()}'
         try:
-            answer = self._link.ask(lambda http: _let_in(http.ask("POST", "/studies", _said(kind), body)), until=until)
+            answer = self._link.ask(
+                lambda http: _let_in(http.ask("POST", "/studies", _said(kind), body)),
+                until=until,
+                arrived=lambda answer: _of_store(answer, sop_instance_uid).verdict is Verdict.SENT,
+            )
         except DestinationError as error:
             return trouble(error)
         return _of_store(answer, sop_instance_uid)

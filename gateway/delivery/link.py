@@ -91,17 +91,25 @@ class Link(ABC, Generic[Kept]):
         self._until = math.inf
         self._stopped = threading.Event()
 
-    def ask(self, request: Callable[[Kept], Made], *, until: float = math.inf, repeat: bool = True) -> Made:
+    def ask(
+        self,
+        request: Callable[[Kept], Made],
+        *,
+        until: float = math.inf,
+        repeat: bool = True,
+        arrived: Callable[[Made], bool] | None = None,
+    ) -> Made:
         """Runs a request over the connection. DestinationError for everything that keeps the peer from giving a status.
 
-        A kept connection may have been ended by the peer meanwhile: then the request is made once more over a new one. repeat False:
-        it never goes out twice; a connection that is seen to have ended is replaced before. until: on time.monotonic(), after which
-        nothing of it goes out, connection and repetition included.
+        A kept connection may have been ended by the peer meanwhile: one that is seen to have ended is replaced before, and over one that
+        ends under the request it is made once more over a new one. repeat False: it never goes out twice. arrived: of a request that
+        brings something there, whether an answer says that it is there; without such an answer the first one's loss stands, since
+        it may be there by that. until: on time.monotonic(), after which nothing of it goes out, connection and repetition included.
         """
         begun = self._breaker.now()
         self._limit(until)
         try:
-            made = self._ask(request, repeat=repeat)
+            made = self._ask(request, repeat=repeat, arrived=arrived)
         except DestinationError as error:
             if self._stopped.is_set():
                 raise DrainingError from error
@@ -158,17 +166,24 @@ class Link(ABC, Generic[Kept]):
                 log_event(Event.COMMITMENT_REFUSED, level="error", destination=self._destination.name, error_class=type(error).__name__)
             self._drop()
 
-    def _ask(self, request: Callable[[Kept], Made], *, repeat: bool) -> Made:
-        if not repeat:
-            self._serve()
-            return self._ask_once(request)
+    def _ask(self, request: Callable[[Kept], Made], *, repeat: bool, arrived: Callable[[Made], bool] | None) -> Made:
+        self._serve()
         is_kept = self._talk is not None
         try:
             return self._ask_once(request)
-        except AssociationLostError:
-            if not is_kept or self._stopped.is_set():
+        except AssociationLostError as error:
+            if not repeat or not is_kept or self._stopped.is_set():
                 raise
-        return self._ask_once(request)
+            lost = error
+        if arrived is None:
+            return self._ask_once(request)
+        try:
+            made = self._ask_once(request)
+        except DestinationError as error:
+            raise lost from error
+        if not arrived(made):
+            raise lost
+        return made
 
     def _ask_once(self, request: Callable[[Kept], Made]) -> Made:
         try:

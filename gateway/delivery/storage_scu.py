@@ -12,6 +12,7 @@ from gateway.delivery.destination_link import DestinationLink
 from gateway.delivery.link import Answered, trouble
 from gateway.delivery.peer_status import verdict_for
 from gateway.dicom.part10 import split_result
+from gateway.domain.delivery import Verdict
 from gateway.errors import ContextRefusedError, DestinationError
 
 _MEDIUM: int = 0
@@ -26,7 +27,11 @@ class StorageScu:
     def send(self, content: bytes, sop_class_uid: str, sop_instance_uid: str, *, until: float = math.inf) -> Answered:
         """content: a whole DICOM file of ours. until: see `DestinationLink.ask`."""
         try:
-            status = self._link.ask(lambda association: store(association, content, sop_class_uid, sop_instance_uid), until=until)
+            status = self._link.ask(
+                lambda association: store(association, content, sop_class_uid, sop_instance_uid),
+                until=until,
+                arrived=lambda status: verdict_for(status)[0] is Verdict.SENT,
+            )
         except DestinationError as error:
             return trouble(error)
         verdict, code = verdict_for(status)

@@ -61,13 +61,12 @@ _NEVER_BEGUN: Final = frozenset(
         "tls_wrong_name",
         "tls_untrusted",
         "tls_expired",
-        "tls_refused",
         "tls_files",
         "lost",
         "corrupt",
     }
 )
-"""Codes of attempts without a status that ended before the object was sent."""
+"""Codes of attempts without a status that ended before the object was sent. `tls_refused` is none: it may be told afterwards."""
 _TAKEN_ALL_THE_SAME: Final = 0x0111
 _REFUSALS: Final = ((0x0100, 0x01FF), (0xA700, 0xA7FF), (0xA900, 0xA9FF), (0xC000, 0xCFFF))
 """PS3.4 B.2.3, PS3.7 C: statuses that say that the object was not taken."""
@@ -84,12 +83,12 @@ def may_have_arrived(code: str | None, dimse_status: int | None) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRecord:
-    """What is known of a report's way to one destination. unanswered: claims of its job whose end nobody knows."""
+    """What is known of a report's way to one destination. unanswered: attempts that began and whose end nobody knows."""
 
     state: str
     was_sent: bool
     attempts: tuple[tuple[str | None, int | None], ...]
-    """Code and status of every attempt."""
+    """Code and status of every other attempt."""
     unanswered: int
 
 

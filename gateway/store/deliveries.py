@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from gateway.domain.bundle_state import MAY_SEND
-from gateway.domain.delivery import ARRIVED, AttemptKind, DeliveryState, Turn, Verdict, turn_of
+from gateway.domain.delivery import ARRIVED, AttemptKind, DeliveryState, Turn, Verdict
 from gateway.domain.job import SENDERS_KINDS, Claim, JobAction, JobKind, JobState
 from gateway.domain.outcome import Policy
 from gateway.domain.retraction import REJECTION
@@ -23,6 +23,7 @@ from gateway.store.job_queue import enqueue, fail, finish, held, put_back
 from gateway.store.repeating import repeated
 from gateway.store.retractions import RETRACTED, cancel_delivery, follow_up
 from gateway.store.tables import BundleVersionRow, DeliveryAttemptRow, DeliveryRow, JobRow, ReportRow, ResultRow
+from gateway.store.turns import NEWER_TAKEN_BACK, SUPERSEDED, turn_at_destination
 
 _ENDED: Final = (JobState.DONE, JobState.CANCELLED)
 _EVENTS: Final = {Verdict.SENT: Event.DELIVERY_SENT, Verdict.RETRY: Event.DELIVERY_RETRY, Verdict.DEAD: Event.DELIVERY_DEAD}
@@ -108,7 +109,7 @@ class Deliveries:
                 flagged=result.flagged,
                 intended_use=bundle.intended_use,
                 is_live=bundle.state in MAY_SEND and bundle.live_since is not None and result.created_at >= bundle.live_since,
-                turn=_turn(session, delivery, result),
+                turn=turn_at_destination(session, delivery, result),
                 is_retracted=result.retracted_at is not None,
                 is_rejection=result.kind == REJECTION,
             )
@@ -120,12 +121,15 @@ class Deliveries:
             put_back(session, claim, JobAction.POSTPONE, Event.JOB_POSTPONED, seconds=seconds, code="older_first")
 
     @repeated
-    def supersede(self, claim: Claim) -> None:
-        """A newer revision goes there: this one must never arrive after it."""
+    def supersede(self, claim: Claim) -> bool:
+        """A newer revision goes there: this one must never arrive after it. False: not any more, that one was taken back meanwhile."""
         with self._database.transaction() as session:
             row = locked_delivery(session, claim.subject)
-            row.state, row.last_code = DeliveryState.CANCELLED, "superseded"
-            finish(session, claim, code="superseded", actor=claim.owner)
+            if turn_at_destination(session, row, _result_of(session, row)) is not Turn.SUPERSEDED:
+                put_back(session, claim, JobAction.POSTPONE, Event.JOB_POSTPONED, seconds=0.0, code=NEWER_TAKEN_BACK)
+                return False
+            row.state, row.last_code = DeliveryState.CANCELLED, SUPERSEDED
+            finish(session, claim, code=SUPERSEDED, actor=claim.owner)
             record(
                 session,
                 Event.DELIVERY_CANCELLED,
@@ -133,8 +137,9 @@ class Deliveries:
                 study_instance_uid=claim.study_instance_uid,
                 delivery_id=row.id,
                 destination=row.destination,
-                code="superseded",
+                code=SUPERSEDED,
             )
+            return True
 
     @repeated
     def withdraw(self, claim: Claim) -> None:
@@ -154,19 +159,18 @@ class Deliveries:
             return tuple(lane for lane in session.scalars(open_of_sender.distinct()) if lane is not None)
 
     @repeated
-    def begin(self, claim: Claim) -> int:
+    def begin(self, claim: Claim) -> int | None:
         """Before the network is asked: a process that dies over it leaves a row without an end. Returns the attempt's number.
 
-        LeaseLostError when the job is another's or held by now: then nothing may go out.
+        Nothing may go out after LeaseLostError, when the job is another's or held by now; nor after None, when the report was taken
+        back since it was read: what is taken back first is not sent, and what begins first is a row that the taking back sees.
         """
         with self._database.transaction() as session:
-            row = DeliveryAttemptRow(
-                delivery_id=locked_delivery(session, claim.subject).id,
-                kind=AttemptKind.SEND,
-                actor=claim.owner,
-                started_at=datetime.now(UTC),
-            )
+            delivery = locked_delivery(session, claim.subject)
             held(session, claim)
+            if _result_of(session, delivery).retracted_at is not None:
+                return None
+            row = DeliveryAttemptRow(delivery_id=delivery.id, kind=AttemptKind.SEND, actor=claim.owner, started_at=datetime.now(UTC))
             session.add(row)
             session.flush()
             return row.id
@@ -256,33 +260,3 @@ def _end_attempt(session: Session, claim: Claim, attempt: Attempt) -> None:
         row = DeliveryAttemptRow(delivery_id=claim.subject, kind=AttemptKind.SEND, actor=claim.owner, started_at=now)
         session.add(row)
     row.ended_at, row.code, row.dimse_status = now, attempt.code, attempt.dimse_status
-
-
-def _turn(session: Session, delivery: DeliveryRow, result: ResultRow) -> Turn:
-    """A note waits only for what it rejects, and no newer revision stands in its way; to other results it is none."""
-    there_too = (
-        select(DeliveryRow.id)
-        .join(ResultRow, ResultRow.id == DeliveryRow.result_id)
-        .where(
-            ResultRow.study_instance_uid == result.study_instance_uid,
-            ResultRow.kind != REJECTION,
-            DeliveryRow.destination == delivery.destination,
-        )
-    )
-    if result.kind == REJECTION:
-        rejected = there_too.where(ResultRow.assessment_set == result.assessment_set)
-        return turn_of(newer_released=False, older_under_way=_is_under_way(session, rejected))
-    wanted = there_too.where(DeliveryRow.state != DeliveryState.CANCELLED)
-    # a newer one that was taken back is replaced by what stands, be it older
-    newer = wanted.where(ResultRow.revision > result.revision, ResultRow.retracted_at.is_(None))
-    return turn_of(
-        newer_released=session.scalar(newer.limit(1)) is not None,
-        older_under_way=_is_under_way(session, wanted.where(ResultRow.revision < result.revision)),
-    )
-
-
-def _is_under_way(session: Session, deliveries: Select[str]) -> bool:
-    running = select(JobRow.id).where(
-        JobRow.kind == JobKind.DELIVER_RESULT, JobRow.state == JobState.RUNNING, JobRow.subject.in_(deliveries)
-    )
-    return session.scalar(running.limit(1)) is not None

@@ -145,7 +145,7 @@ def _of_patient(session: Session, target: RecallTarget) -> tuple[str, ...]:
 def _at_destination(
     session: Session, report: ResultRow, name: str, deliveries: Sequence[DeliveryRow], note: DeliveryRow | None
 ) -> RecalledDestination:
-    if any(needs_note(send_record(session, one, report.study_instance_uid)[0]) for one in deliveries):
+    if any(needs_note(send_record(session, one)[0]) for one in deliveries):
         effect = Effect.REJECT
     elif any(one.state not in FINISHED for one in deliveries) or (
         report.retracted_at is not None and any(one.state == DeliveryState.CANCELLED for one in deliveries)

@@ -25,7 +25,7 @@ from gateway.store.repeating import repeated
 from gateway.store.results import NewResult, as_value
 from gateway.store.retractions import deliveries_of, of_report
 from gateway.store.send_records import send_record
-from gateway.store.tables import DeliveryAttemptRow, DeliveryRow, InstanceRow, ResultRow
+from gateway.store.tables import DeliveryAttemptRow, DeliveryRow, InstanceRow, ReportRow, ResultRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +59,19 @@ class Rejections:
                 results=tuple(as_value(row) for row in rows),
                 reason=RejectionReason(rows[0].rejection_reason),
                 retracted_at=rows[0].retracted_at,
-                destinations=_destinations(session, assessment_set, rows[0].study_instance_uid),
-                wait_seconds=_wait_seconds(session, assessment_set, rows[0].study_instance_uid, lease_seconds),
+                destinations=_destinations(session, assessment_set),
+                wait_seconds=_wait_seconds(session, assessment_set, lease_seconds),
                 note_id=session.scalar(_note(assessment_set)),
             )
 
-    def described(self, study_instance_uid: str) -> InstanceDescription:
-        """What the rows know of the study's identity: for a report whose file retention has removed."""
+    def described(self, assessment_set: str) -> InstanceDescription:
+        """What the rows know of the report's identity, where retention has removed its files: that of an image that it names, since
+        others of the study may have come under another patient.
+        """
         with self._database.reading() as session:
-            row = session.scalars(
-                select(InstanceRow).where(InstanceRow.study_instance_uid == study_instance_uid).order_by(InstanceRow.received_at).limit(1)
-            ).one_or_none()
+            row = session.scalar(_images(session, assessment_set).order_by(InstanceRow.received_at, InstanceRow.id).limit(1))
             if row is None:
-                raise NotFoundError(study_instance_uid)
+                raise NotFoundError(assessment_set)
             return InstanceDescription(
                 accession_number=row.accession_number,
                 patient_id=row.patient_id,
@@ -143,6 +143,15 @@ def _queue(session: Session, claim: Claim, note_id: str, destination: str) -> No
     )
 
 
+def _images(session: Session, assessment_set: str) -> Select[InstanceRow]:
+    """Of a report; all of its study where an older release built it, which kept no record of them."""
+    report = session.get(ReportRow, assessment_set)
+    if report is None:
+        of_set = select(ResultRow.study_instance_uid).where(ResultRow.assessment_set == assessment_set)
+        return select(InstanceRow).where(InstanceRow.study_instance_uid.in_(of_set))
+    return select(InstanceRow).where(InstanceRow.id.in_([image["instance_id"] for image in report.inputs["images"]]))
+
+
 def _row(rejected: ResultRow, note: NewResult, config_hash: str) -> ResultRow:
     return ResultRow(
         id=note.result_id,
@@ -168,9 +177,9 @@ def _note(assessment_set: str) -> Select[str]:
     return select(ResultRow.id).where(ResultRow.assessment_set == assessment_set, ResultRow.kind == REJECTION)
 
 
-def _destinations(session: Session, assessment_set: str, study: str) -> tuple[str, ...]:
+def _destinations(session: Session, assessment_set: str) -> tuple[str, ...]:
     deliveries = session.scalars(deliveries_of(assessment_set)).all()
-    wanted = {delivery.destination for delivery in deliveries if needs_note(send_record(session, delivery, study)[0])}
+    wanted = {delivery.destination for delivery in deliveries if needs_note(send_record(session, delivery)[0])}
     noted = session.scalars(
         select(DeliveryRow).join(ResultRow, ResultRow.id == DeliveryRow.result_id).where(ResultRow.id.in_(_note(assessment_set)))
     )
@@ -193,11 +202,11 @@ def _last_arrival(session: Session, deliveries: list[DeliveryRow]) -> datetime:
     return max(ends, default=datetime.min.replace(tzinfo=UTC))
 
 
-def _wait_seconds(session: Session, assessment_set: str, study: str, lease_seconds: float) -> float:
-    """Nothing goes out after the lease of the claim that sends it, whoever holds the job by then."""
+def _wait_seconds(session: Session, assessment_set: str, lease_seconds: float) -> float:
+    """Nothing goes out after the lease of the claim that sends it, whoever holds the job by then; it began before the attempt."""
     now, waits = datetime.now(UTC), [0.0]
     for delivery in session.scalars(deliveries_of(assessment_set)):
-        _, claimed_at = send_record(session, delivery, study)
-        if claimed_at is not None and delivery.state not in ARRIVED:
-            waits.append((claimed_at + timedelta(seconds=lease_seconds) - now).total_seconds())
+        _, began_at = send_record(session, delivery)
+        if began_at is not None and delivery.state not in ARRIVED:
+            waits.append((began_at + timedelta(seconds=lease_seconds) - now).total_seconds())
     return max(waits)

@@ -185,7 +185,7 @@ class Results:
         """One transaction: results, deliveries with their jobs, and the end of the report job. None: these results exist already.
 
         Returns the release: of a study that was recalled nothing goes out. RevisionTakenError: another worker has made this revision
-        since it was looked up, or a correction has taken an image out of it; BundleRetiredError: the bundle was recalled; nothing was kept.
+        since it was looked up, or an image or the predecessor of it was taken back; BundleRetiredError: the bundle was. Nothing was kept.
         """
         try:
             with self._database.transaction() as session:
@@ -260,10 +260,14 @@ def closed_to(session: Session, report: ResultRow) -> frozenset[str]:
 
 
 def _check_standing(session: Session, new: NewResultSet) -> None:
-    """No report is kept of an image that was rejected or contested while it was built; it is built anew without it."""
+    """No report is kept of an image that was rejected or contested while it was built, and none that names a predecessor which was
+    taken back meanwhile; it is built anew without it."""
     ids = [image["instance_id"] for image in new.inputs.get("images", ())]
     gone = select(InstanceRow.outcome).where(InstanceRow.id.in_(ids)).order_by(InstanceRow.id).with_for_update(read=True)
     if any(outcome in (*SET_ASIDE, InstanceOutcome.CONFLICT) for outcome in session.scalars(gone)):
+        raise RevisionTakenError
+    predecessor = select(ResultRow.retracted_at).where(ResultRow.sop_instance_uid == new.predecessor_uid)
+    if new.predecessor_uid is not None and session.scalar(predecessor) is not None:
         raise RevisionTakenError
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from gateway.domain.delivery import ARRIVED, DeliveryState
 from gateway.domain.job import SENDERS_KINDS, JobAction, JobKind, JobState, after
+from gateway.domain.outcome import Release
 from gateway.domain.retraction import REJECTION, RejectionReason, needs_note
 from gateway.errors import NotFoundError
 from gateway.events import Event
@@ -20,6 +21,7 @@ from gateway.store.job_queue import enqueue
 from gateway.store.job_rows import move, record_job
 from gateway.store.send_records import send_record
 from gateway.store.tables import DeliveryRow, InstanceRow, JobRow, ResultRow
+from gateway.store.turns import let_go_older
 
 RETRACTED: Final = "retracted"
 """The code of a delivery, and of its job, that ended because its report was taken back."""
@@ -65,10 +67,22 @@ def retract(session: Session, *, assessment_set: str, reason: RejectionReason, a
     )
     deliveries = session.scalars(deliveries_of(assessment_set).with_for_update()).all()
     cancelled = sum(_cancel(session, delivery, found, actor) for delivery in deliveries)
-    is_due = any(needs_note(send_record(session, delivery, found)[0]) for delivery in deliveries)
+    is_due = any(needs_note(send_record(session, delivery)[0]) for delivery in deliveries)
     if is_due:
         enqueue(session, JobKind.REJECT_REPORT, assessment_set, found, actor=actor)
+    session.flush()
+    let_go_older(session, found, rows[0].revision, actor=actor)
+    _report_repeats(session, _named(rows).sop_instance_uid, actor)
     return Retraction(assessment_set=assessment_set, study_instance_uid=found, already=False, cancelled=cancelled, note_is_due=is_due)
+
+
+def _report_repeats(session: Session, sop_instance_uid: str, actor: str) -> None:
+    """Studies whose report was withheld because this one had told as much: it is looked at again."""
+    wanted = select(ResultRow.study_instance_uid).where(
+        ResultRow.repeats_uid == sop_instance_uid, ResultRow.release == Release.WITHHELD_REPEAT, ResultRow.retracted_at.is_(None)
+    )
+    for study in session.scalars(wanted.distinct().order_by(ResultRow.study_instance_uid)):
+        enqueue(session, JobKind.REPORT_STUDY, study, study, actor=actor)
 
 
 def standing_reports(session: Session, study_instance_uid: str) -> tuple[str, ...]:
@@ -88,7 +102,7 @@ def standing_reports(session: Session, study_instance_uid: str) -> tuple[str, ..
 
 def follow_up(session: Session, delivery: DeliveryRow, study_instance_uid: str, assessment_set: str, *, actor: str) -> None:
     """A delivery of a report that has been taken back has ended after all: a note is due, or due there too, if it may be there."""
-    if needs_note(send_record(session, delivery, study_instance_uid)[0]):
+    if needs_note(send_record(session, delivery)[0]):
         enqueue(session, JobKind.REJECT_REPORT, assessment_set, study_instance_uid, actor=actor)
 
 

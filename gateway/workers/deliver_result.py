@@ -17,7 +17,9 @@ from gateway.errors import DrainingError, GatewayError
 from gateway.events import Event
 from gateway.routing.study_route import strictest_route
 from gateway.store.deliveries import Attempt, Deliveries, PendingDelivery
+from gateway.store.retractions import RETRACTED
 from gateway.store.spool import Spool
+from gateway.store.turns import NEWER_TAKEN_BACK, SUPERSEDED
 from gateway.workers.attempt import Ending
 from gateway.workers.retry import Backoff, sends_until
 
@@ -38,22 +40,28 @@ class DeliverResult:
     def run(self, claim: Claim) -> Ending:
         delivery = self.deliveries.get(claim.subject)
         if delivery.is_retracted:
-            self.deliveries.withdraw(claim)
-            return Ending(Event.JOB_DONE, "retracted")
+            return self._withdraw(claim)
         if delivery.turn is Turn.WAIT:
             self.deliveries.wait_for_older(claim, seconds=_OLDER_FIRST_SECONDS)
             return Ending(Event.JOB_POSTPONED, "older_first")
         if delivery.turn is Turn.SUPERSEDED:
-            self.deliveries.supersede(claim)
-            return Ending(Event.JOB_DONE, "superseded")
+            is_superseded = self.deliveries.supersede(claim)
+            return Ending(Event.JOB_DONE, SUPERSEDED) if is_superseded else Ending(Event.JOB_POSTPONED, NEWER_TAKEN_BACK)
         attempt = self._attempt(claim, delivery)
+        if attempt is None:
+            return self._withdraw(claim)
         self.deliveries.record(claim, attempt)
         return Ending(_EVENTS[attempt.verdict], attempt.code)
 
     def give_up(self, claim: Claim, error: GatewayError) -> None:
         self.deliveries.record(claim, Attempt(verdict=Verdict.DEAD, code=error.code))
 
-    def _attempt(self, claim: Claim, delivery: PendingDelivery) -> Attempt:
+    def _withdraw(self, claim: Claim) -> Ending:
+        self.deliveries.withdraw(claim)
+        return Ending(Event.JOB_DONE, RETRACTED)
+
+    def _attempt(self, claim: Claim, delivery: PendingDelivery) -> Attempt | None:
+        """None: its report was taken back meanwhile, and nothing has gone out."""
         destination = self.settings.destination(delivery.destination)
         if destination is None or self.scu is None:
             return Attempt(verdict=Verdict.DEAD, code="destination_unknown")
@@ -62,6 +70,8 @@ class DeliverResult:
             return Attempt(verdict=Verdict.DEAD, code=refused)
         content = self.spool.read_verified(delivery.file, delivery.sha256)
         number = self.deliveries.begin(claim)
+        if number is None:
+            return None
         answered = self.scu.send(content, delivery.sop_class_uid, delivery.sop_instance_uid, until=sends_until(claim, self.settings))
         attempt = Attempt(
             verdict=answered.verdict,

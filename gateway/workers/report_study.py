@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from gateway.config import Settings
-from gateway.dicom.characters import text
 from gateway.domain.assessment import KeptReading, StoredInstance, StudyResult
 from gateway.domain.finding import KneeFinding, ModelIdentity, Predecessor, StudyReport
 from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceState, Release
-from gateway.domain.told import ToldReport
 from gateway.errors import (
     BundleChangesError,
     BundleRetiredError,
@@ -28,12 +26,10 @@ from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
 from gateway.results.built_result import BuiltResult
 from gateway.results.inputs import ReportInputs, SourceImage
-from gateway.results.moment import latest_study_time
-from gateway.results.policy import release_for
-from gateway.results.repeat import repeated_report
 from gateway.routing.quality import CODES
 from gateway.store.instances import Instances
 from gateway.store.job_queue import JobQueue
+from gateway.store.repeats import Repeats
 from gateway.store.results import NewResult, NewResultSet, Results
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
@@ -50,6 +46,7 @@ from gateway.workers.study_knees import (
     told,
 )
 from gateway.workers.study_leave import StudyLeave
+from gateway.workers.study_release import StudyRelease
 
 _OTHER_BUNDLE_SECONDS: Final = 5.0
 """The worker is being started anew with the live bundle."""
@@ -66,6 +63,7 @@ class ReportStudy:
 
     instances: Instances
     results: Results
+    repeats: Repeats
     queue: JobQueue
     spool: Spool
     decoder: Decoder
@@ -131,6 +129,10 @@ class ReportStudy:
             decided=self.instances.decided_cases(claim.subject),
         )
         standing = self.results.standing(study.assessment_set)
+        if standing == "exists" and self.repeats.is_void(study.assessment_set):
+            released = self._let_go(claim, study, self.leave.destinations(study))
+            if released is not None:
+                return released.value
         if standing is not None:
             log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id, code=standing)
             self.queue.finish(claim, code=standing)
@@ -152,22 +154,7 @@ class ReportStudy:
         sources = read_sources(self.spool, self.decoder, study.images)
         check_one_person(tuple(sources.values()))
         first = next(iter(sources.values())).dataset
-        study_time = latest_study_time(first, self.settings.results.timezone)
-        patient = study.patient_digest(text(first, "PatientBirthDate"))
-        # the archive must not keep an older statement of this very study
-        repeats = None if sent_before else self._repeats(study, destinations, patient, study_time)
-        release = release_for(
-            study.route.policy,
-            report,
-            study_time=study_time,
-            now=datetime.now(UTC),
-            late_after_hours=self.settings.results.late_after_hours,
-            report_not_assessed=self.settings.results.report_not_assessed,
-            has_destination=bool(study.route.destinations),
-            is_live=bool(destinations),
-            repeats=repeats is not None,
-            ingested=self._is_ingested(study),
-        )
+        judged = self._release.of(study, report, first, destinations, was_sent=sent_before is not None)
         inputs = ReportInputs(
             report=report,
             uid_parts=study.uid_parts,
@@ -182,23 +169,34 @@ class ReportStudy:
             assessment_set=study.assessment_set,
             results=tuple(self._written(built) for built in inputs.build(sources)),
             inputs=inputs.stored(),
-            patient_digest=patient,
-            study_date=study_time.date() if study_time else None,
+            patient_digest=judged.patient_digest,
+            study_date=judged.study_date,
             told=told(study.assessed),
-            release=release,
+            release=judged.release,
             route=study.route.name,
             routes=study.routes,
             policy=study.route.policy,
             flagged=report.flagged,
             revision=report.revision,
             predecessor_uid=report.predecessor.sop_instance_uid if report.predecessor else None,
-            repeats_uid=repeats.sop_instance_uid if repeats and release is Release.WITHHELD_REPEAT else None,
+            repeats_uid=judged.repeats.sop_instance_uid if judged.repeats else None,
             bundle_hash=self.model.bundle_hash,
             config_hash=self.settings.config_hash,
             destinations=destinations,
             closed=tuple(name for name in study.route.destinations if name not in destinations),
         )
         return self._commit(claim, new)
+
+    def _let_go(self, claim: Claim, study: ReportedStudy, destinations: tuple[str, ...]) -> Release | None:
+        """What a report that was withheld as a repeat comes to now that the other one is taken back; None: it stays withheld."""
+        sources = read_sources(self.spool, self.decoder, study.images)
+        first = next(iter(sources.values())).dataset
+        judged = self._release.of(study, self._spoken(claim, study, None), first, destinations, was_sent=False)
+        return self.repeats.let_go(claim, study.assessment_set, judged.release, destinations)
+
+    @property
+    def _release(self) -> StudyRelease:
+        return StudyRelease(instances=self.instances, results=self.results, settings=self.settings)
 
     def _spoken(self, claim: Claim, study: ReportedStudy, sent_before: StudyResult | None) -> StudyReport:
         return StudyReport(
@@ -211,27 +209,6 @@ class ReportStudy:
             predecessor=None if sent_before is None else _predecessor(sent_before),
             show_severity=self.settings.results.show_severity,
             show_t_score=self.settings.results.show_t_score,
-        )
-
-    def _is_ingested(self, study: ReportedStudy) -> bool:
-        """For a clinical destination, an image that no sender is known to have sent by C-STORE."""
-        found = (self.settings.destination(name) for name in study.route.destinations)
-        if not any(one is not None and one.destination_class == "clinical" for one in found):
-            return False
-        images = {*(knee.instance.instance_id for knee in study.knees), *(instance.instance_id for instance in study.refused)}
-        return self.instances.any_not_sent_here(sorted(images))
-
-    def _repeats(
-        self, study: ReportedStudy, destinations: tuple[str, ...], patient_digest: str | None, study_time: datetime | None
-    ) -> ToldReport | None:
-        if patient_digest is None:
-            return None
-        return repeated_report(
-            told(study.assessed),
-            self.results.told_to_patient(patient_digest, besides_study=study.study_instance_uid),
-            study_date=study_time.date() if study_time else None,
-            repeat_days=self.settings.results.repeat_days,
-            destinations=destinations,
         )
 
     def _written(self, built: BuiltResult) -> NewResult:

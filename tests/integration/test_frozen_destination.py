@@ -157,6 +157,73 @@ def test_kept_association_that_the_peer_has_ended_costs_nothing() -> None:
         assert scp.connections == 3
 
 
+def cuts_after_the_second(then: Behaviour) -> Behaviour:
+    """Takes a second object in whole and goes without an answer: nobody knows whether it has it. What it does afterwards is `then`."""
+    visits: list[Visitor] = []
+
+    def behaves(visitor: Visitor) -> None:
+        visits.append(visitor)
+        if len(visits) > 1:
+            then(visitor)
+            return
+        visitor.accept()
+        visitor.answer(visitor.request(), 0)
+        visitor.request()
+
+    return behaves
+
+
+def answers(status: int) -> Behaviour:
+    def behaves(visitor: Visitor) -> None:
+        visitor.accept()
+        visitor.answer(visitor.request(), status)
+
+    return behaves
+
+
+def takes_reports_only(visitor: Visitor) -> None:
+    visitor.accept(only={SR})
+    visitor.ended.wait()
+
+
+@pytest.mark.parametrize(
+    "then",
+    [Visitor.reject, takes_reports_only, answers(0xA700), answers(0xC000), Visitor.abort],
+    ids=["rejects", "refuses_the_class", "out_of_resources", "cannot_understand", "aborts"],
+)
+def test_refused_repetition_does_not_hide_that_the_first_may_have_arrived(then: Behaviour) -> None:
+    with linked(cuts_after_the_second(then)) as (link, scp):
+        assert send(link, result()).code == "success"
+        answered = send(link, result())
+        assert (answered.verdict, answered.code, answered.dimse_status) == (Verdict.RETRY, "association_lost", None)
+        assert scp.connections == 2
+
+
+def test_repetition_that_is_taken_is_a_success() -> None:
+    with linked(cuts_after_the_second(answers(0x0111))) as (link, _):
+        assert [send(link, result()).code for _ in range(2)] == ["success", "already_there"]
+
+
+def test_association_that_the_peer_ended_before_is_replaced_and_tells_what_the_new_one_comes_to() -> None:
+    visits: list[Visitor] = []
+    gone = threading.Event()
+
+    def leaves(visitor: Visitor) -> None:
+        visits.append(visitor)
+        if len(visits) > 1:
+            visitor.reject()
+            return
+        visitor.accept()
+        visitor.answer(visitor.request(), 0)
+        visitor.abort()
+        gone.set()
+
+    with linked(leaves) as (link, _):
+        assert send(link, result()).code == "success"
+        assert gone.wait(SOON)
+        assert send(link, result()).code == "association_rejected_transient"
+
+
 def test_answer_to_another_message_is_no_answer() -> None:
     def confuses(visitor: Visitor) -> None:
         visitor.accept()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from gateway.domain.conflict import ConflictDecision, ConflictReason
 from gateway.domain.job import JobKind
+from gateway.domain.retraction import RejectionReason
 from gateway.errors import DecodeError
 from gateway.store.conflicts import Conflicts
 from gateway.store.queries import Queries
+from gateway.store.retractions import retract, standing_reports
+from gateway.store.tables import ResultRow
 from tests.integration.bench import Bench
 from tests.integration.correcting import OTHER, case, events, everything, note, outcomes, reports, settle, told_to
 from tests.integration.sender_bench import Archive, queue_of
@@ -53,6 +58,28 @@ def test_wrong_patient_story_from_the_first_report_to_the_right_one(bench: Calla
     assert (story.state, story.reason) == ("settled", "other_patient")
     assert all(ledger.closed for ledger in Queries(here.database).status().ledgers)
     assert alarms(here) == []
+
+
+@only_sqlite
+def test_note_of_the_right_patients_report_names_that_patient_also_when_its_files_are_gone(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    uid = here.receive(1)
+    settle(here, archive)
+    here.receive(1, **OTHER)
+    settle(here, archive)
+    (right,) = (one for one in reports(here, uid) if one.rejection_reason is None)
+    with here.database.transaction() as session:
+        session.execute(update(ResultRow).values(purged_at=datetime.now(UTC)))
+        (wanted,) = standing_reports(session, here.study(uid))
+        retract(session, assessment_set=wanted, reason=RejectionReason.QUALITY, actor="operator:me", cause="T")
+    settle(here, archive)
+    note = archive.notes[-1]
+    assert str(right.sop_instance_uid) in {str(uid) for uid in _named(note)}
+    assert str(note.PatientID) == "P9"
+
+
+def _named(note: Any) -> list[str]:
+    return [item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in note.ContentSequence if "ReferencedSOPSequence" in item]
 
 
 @only_sqlite

@@ -208,14 +208,14 @@ def test_late_is_counted_from_the_latest_moment_that_the_header_can_mean(
 ) -> None:
     from datetime import UTC, datetime, tzinfo
 
-    from gateway.workers import report_study
+    from gateway.workers import study_release
 
     class LateEvening(datetime):
         @classmethod
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return datetime(2026, 1, 1, 23, 30, tzinfo=tz or UTC)
 
-    monkeypatch.setattr(report_study, "datetime", LateEvening)
+    monkeypatch.setattr(study_release, "datetime", LateEvening)
     here = bench(results={"late_after_hours": 20})
     uid = here.receive(1, PatientBirthDate="19500101", PatientAge="075Y", **attributes)
     here.work()

@@ -15,7 +15,7 @@ from sqlalchemy import text, update
 
 from gateway.app.recall import plan_recall, recall
 from gateway.domain.delivery import Verdict
-from gateway.domain.job import JobAction, JobKind
+from gateway.domain.job import Claim, JobAction, JobKind
 from gateway.domain.operator import Operator
 from gateway.domain.recall import RecallScope, RecallTarget
 from gateway.domain.retraction import RejectionReason
@@ -206,6 +206,39 @@ def test_success_of_what_was_being_sent_is_awaited_and_rejected_after_it(bench: 
     assert archive.kinds[-1] == "KO"
 
 
+def test_report_that_is_taken_back_before_its_attempt_begins_is_not_sent(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    begin = Deliveries.begin
+
+    def begin_after_the_recall(self: Deliveries, claim: Claim) -> int | None:
+        for done in take_back(here, study):
+            assert not done.note_is_due
+        return begin(self, claim)
+
+    monkeypatch.setattr(Deliveries, "begin", begin_after_the_recall)
+    assert deliver(here, archive) == ["retracted"]
+    here.work(rounds=3)
+    assert deliver(here, archive) == []
+    assert archive.held == []
+    assert states(here, study) == {"sr": ["cancelled"], "sc": ["cancelled", "cancelled"]}
+
+
+@only_sqlite
+def test_process_that_died_before_it_asked_anything_leads_to_no_note(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
+    queue_of(here).expire_leases(owner="test:sender:1")
+    (done,) = take_back(here, study)
+    assert (done.cancelled, done.note_is_due) == (3, False)
+    here.work(rounds=3)
+    assert deliver(here, archive) == []
+    assert archive.held == []
+
+
 @only_sqlite
 def test_trouble_of_what_was_being_sent_is_not_tried_again(bench: Callable[..., Bench]) -> None:
     here = bench()
@@ -244,6 +277,7 @@ def test_success_that_is_told_after_the_note_was_sent_leads_to_the_same_note_aga
     here, archive = bench(), Archive()
     study = reported(here)
     (claim,) = queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
+    number = Deliveries(here.database).begin(claim)
     queue_of(here).expire_leases(owner="test:sender:1")
     take_back(here, study)
     here.lease_seconds = 0
@@ -251,7 +285,7 @@ def test_success_that_is_told_after_the_note_was_sent_leads_to_the_same_note_aga
     deliver(here, archive)
     assert archive.kinds == ["KO"]
     with pytest.raises(LeaseLostError):
-        Deliveries(here.database).record(claim, Attempt(verdict=Verdict.SENT, code="success", dimse_status=0))
+        Deliveries(here.database).record(claim, Attempt(verdict=Verdict.SENT, code="success", dimse_status=0, number=number))
     here.work(rounds=3)
     deliver(here, archive)
     assert [note.SOPInstanceUID for note in archive.notes] == [archive.notes[0].SOPInstanceUID] * 2
@@ -262,7 +296,8 @@ def test_success_that_is_told_after_the_note_was_sent_leads_to_the_same_note_aga
 def test_delivery_whose_sender_died_over_a_retraction_goes_nowhere_any_more(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
     study = reported(here)
-    queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
+    (claim,) = queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
+    Deliveries(here.database).begin(claim)
     (done,) = take_back(here, study)
     assert (done.cancelled, done.note_is_due) == (2, True)
     queue_of(here).expire_leases(owner="test:sender:1")
@@ -309,10 +344,11 @@ def test_delivery_that_a_destination_has_lost_is_not_sent_again_after_a_retracti
 
 
 @only_sqlite
-def test_claim_of_which_nothing_is_known_is_waited_for_as_long_as_its_lease(bench: Callable[..., Bench]) -> None:
+def test_attempt_of_which_nothing_is_known_is_waited_for_as_long_as_its_lease(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
     study = reported(here)
-    queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
+    (claim,) = queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
+    Deliveries(here.database).begin(claim)
     queue_of(here).expire_leases(owner="test:sender:1")
     (done,) = take_back(here, study)
     assert done.note_is_due
@@ -380,6 +416,25 @@ def test_later_revision_does_not_name_a_retracted_report_and_has_a_number_of_its
     assert sorted(archive.kinds) == ["KO", *["OT"] * 5, *["SR"] * 2]
 
 
+def test_revision_whose_predecessor_is_taken_back_while_it_is_built_is_built_anew(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, archive = bench(), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    commit = Results.commit
+
+    def commit_after_the_retraction(self: Results, *arguments: Any) -> Any:
+        take_back(here, study)
+        return commit(self, *arguments)
+
+    here.receive(2)
+    monkeypatch.setattr(Results, "commit", commit_after_the_retraction)
+    here.work(rounds=5)
+    newest = max((one for one in here.story(study).results if one.kind == "sr"), key=lambda one: one.revision)
+    assert (newest.revision, newest.predecessor_uid, newest.release) == (2, None, "sent")
+
+
 @only_sqlite
 def test_patients_other_study_is_told_anew_after_a_retraction(bench: Callable[..., Bench]) -> None:
     here, archive = bench(results={"repeat_days": 30}), Archive()
@@ -389,6 +444,42 @@ def test_patients_other_study_is_told_anew_after_a_retraction(bench: Callable[..
     other = here.receive(1, study=2, PatientID="P1")
     here.work(rounds=5)
     assert {result.release for result in here.story(other).results} == {"sent"}
+
+
+@pytest.mark.parametrize(("changes", "release"), [({}, "sent"), ({"late_after_hours": 24}, "withheld_late")], ids=["fresh", "late"])
+@only_sqlite
+def test_report_that_was_withheld_as_a_repeat_is_told_when_what_it_repeats_is_taken_back(
+    bench: Callable[..., Bench], changes: dict[str, object], release: str
+) -> None:
+    here, archive = bench(results={"repeat_days": 30}), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    other = here.receive(1, study=2, PatientID="P1")
+    here.work(rounds=5)
+    assert {result.release for result in here.story(other).results} == {"withheld_repeat"}
+    here.settings = bench(results={"repeat_days": 30, **changes}).settings
+    take_back(here, study)
+    here.work(rounds=5)
+    deliver(here, archive)
+    assert {result.release for result in here.story(other).results} == {release}
+    assert archive.kinds.count("SR") == (2 if release == "sent" else 1)
+    take_back(here, study)
+    here.work(rounds=5)
+    assert deliver(here, archive) == []
+
+
+@only_sqlite
+def test_report_that_repeats_another_one_that_stands_stays_withheld(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(results={"repeat_days": 30}), Archive()
+    study = reported(here)
+    deliver(here, archive)
+    other = here.receive(1, study=2, PatientID="P1")
+    here.work(rounds=5)
+    here.settings = bench("shadow").settings
+    take_back(here, study)
+    here.work(rounds=5)
+    deliver(here, archive)
+    assert {result.release for result in here.story(other).results} == {"withheld_repeat"}
 
 
 @only_sqlite
@@ -435,3 +526,64 @@ def test_own_note_that_comes_back_is_recognised(bench: Callable[..., Bench]) -> 
     buffer = BytesIO()
     note.save_as(buffer, enforce_file_format=True)
     assert dcmread(BytesIO(buffer.getvalue())).SOPInstanceUID == note.SOPInstanceUID
+
+
+def two_revisions(here: Bench) -> str:
+    """The older one is superseded by the newer before anything left; the study."""
+    study = reported(here)
+    here.receive(2)
+    here.work(rounds=5)
+    return study
+
+
+def take_back_newest(here: Bench, study: str) -> Retraction:
+    with here.database.transaction() as session:
+        newest = standing_reports(session, study)[-1]
+        return retract(session, assessment_set=newest, reason=RejectionReason.WORKLIST, actor="operator:me", cause="INC-1")
+
+
+def by_revision(here: Bench, study: str) -> set[tuple[int, str, str]]:
+    return {(one.revision, one.kind[:2], delivery.state) for one in here.story(study).results for delivery in one.deliveries}
+
+
+def test_report_that_was_held_back_for_a_newer_one_is_sent_when_that_is_taken_back(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = two_revisions(here)
+    deliver(here, archive)
+    take_back_newest(here, study)
+    here.work(rounds=3)
+    deliver(here, archive)
+    assert by_revision(here, study) == {(1, "sr", "sent"), (1, "sc", "sent"), (2, "sr", "sent"), (2, "sc", "sent"), (2, "re", "sent")}
+    assert sorted(archive.kinds) == ["KO", *["OT"] * 5, *["SR"] * 2]
+
+
+def test_newer_report_that_is_taken_back_while_the_older_is_set_aside_for_it_loses_neither(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, archive = bench(), Archive()
+    study = two_revisions(here)
+    supersede = Deliveries.supersede
+
+    def supersede_after(self: Deliveries, claim: Claim) -> bool:
+        monkeypatch.setattr(Deliveries, "supersede", supersede)
+        take_back_newest(here, study)
+        return supersede(self, claim)
+
+    monkeypatch.setattr(Deliveries, "supersede", supersede_after)
+    deliver(here, archive)
+    here.work(rounds=3)
+    deliver(here, archive)
+    assert by_revision(here, study) == {(1, "sr", "sent"), (1, "sc", "sent"), (2, "sr", "cancelled"), (2, "sc", "cancelled")}
+
+
+@only_sqlite
+def test_study_that_is_taken_back_as_a_whole_sends_no_older_report(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    study = two_revisions(here)
+    deliver(here, archive)
+    held = len(archive.held)
+    take_back(here, study)
+    here.work(rounds=3)
+    deliver(here, archive)
+    assert archive.kinds[held:] == ["KO"]
+    assert {state for revision, _, state in by_revision(here, study) if revision == 1} == {"cancelled"}

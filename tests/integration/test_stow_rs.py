@@ -293,6 +293,21 @@ def test_consecutive_results_go_over_one_connection_and_one_that_was_closed_cost
         assert scp.connections == 3
 
 
+def test_refused_repetition_does_not_hide_that_the_first_may_have_arrived() -> None:
+    visits: list[Visitor] = []
+
+    def goes_over_the_second(visitor: Visitor) -> None:
+        visits.append(visitor)
+        read_request(visitor)
+        visitor.socket.sendall(stated(stored=UID) if len(visits) == 1 else stated(failed=UID, reason=0xC000, status=409))
+        read_request(visitor)
+
+    with service(goes_over_the_second) as (to, _), linked(to) as link:
+        assert StowRs(link).send(result(), SC, UID).code == "success"
+        answered = StowRs(link).send(result(), SC, UID)
+        assert (answered.verdict, answered.code, answered.dimse_status) == (Verdict.RETRY, "association_lost", None)
+
+
 def test_what_a_service_says_unasked_is_no_answer_to_the_next_result() -> None:
     said = threading.Event()
 

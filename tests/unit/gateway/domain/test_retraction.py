@@ -31,6 +31,8 @@ def test_title_of_another_selection_is_no_reason() -> None:
         ("association_lost", None, True),
         ("no_response", None, True),
         ("interrupted", None, True),
+        ("tls_untrusted", None, False),
+        ("tls_refused", None, True),
         ("retried_too_long", None, True),
         (None, None, True),
         ("out_of_resources", 0xA700, False),
