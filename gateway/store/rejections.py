@@ -25,7 +25,7 @@ from gateway.store.repeating import repeated
 from gateway.store.results import NewResult, as_value
 from gateway.store.retractions import deliveries_of, of_report
 from gateway.store.send_records import send_record
-from gateway.store.tables import DeliveryAttemptRow, DeliveryRow, InstanceRow, ResultRow
+from gateway.store.tables import DeliveryAttemptRow, DeliveryRow, InstanceRow, ReportRow, ResultRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +64,22 @@ class Rejections:
                 note_id=session.scalar(_note(assessment_set)),
             )
 
-    def described(self, study_instance_uid: str) -> InstanceDescription:
-        """What the rows know of the study's identity: for a report whose file retention has removed."""
+    def described(self, report: StudyResult) -> InstanceDescription:
+        """What the rows know of a report's identity, where retention has removed its file: by an image that it names, since a study that
+        was corrected has images of several patients.
+        """
         with self._database.reading() as session:
+            kept = session.get(ReportRow, report.assessment_set)
+            named = [image.get("instance_id") for image in (kept.inputs if kept else {}).get("images", ())]
+            of_study = InstanceRow.study_instance_uid == report.study_instance_uid
             row = session.scalars(
-                select(InstanceRow).where(InstanceRow.study_instance_uid == study_instance_uid).order_by(InstanceRow.received_at).limit(1)
+                select(InstanceRow)
+                .where(InstanceRow.id.in_(named) if named else of_study)
+                .order_by(InstanceRow.received_at, InstanceRow.id)
+                .limit(1)
             ).one_or_none()
             if row is None:
-                raise NotFoundError(study_instance_uid)
+                raise NotFoundError(report.study_instance_uid)
             return InstanceDescription(
                 accession_number=row.accession_number,
                 patient_id=row.patient_id,

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from gateway.domain.delivery import ARRIVED, DeliveryState
 from gateway.domain.job import SENDERS_KINDS, JobAction, JobKind, JobState, after
+from gateway.domain.outcome import Release
 from gateway.domain.retraction import REJECTION, RejectionReason, needs_note
 from gateway.errors import NotFoundError
 from gateway.events import Event
@@ -19,7 +20,7 @@ from gateway.store.audit_log import record
 from gateway.store.job_queue import enqueue
 from gateway.store.job_rows import move, record_job
 from gateway.store.send_records import send_record
-from gateway.store.tables import DeliveryRow, InstanceRow, JobRow, ResultRow
+from gateway.store.tables import DeliveryRow, InstanceRow, JobRow, ReportRow, ResultRow
 
 RETRACTED: Final = "retracted"
 """The code of a delivery, and of its job, that ended because its report was taken back."""
@@ -65,10 +66,30 @@ def retract(session: Session, *, assessment_set: str, reason: RejectionReason, a
     )
     deliveries = session.scalars(deliveries_of(assessment_set).with_for_update()).all()
     cancelled = sum(_cancel(session, delivery, found, actor) for delivery in deliveries)
+    _judge_repeats_again(session, _named(rows), actor=actor)
     is_due = any(needs_note(send_record(session, delivery, found)[0]) for delivery in deliveries)
     if is_due:
         enqueue(session, JobKind.REJECT_REPORT, assessment_set, found, actor=actor)
     return Retraction(assessment_set=assessment_set, study_instance_uid=found, already=False, cancelled=cancelled, note_is_due=is_due)
+
+
+def _judge_repeats_again(session: Session, report: ResultRow, *, actor: str) -> None:
+    """Reports of other studies that were withheld since this one had told the same: now nothing tells it (ADR 0016)."""
+    kept = session.get(ReportRow, report.assessment_set)
+    if kept is None or kept.patient_digest is None:
+        return
+    withheld = (
+        select(ResultRow.study_instance_uid)
+        .join(ReportRow, ReportRow.assessment_set == ResultRow.assessment_set)
+        .where(
+            ReportRow.patient_digest == kept.patient_digest,
+            ResultRow.repeats_uid == report.sop_instance_uid,
+            ResultRow.release == Release.WITHHELD_REPEAT,
+            ResultRow.retracted_at.is_(None),
+        )
+    )
+    for study in session.scalars(withheld.distinct().order_by(ResultRow.study_instance_uid)):
+        enqueue(session, JobKind.REPORT_STUDY, study, study, actor=actor)
 
 
 def standing_reports(session: Session, study_instance_uid: str) -> tuple[str, ...]:

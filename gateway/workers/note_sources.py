@@ -22,7 +22,7 @@ def report_header(spool: Spool, results: Sequence[StudyResult], rejections: Reje
         if not result.purged:
             spool.read_verified(result.file, result.sha256)
             return read_header(spool.path(result.file))
-    known = rejections.described(results[0].study_instance_uid)
+    known = rejections.described(results[0])
     header = Dataset()
     header.StudyInstanceUID = results[0].study_instance_uid
     header.PatientID, header.IssuerOfPatientID = known.patient_id, known.issuer_of_patient_id

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from gateway.config import Settings
@@ -27,6 +27,7 @@ from gateway.errors import (
 from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
 from gateway.results.built_result import BuiltResult
+from gateway.results.evidence import SourceInstance
 from gateway.results.inputs import ReportInputs, SourceImage
 from gateway.results.moment import latest_study_time
 from gateway.results.policy import release_for
@@ -58,6 +59,16 @@ _ANALYSIS_OPEN_SECONDS: Final = 5.0
 _BUNDLE_RETIRED_SECONDS: Final = 30.0
 _JUDGED: Final = frozenset(outcome.value for outcome in CODES.values())
 """Refusals by quality: judged anew where the settings or the bundle have changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """Whether a report may go out, and by what that was told. repeats_uid: the SR that it would only repeat."""
+
+    release: Release
+    repeats_uid: str | None
+    patient_digest: str | None
+    study_date: date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +142,8 @@ class ReportStudy:
             decided=self.instances.decided_cases(claim.subject),
         )
         standing = self.results.standing(study.assessment_set)
+        if standing == "exists" and self.results.repeats_nothing(study.assessment_set):
+            return self._judge_again(claim, study, self.leave.destinations(study))
         if standing is not None:
             log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id, code=standing)
             self.queue.finish(claim, code=standing)
@@ -149,8 +162,61 @@ class ReportStudy:
     def _build(self, claim: Claim, study: ReportedStudy, destinations: tuple[str, ...]) -> str:
         sent_before = self.results.last_sent_report(claim.subject)
         report = self._spoken(claim, study, sent_before)
+        sources = self._sources(study)
+        judged = self._judged(study, report, sources, destinations, sent_before)
+        inputs = ReportInputs(
+            report=report,
+            uid_parts=study.uid_parts,
+            images=tuple(
+                SourceImage(instance_id=instance.instance_id, sop_instance_uid=instance.sop_instance_uid, presented=presented)
+                for instance, presented in study.images
+            ),
+            settings=self.settings.results,
+        )
+        new = NewResultSet(
+            study_instance_uid=claim.subject,
+            assessment_set=study.assessment_set,
+            results=tuple(self._written(built) for built in inputs.build(sources)),
+            inputs=inputs.stored(),
+            patient_digest=judged.patient_digest,
+            study_date=judged.study_date,
+            told=told(study.assessed),
+            release=judged.release,
+            route=study.route.name,
+            routes=study.routes,
+            policy=study.route.policy,
+            flagged=report.flagged,
+            revision=report.revision,
+            predecessor_uid=report.predecessor.sop_instance_uid if report.predecessor else None,
+            repeats_uid=judged.repeats_uid,
+            bundle_hash=self.model.bundle_hash,
+            config_hash=self.settings.config_hash,
+            destinations=destinations,
+            closed=tuple(name for name in study.route.destinations if name not in destinations),
+        )
+        return self._commit(claim, new)
+
+    def _judge_again(self, claim: Claim, study: ReportedStudy, destinations: tuple[str, ...]) -> str:
+        """The report exists, was withheld as a repeat, and what it repeated was taken back."""
+        sent_before = self.results.last_sent_report(claim.subject)
+        judged = self._judged(study, self._spoken(claim, study, sent_before), self._sources(study), destinations, sent_before)
+        return self.results.judge_again(
+            claim, study.assessment_set, judged.release, repeats_uid=judged.repeats_uid, destinations=destinations
+        ).value
+
+    def _sources(self, study: ReportedStudy) -> dict[str, SourceInstance]:
         sources = read_sources(self.spool, self.decoder, study.images)
         check_one_person(tuple(sources.values()))
+        return sources
+
+    def _judged(
+        self,
+        study: ReportedStudy,
+        report: StudyReport,
+        sources: Mapping[str, SourceInstance],
+        destinations: tuple[str, ...],
+        sent_before: StudyResult | None,
+    ) -> _Judged:
         first = next(iter(sources.values())).dataset
         study_time = latest_study_time(first, self.settings.results.timezone)
         patient = study.patient_digest(text(first, "PatientBirthDate"))
@@ -168,37 +234,12 @@ class ReportStudy:
             repeats=repeats is not None,
             ingested=self._is_ingested(study),
         )
-        inputs = ReportInputs(
-            report=report,
-            uid_parts=study.uid_parts,
-            images=tuple(
-                SourceImage(instance_id=instance.instance_id, sop_instance_uid=instance.sop_instance_uid, presented=presented)
-                for instance, presented in study.images
-            ),
-            settings=self.settings.results,
-        )
-        new = NewResultSet(
-            study_instance_uid=claim.subject,
-            assessment_set=study.assessment_set,
-            results=tuple(self._written(built) for built in inputs.build(sources)),
-            inputs=inputs.stored(),
+        return _Judged(
+            release=release,
+            repeats_uid=repeats.sop_instance_uid if repeats and release is Release.WITHHELD_REPEAT else None,
             patient_digest=patient,
             study_date=study_time.date() if study_time else None,
-            told=told(study.assessed),
-            release=release,
-            route=study.route.name,
-            routes=study.routes,
-            policy=study.route.policy,
-            flagged=report.flagged,
-            revision=report.revision,
-            predecessor_uid=report.predecessor.sop_instance_uid if report.predecessor else None,
-            repeats_uid=repeats.sop_instance_uid if repeats and release is Release.WITHHELD_REPEAT else None,
-            bundle_hash=self.model.bundle_hash,
-            config_hash=self.settings.config_hash,
-            destinations=destinations,
-            closed=tuple(name for name in study.route.destinations if name not in destinations),
         )
-        return self._commit(claim, new)
 
     def _spoken(self, claim: Claim, study: ReportedStudy, sent_before: StudyResult | None) -> StudyReport:
         return StudyReport(
