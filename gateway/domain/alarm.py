@@ -22,6 +22,7 @@ class AlarmCode(StrEnum):
     RESULTS_MISSING = "results_missing"
     IDENTITY_CONTESTED = "identity_contested"
     CORRECTION_FAILED = "correction_failed"
+    MANY_CORRECTIONS = "many_corrections"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from gateway.domain.outcome import InstanceOutcome
 from gateway.domain.retraction import RejectionReason, reason_of_title
@@ -39,10 +41,15 @@ class CaseRole(StrEnum):
     """A person has decided for it."""
     SET_ASIDE = "set_aside"
     """A person has decided against it."""
+    RESULT = "result"
+    """A result of ours that a rejection note names: its report was taken back."""
     NAMED = "named"
     """By a note that withdraws nothing."""
 
 
+MANY: Final = 20
+"""Images that one sender takes back within MANY_WITHIN: no day's mistakes, but a sender or a road that is wrong itself."""
+MANY_WITHIN: Final = timedelta(days=1)
 AGAINST: frozenset[CaseRole] = frozenset({CaseRole.REJECTED, CaseRole.REPLACED, CaseRole.SET_ASIDE})
 """In these an image is not assessed, however often it is analysed."""
 

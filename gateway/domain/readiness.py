@@ -43,6 +43,7 @@ UNREADY: Final[dict[AlarmCode, Cause | None]] = {
     AlarmCode.RESULTS_MISSING: None,
     AlarmCode.IDENTITY_CONTESTED: None,
     AlarmCode.CORRECTION_FAILED: None,
+    AlarmCode.MANY_CORRECTIONS: None,
 }
 """Which standing alarm makes a gateway unready. None: it goes on with its work, and a person should look."""
 

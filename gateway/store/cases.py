@@ -99,7 +99,7 @@ def note(
             study_instance_uid=study_instance_uid,
             instance_id=instance_id,
             noted_at=now,
-            applied_at=None if instance_id is None else now,
+            applied_at=None if instance_id is None and role is not CaseRole.RESULT else now,
         )
     )
     session.flush()

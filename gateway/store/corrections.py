@@ -110,6 +110,8 @@ def _reject(session: Session, message: InstanceRow, reason: RejectionReason, nam
         _free_copies(session, known, meant, actor=actor)
     results = _results(session, uids)
     if role is CaseRole.REJECTED:
+        for uid in results:
+            _note_result(session, case, uid, reason, message)
         for assessment_set in dict.fromkeys(results.values()):
             retract(session, assessment_set=assessment_set, reason=reason, actor=actor, cause=case.id)
     here = {row.sop_instance_uid for row in known} | results.keys()
@@ -154,6 +156,20 @@ def _free_copies(session: Session, known: Sequence[InstanceRow], rejected: Seque
             row.state, row.outcome, row.outcome_reason, row.decided_at = InstanceState.STORED, None, None, None
             session.flush()
             enqueue(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, actor=actor)
+
+
+def _note_result(session: Session, case: AuditCaseRow, uid: str, reason: RejectionReason, message: InstanceRow) -> None:
+    study = session.scalar(select(ResultRow.study_instance_uid).where(ResultRow.sop_instance_uid == uid))
+    note(
+        session,
+        case,
+        CaseRole.RESULT,
+        reason.value,
+        sop_instance_uid=uid,
+        study_instance_uid=study,
+        instance_id=None,
+        cause_instance_id=message.id,
+    )
 
 
 def _wait(

@@ -9,12 +9,19 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import update
 
+from gateway.domain.answered import OpenedAssociation
 from gateway.domain.conflict import ConflictDecision, ConflictReason
+from gateway.ops.watches import CorrectionWatch
+from gateway.store.alarms import Alarms
 from gateway.store.conflicts import Conflicts
+from gateway.store.correction_figures import CorrectionFigures
+from gateway.store.database import Database
 from gateway.store.queries import Queries
+from gateway.store.receipts import Receipts
 from gateway.store.tables import ResultRow
+from tests.doubles.key_objects import KOS, encoded, key_objects
 from tests.integration.bench import Bench
-from tests.integration.correcting import OTHER, case, note, outcomes, reports, settle, told_to
+from tests.integration.correcting import OTHER, case, events, note, outcomes, reports, settle, told_to
 from tests.integration.sender_bench import Archive
 from tests.integration.test_identity_corrected import STRANGER, alarms, decide, undecided
 from tests.integration.test_recheck import recomputed
@@ -139,9 +146,6 @@ def test_report_that_was_withheld_as_a_repeat_of_one_that_is_taken_back_is_sent(
 
 
 def ingest(here: Bench, number: int = 1, **changes: object) -> str:
-    from gateway.domain.answered import OpenedAssociation
-    from gateway.store.receipts import Receipts
-
     receipts = Receipts(here.database, "test", here.spool)
     opened = OpenedAssociation(calling_ae_title="INGEST", called_ae_title="STRNET", peer_address="local", way="ingest")
     receipts.open_association(opened)
@@ -206,3 +210,36 @@ def test_blank_images_of_two_patients_are_not_one(bench: Callable[..., Bench]) -
     settle(here, archive)
     assert [outcome for outcome, _ in outcomes(here, uid) + outcomes(here, other)] == ["quality_blank"] * 2
     assert (archive.notes, alarms(here)) == ([], [])
+
+
+@only_sqlite
+def test_rejected_result_is_told_under_one_case_however_often_it_is_rejected(bench: Callable[..., Bench]) -> None:
+    here, archive = bench(), Archive()
+    uid = here.receive(1)
+    settle(here, archive)
+    (report,) = reports(here, uid)
+    for document in ("1.2.9.1", "1.2.9.2"):
+        note(here, report.sop_instance_uid, uid=document, title="113001")
+        settle(here, archive)
+    story = case(here, uid)
+    assert events(story, ["correction:received", "report:retracted"]) == ["correction:received", "report:retracted", "correction:received"]
+    assert (story.waits_for, {image.role for image in story.images}) == (0, {"result"})
+    assert len(archive.notes) == 1
+
+
+@only_sqlite
+def test_sender_that_takes_much_back_is_an_alarm_until_its_day_is_over(bench: Callable[..., Bench], database: Database) -> None:
+    here = bench()
+    opened = OpenedAssociation(calling_ae_title="ROGUE", called_ae_title="STRNET", peer_address="local")
+    Receipts(database, "test", here.spool).open_association(opened)
+    uids = [here.receive(1), here.receive(2)]
+    here.take(
+        encoded(key_objects("113001", [(uid, here.study(uid)) for uid in uids], uid="1.2.9.1")),
+        sop_class_uid=KOS,
+        sop_instance_uid="1.2.9.1",
+        association=opened.id,
+    )
+    here.work(rounds=5)
+    for many, expected in ((3, []), (2, [("many_corrections", "ROGUE")]), (2, [("many_corrections", "ROGUE")]), (3, [])):
+        CorrectionWatch(figures=CorrectionFigures(database), alarms=Alarms(database, "test"), many=many).look()
+        assert [(alarm.code.value, alarm.subject) for alarm in Alarms(database, "test").standing()] == expected
