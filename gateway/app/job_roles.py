@@ -23,6 +23,7 @@ from gateway.store.instances import Instances
 from gateway.store.job_bell import job_bell
 from gateway.store.job_queue import JobQueue
 from gateway.store.rejections import Rejections
+from gateway.store.repeats import Repeats
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Attempts, GivesUp
@@ -70,6 +71,7 @@ def run_worker(settings: Settings, database: Database, stop: threading.Event, li
         report = ReportStudy(
             instances=instances,
             results=Results(database),
+            repeats=Repeats(database),
             queue=queue,
             spool=spool,
             decoder=report_decoder,

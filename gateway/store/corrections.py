@@ -20,6 +20,7 @@ from gateway.store.alarms import begin_alarm, end_alarm
 from gateway.store.audit_log import record
 from gateway.store.cases import case_of, held_case, in_batches, is_set_aside, note, note_instance, open_case, sender_of
 from gateway.store.database import Database
+from gateway.store.image_locks import beside_analyses
 from gateway.store.job_queue import enqueue, fail, finish
 from gateway.store.likeness import age_of, of_same_patient
 from gateway.store.repeating import repeated
@@ -40,6 +41,7 @@ class Corrections:
     def apply(self, claim: Claim, key_objects: KeyObjects) -> InstanceOutcome:
         """What the document's own instance came to. The same note again, under whatever UID, finds everything done."""
         with self._database.transaction() as session:
+            beside_analyses(session)
             row = _locked(session, claim.subject)
             reason = key_objects.rejection
             if reason is not None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from gateway.domain.alarm import AlarmCode
@@ -26,20 +25,11 @@ from gateway.store.withdrawal import set_aside, withdraw_reports
 TWO_PATIENTS: Final = "same image, two patients"
 _REST_OF_STUDY: Final = timedelta(minutes=10)
 """How long a study waits for its other images to come again too: where one was another patient's, they may all be."""
-_LOCK_CLASS: Final = 0x53545250
-"""First half of the advisory lock's key (PostgreSQL)."""
 _ASIDE: Final = {
     CaseRole.REJECTED: InstanceOutcome.EXCLUDED_REJECTED,
     CaseRole.REPLACED: InstanceOutcome.EXCLUDED_REPLACED,
     CaseRole.SET_ASIDE: InstanceOutcome.EXCLUDED_CONFLICT,
 }
-
-
-def one_at_a_time(session: Session, pixel_digest: str | None) -> None:
-    """Two analyses of one image under two patients that end at the same moment must see each other. SQLite has one writer anyway."""
-    if pixel_digest is not None and session.get_bind().dialect.name == "postgresql":
-        key = int(pixel_digest[:8], 16) - 2**31
-        session.execute(text("SELECT pg_advisory_xact_lock(:class, :key)"), {"class": _LOCK_CLASS, "key": key})
 
 
 def settled(session: Session, row: InstanceRow, analysis: Analysis, *, actor: str) -> Analysis:

@@ -19,7 +19,8 @@ from gateway.errors import NotFoundError, SourcePurgedError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
-from gateway.store.identities import one_at_a_time, settled
+from gateway.store.identities import settled
+from gateway.store.image_locks import beside_notes, one_at_a_time
 from gateway.store.job_queue import enqueue, fail, finish, open_jobs, resume
 from gateway.store.repeating import repeated
 from gateway.store.rivals import checked_against_rivals
@@ -189,6 +190,7 @@ class Instances:
             self._decide(session, claim, analysis)
 
     def _decide(self, session: Session, claim: Claim, analysis: Analysis) -> None:
+        beside_notes(session)
         one_at_a_time(session, analysis.pixel_digest)
         row = session.scalar(select(InstanceRow).where(InstanceRow.id == analysis.instance_id).with_for_update())
         if row is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -26,7 +26,7 @@ from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, finish
 from gateway.store.repeating import repeated
-from gateway.store.retractions import lock_study
+from gateway.store.retractions import is_retracted, lock_study
 from gateway.store.tables import AuditEventRow, BundleVersionRow, DeliveryRow, InstanceRow, RecalledStudyRow, ReportRow, ResultRow
 
 _STANDS: Final = ResultRow.retracted_at.is_(None)
@@ -101,12 +101,6 @@ class Results:
             if row is None:
                 return None
             return "exists" if row.retracted_at is None else "retracted"
-
-    def repeats_nothing(self, assessment_set: str) -> bool:
-        """Withheld as a repeat of a report that was taken back since."""
-        with self._database.reading() as session:
-            rows = session.scalars(_withheld_repeat(assessment_set)).all()
-            return bool(rows) and _is_retracted(session, rows[0].repeats_uid)
 
     def bundle_is_retired(self, bundle_hash: str) -> bool:
         with self._database.reading() as session:
@@ -201,7 +195,7 @@ class Results:
                     new = replace(new, release=Release.WITHHELD_RECALLED)
                 finish(session, claim, code=new.release.value, actor=claim.owner)
                 _check_standing(session, new)
-                if new.repeats_uid is not None and _is_retracted(session, new.repeats_uid):
+                if new.repeats_uid is not None and is_retracted(session, new.repeats_uid):
                     raise RevisionTakenError
                 self._add(session, claim, new)
         except IntegrityError as error:
@@ -211,43 +205,6 @@ class Results:
                 raise RevisionTakenError from error
             raise
         return new.release
-
-    @repeated
-    def judge_again(
-        self, claim: Claim, assessment_set: str, release: Release, *, repeats_uid: str | None, destinations: tuple[str, ...]
-    ) -> Release:
-        """A report that was withheld as a repeat, and is none any more, gets the release that it would have had; and the job ends.
-
-        Raises as `commit`. RevisionTakenError also where somebody else has judged it meanwhile.
-        """
-        with self._database.transaction() as session:
-            study = claim.study_instance_uid
-            lock_study(session, study)
-            rows = session.scalars(_withheld_repeat(assessment_set).order_by(ResultRow.id).with_for_update()).all()
-            if not rows or _is_retracted(session, repeats_uid):
-                raise RevisionTakenError
-            check_not_retired(session, rows[0].bundle_hash)
-            if release in RELEASABLE_AS_SENT and session.get(RecalledStudyRow, study) is not None:
-                release = Release.WITHHELD_RECALLED
-            finish(session, claim, code=release.value, actor=claim.owner)
-            report = next(row for row in rows if row.kind == "sr")
-            former, closed = report.repeats_uid, closed_to(session, report)
-            for row in rows:
-                row.release, row.repeats_uid = release, repeats_uid if release is Release.WITHHELD_REPEAT else None
-            record(
-                session,
-                Event.RESULT_RELEASED if release is Release.SENT else Event.RESULT_WITHHELD,
-                actor=claim.owner,
-                study_instance_uid=study,
-                sop_instance_uid=report.sop_instance_uid,
-                release=Release.WITHHELD_REPEAT.value if release is Release.SENT else release.value,
-                repeats_uid=former,
-                reason="retracted",
-            )
-            for row in rows if release is Release.SENT else ():
-                for destination in (one for one in destinations if one not in closed):
-                    queue_delivery(session, row.id, study, destination, actor=claim.owner)
-            return release
 
     @staticmethod
     def _add(session: Session, claim: Claim, new: NewResultSet) -> None:
@@ -310,22 +267,6 @@ def _check_standing(session: Session, new: NewResultSet) -> None:
     gone = select(InstanceRow.outcome).where(InstanceRow.id.in_(ids)).order_by(InstanceRow.id).with_for_update(read=True)
     if any(outcome in (*SET_ASIDE, InstanceOutcome.CONFLICT) for outcome in session.scalars(gone)):
         raise RevisionTakenError
-
-
-def _withheld_repeat(assessment_set: str) -> Select[ResultRow]:
-    return select(ResultRow).where(
-        ResultRow.assessment_set == assessment_set,
-        _IS_REPORTED,
-        _STANDS,
-        ResultRow.release == Release.WITHHELD_REPEAT,
-        ResultRow.repeats_uid.is_not(None),
-    )
-
-
-def _is_retracted(session: Session, sop_instance_uid: str | None) -> bool:
-    """Of a report, by its SR. Locked where the transaction writes: it is taken back before that, or after it and finds what was written."""
-    found = select(ResultRow.retracted_at).where(ResultRow.sop_instance_uid == sop_instance_uid).with_for_update(read=True)
-    return sop_instance_uid is not None and session.scalar(found) is not None
 
 
 def check_not_retired(session: Session, bundle_hash: str) -> None:

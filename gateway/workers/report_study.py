@@ -35,6 +35,7 @@ from gateway.results.repeat import repeated_report
 from gateway.routing.quality import CODES
 from gateway.store.instances import Instances
 from gateway.store.job_queue import JobQueue
+from gateway.store.repeats import Repeats
 from gateway.store.results import NewResult, NewResultSet, Results
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
@@ -77,6 +78,7 @@ class ReportStudy:
 
     instances: Instances
     results: Results
+    repeats: Repeats
     queue: JobQueue
     spool: Spool
     decoder: Decoder
@@ -142,7 +144,7 @@ class ReportStudy:
             decided=self.instances.decided_cases(claim.subject),
         )
         standing = self.results.standing(study.assessment_set)
-        if standing == "exists" and self.results.repeats_nothing(study.assessment_set):
+        if standing == "exists" and self.repeats.repeats_nothing(study.assessment_set):
             return self._judge_again(claim, study, self.leave.destinations(study))
         if standing is not None:
             log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id, code=standing)
@@ -200,7 +202,7 @@ class ReportStudy:
         """The report exists, was withheld as a repeat, and what it repeated was taken back."""
         sent_before = self.results.last_sent_report(claim.subject)
         judged = self._judged(study, self._spoken(claim, study, sent_before), self._sources(study), destinations, sent_before)
-        return self.results.judge_again(
+        return self.repeats.judge_again(
             claim, study.assessment_set, judged.release, repeats_uid=judged.repeats_uid, destinations=destinations
         ).value
 

@@ -36,6 +36,7 @@ from gateway.store.job_queue import JobQueue
 from gateway.store.queries import Queries
 from gateway.store.receipts import Receipts
 from gateway.store.rejections import Rejections
+from gateway.store.repeats import Repeats
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.analyze_instance import AnalyzeInstance
@@ -190,6 +191,7 @@ class Bench:
         report = ReportStudy(
             instances=Instances(self.database),
             results=Results(self.database),
+            repeats=Repeats(self.database),
             queue=queue,
             spool=self.spool,
             decoder=self.decoder,  # type: ignore[arg-type]

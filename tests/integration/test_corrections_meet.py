@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from gateway.domain.answered import OpenedAssociation
 from gateway.domain.conflict import ConflictDecision, ConflictReason
 from gateway.ops.watches import CorrectionWatch
+from gateway.store import corrections
 from gateway.store.alarms import Alarms
 from gateway.store.conflicts import Conflicts
 from gateway.store.correction_figures import CorrectionFigures
@@ -243,3 +246,39 @@ def test_sender_that_takes_much_back_is_an_alarm_until_its_day_is_over(bench: Ca
     for many, expected in ((3, []), (2, [("many_corrections", "ROGUE")]), (2, [("many_corrections", "ROGUE")]), (3, [])):
         CorrectionWatch(figures=CorrectionFigures(database), alarms=Alarms(database, "test"), many=many).look()
         assert [(alarm.code.value, alarm.subject) for alarm in Alarms(database, "test").standing()] == expected
+
+
+def test_image_that_comes_while_a_note_for_it_is_applied_is_rejected(bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+    here, archive = bench(), Archive()
+    study = here.study(here.receive(2))
+    here.work()
+    note(here, "1.2.3.404", title="113001", study=study)
+    wait, raced = corrections._wait, []
+
+    def image_comes() -> None:
+        here.receive(1, SOPInstanceUID="1.2.3.404")
+        here.analyze_all()
+
+    def wait_after_the_image(*arguments: Any, **keywords: Any) -> None:
+        # SQLite has one writer: there the image waits until the note is applied
+        if not raced and here.database.dialect == "postgresql":
+            raced.append(threading.Thread(target=image_comes))
+            raced[0].start()
+            while raced[0].is_alive() and not waits_for_a_lock(here.database):
+                raced[0].join(0.05)
+        wait(*arguments, **keywords)
+
+    monkeypatch.setattr(corrections, "_wait", wait_after_the_image)
+    here.work(rounds=1)
+    for thread in raced or [threading.Thread(target=image_comes)]:
+        if not raced:
+            thread.start()
+        thread.join(30)
+    settle(here, archive)
+    assert outcomes(here, "1.2.3.404") == [("excluded_rejected", "113001")]
+    assert case(here, "1.2.3.404").waits_for == 0
+
+
+def waits_for_a_lock(database: Database) -> bool:
+    with database.reading() as session:
+        return session.scalar(text("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted LIMIT 1")) is not None
