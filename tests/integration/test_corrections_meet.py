@@ -233,7 +233,7 @@ def test_rejected_result_is_told_under_one_case_however_often_it_is_rejected(ben
 @only_sqlite
 def test_sender_that_takes_much_back_is_an_alarm_until_its_day_is_over(bench: Callable[..., Bench], database: Database) -> None:
     here = bench()
-    opened = OpenedAssociation(calling_ae_title="ROGUE", called_ae_title="STRNET", peer_address="local")
+    opened = OpenedAssociation(calling_ae_title="ROGUE", called_ae_title="STRNET", peer_address="local", way="c_store")
     Receipts(database, "test", here.spool).open_association(opened)
     uids = [here.receive(1), here.receive(2)]
     here.take(
