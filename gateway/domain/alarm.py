@@ -23,6 +23,7 @@ class AlarmCode(StrEnum):
     IDENTITY_CONTESTED = "identity_contested"
     CORRECTION_FAILED = "correction_failed"
     BUNDLE_IN_SHADOW = "bundle_in_shadow"
+    MANY_CORRECTIONS = "many_corrections"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from gateway.domain.outcome import InstanceOutcome
 from gateway.domain.retraction import RejectionReason, reason_of_title
@@ -39,10 +41,15 @@ class CaseRole(StrEnum):
     """A person has decided for it."""
     SET_ASIDE = "set_aside"
     """A person has decided against it."""
+    RESULT = "result"
+    """A result of ours that a rejection note names: its report was taken back."""
     NAMED = "named"
     """By a note that withdraws nothing."""
 
 
+MANY: Final = 20
+"""Images that one sender takes back within MANY_WITHIN: no day's mistakes, but a sender or a road that is wrong itself."""
+MANY_WITHIN: Final = timedelta(days=1)
 AGAINST: frozenset[CaseRole] = frozenset({CaseRole.REJECTED, CaseRole.REPLACED, CaseRole.SET_ASIDE})
 """In these an image is not assessed, however often it is analysed."""
 
@@ -87,6 +94,8 @@ class Likeness:
     """The newer one has a patient id."""
     linked: bool
     """By study, series, accession number, or sender, station and study date: one examination, told anew."""
+    one_from_file: bool
+    """One of the two was sent, the other one only taken from a file: a file says nothing of when it was made."""
     deidentified: bool
     """Patient Identity Removed (0012,0062) is YES in one of them."""
     settled_before: bool
@@ -102,6 +111,8 @@ class Likeness:
 
 class Ruling(StrEnum):
     NOTHING = "nothing"
+    FILE_WAITS = "file_waits"
+    """What was sent stands; what only a file claims has no result until a person decides."""
     REPLACES = "replaces"
     """The image is the newer patient's: the older data set is set aside."""
     CONTESTED = "contested"
@@ -112,6 +123,8 @@ def ruling_of(likeness: Likeness) -> Ruling:
     """docs/corrections.md has it as a table (ADR 0032)."""
     if not likeness.is_one_image or likeness.same_patient or not likeness.names_patient:
         return Ruling.NOTHING
+    if likeness.one_from_file:
+        return Ruling.FILE_WAITS
     if likeness.same_pixels is None or likeness.settled_before:
         return Ruling.CONTESTED
     return Ruling.REPLACES if likeness.same_sop_instance or likeness.linked else Ruling.CONTESTED

@@ -44,6 +44,7 @@ UNREADY: Final[dict[AlarmCode, Cause | None]] = {
     AlarmCode.IDENTITY_CONTESTED: None,
     AlarmCode.CORRECTION_FAILED: None,
     AlarmCode.BUNDLE_IN_SHADOW: None,
+    AlarmCode.MANY_CORRECTIONS: None,
 }
 """Which standing alarm makes a gateway unready. None: it goes on with its work, and a person should look."""
 

@@ -9,8 +9,10 @@ from typing import Final
 
 from gateway.config import DestinationSettings, SpoolSettings
 from gateway.domain.alarm import AlarmCode
+from gateway.domain.correction import MANY, MANY_WITHIN
 from gateway.domain.job import JobKind
 from gateway.store.alarms import Alarms
+from gateway.store.correction_figures import CorrectionFigures
 from gateway.store.queue_health import QueueHealth
 from gateway.store.spool import Obstacle, Spool
 
@@ -68,6 +70,21 @@ class QueueWatch:
             minutes = (now - due[kind]).total_seconds() / 60 if kind in due else 0.0
             self.alarms.set(AlarmCode.OLDEST_JOB, kind, stands=0 < self.oldest_job_minutes < minutes)
             self.alarms.set(AlarmCode.LEASE_EXPIRIES, kind, stands=kind in held)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionWatch:
+    """Senders that take back more than a day's mistakes. What they ask for is done all the same: a person looks whether it is right."""
+
+    figures: CorrectionFigures
+    alarms: Alarms
+    many: int = MANY
+
+    def look(self) -> None:
+        found = self.figures.taken_back_by(datetime.now(UTC) - MANY_WITHIN, at_least=self.many)
+        standing = (alarm.subject for alarm in self.alarms.standing() if alarm.code is AlarmCode.MANY_CORRECTIONS)
+        for sender in sorted({*found, *standing}):
+            self.alarms.set(AlarmCode.MANY_CORRECTIONS, sender, stands=sender in found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,7 +71,7 @@ def _story(session: Session, case: AuditCaseRow, *, with_events: bool) -> CaseSt
     messages = [row.cause_instance_id for row in rows if row.cause_instance_id is not None]
     of_messages = select(InstanceRow.study_instance_uid).where(InstanceRow.id.in_(set(messages)))
     studies = dict.fromkeys(
-        [*(row.study_instance_uid for row in rows if row.instance_id and row.study_instance_uid), *session.scalars(of_messages)]
+        [*(row.study_instance_uid for row in rows if row.applied_at and row.study_instance_uid), *session.scalars(of_messages)]
     )
     return CaseStory(
         case_id=case.id,

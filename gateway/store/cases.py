@@ -76,7 +76,7 @@ def note(
     instance_id: str | None,
     cause_instance_id: str | None,
 ) -> bool:
-    """False when it was noted already by the same message."""
+    """False when it was noted already by the same message, or by a person and nothing has been said of the image since."""
     same = select(CorrectionRow.id).where(
         CorrectionRow.case_id == case.id,
         CorrectionRow.role == role,
@@ -84,7 +84,9 @@ def note(
         CorrectionRow.instance_id == instance_id,
         CorrectionRow.cause_instance_id == cause_instance_id,
     )
-    if session.scalar(same.limit(1)) is not None:
+    known = session.scalar(same.order_by(CorrectionRow.id.desc()).limit(1))
+    newest = None if instance_id is None or cause_instance_id is not None else last_word(session, instance_id)
+    if known is not None and (newest is None or newest.id == known):
         return False
     now = datetime.now(UTC)
     session.add(
@@ -97,7 +99,7 @@ def note(
             study_instance_uid=study_instance_uid,
             instance_id=instance_id,
             noted_at=now,
-            applied_at=None if instance_id is None else now,
+            applied_at=None if instance_id is None and role is not CaseRole.RESULT else now,
         )
     )
     session.flush()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from gateway.domain.alarm import AlarmCode
 from gateway.domain.conflict import ConflictDecision, ConflictReason
-from gateway.domain.correction import CaseReason, CaseRole, CaseState
+from gateway.domain.correction import CaseReason, CaseRole, CaseState, Ruling
 from gateway.domain.job import JobKind
 from gateway.domain.outcome import InstanceOutcome, InstanceState
 from gateway.domain.story import ConflictStory
@@ -22,7 +22,7 @@ from gateway.store.audit_log import record
 from gateway.store.cases import case_of, contested_with, held_case, note_instance, open_case, sender_of
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, resume
-from gateway.store.likeness import age_of, of_same_patient
+from gateway.store.likeness import age_of, of_same_patient, twins_of
 from gateway.store.repeating import repeated
 from gateway.store.tables import AuditCaseRow, InstanceRow
 from gateway.store.withdrawal import withdraw_reports
@@ -61,8 +61,9 @@ class Conflicts:
             row = _locked(session, instance_id)
             contested = _rows(session, InstanceRow.id.in_(tuple(contested_with(session, row))), InstanceState.CONFLICT)
             firsts = _rows(session, _same_uid(row), InstanceState.ASSESSED)
-            choice = _choice(decision, row, firsts, contested)
             held = held_case(session, row)
+            firsts += _stands_beside(session, row, firsts) if held else []
+            choice = _choice(decision, row, firsts, contested)
             case = _end(session, held, row, actor=actor) if held else _opened(session, row, choice, actor=actor)
             for one in choice.aside:
                 _set_aside(session, one, choice.kept, case, reason, actor=actor)
@@ -93,6 +94,12 @@ def _locked(session: Session, instance_id: str) -> InstanceRow:
 def _rows(session: Session, which: ColumnElement[bool], state: InstanceState) -> list[InstanceRow]:
     found = select(InstanceRow).where(which, InstanceRow.state == state).order_by(InstanceRow.id)
     return list(session.scalars(found.with_for_update()))
+
+
+def _stands_beside(session: Session, row: InstanceRow, known: Sequence[InstanceRow]) -> list[InstanceRow]:
+    """What was sent and stands, while this one from a file claims the image for another patient."""
+    twins = (one for one in twins_of(session, row) if one.ruling is Ruling.FILE_WAITS and not one.is_set_aside)
+    return [one.row for one in twins if one.row.state == InstanceState.ASSESSED and one.row not in known]
 
 
 def _same_uid(row: InstanceRow) -> ColumnElement[bool]:

@@ -11,17 +11,18 @@ from sqlalchemy.orm import Session
 
 from gateway.domain.alarm import AlarmCode
 from gateway.domain.correction import CaseRole, KeyObjects, NamedInstance
-from gateway.domain.job import Claim
+from gateway.domain.job import Claim, JobKind
 from gateway.domain.outcome import InstanceOutcome, InstanceState
 from gateway.domain.retraction import RejectionReason
 from gateway.errors import GatewayError, NotFoundError
 from gateway.events import Event
 from gateway.store.alarms import begin_alarm, end_alarm
 from gateway.store.audit_log import record
-from gateway.store.cases import case_of, in_batches, is_set_aside, note, note_instance, open_case, sender_of
+from gateway.store.cases import case_of, held_case, in_batches, is_set_aside, note, note_instance, open_case, sender_of
 from gateway.store.database import Database
-from gateway.store.job_queue import fail, finish
-from gateway.store.likeness import of_same_patient
+from gateway.store.image_locks import beside_analyses
+from gateway.store.job_queue import enqueue, fail, finish
+from gateway.store.likeness import age_of, of_same_patient
 from gateway.store.repeating import repeated
 from gateway.store.retractions import retract
 from gateway.store.tables import AuditCaseRow, InstanceRow, ResultRow
@@ -40,6 +41,7 @@ class Corrections:
     def apply(self, claim: Claim, key_objects: KeyObjects) -> InstanceOutcome:
         """What the document's own instance came to. The same note again, under whatever UID, finds everything done."""
         with self._database.transaction() as session:
+            beside_analyses(session)
             row = _locked(session, claim.subject)
             reason = key_objects.rejection
             if reason is not None:
@@ -100,28 +102,76 @@ def _reject(session: Session, message: InstanceRow, reason: RejectionReason, nam
         count=len(named),
     )
     role = CaseRole.NAMED if reason is RejectionReason.RETENTION else CaseRole.REJECTED
-    for row in (one for one in known if _is_meant(session, message, one, known, reason)):
+    meant = _meant(session, message, known, named, reason)
+    for row in meant:
         is_new = not is_set_aside(session, row.id)
         note_instance(session, case, role, reason.value, row, cause=message.id)
         if role is CaseRole.REJECTED and is_new:
             set_aside(session, case, row, InstanceOutcome.EXCLUDED_REJECTED, reason.code_value, rejection=reason, actor=actor)
+    if role is CaseRole.REJECTED:
+        _free_copies(session, known, meant, actor=actor)
     results = _results(session, uids)
     if role is CaseRole.REJECTED:
+        for uid in results:
+            _note_result(session, case, uid, reason, message)
         for assessment_set in dict.fromkeys(results.values()):
             retract(session, assessment_set=assessment_set, reason=reason, actor=actor, cause=case.id)
     here = {row.sop_instance_uid for row in known} | results.keys()
     _wait(session, case, message, reason, [one for one in named if one.sop_instance_uid not in here], role, actor=actor)
 
 
-def _is_meant(session: Session, message: InstanceRow, row: InstanceRow, known: Sequence[InstanceRow], reason: RejectionReason) -> bool:
-    """113038 speaks of a wrong patient or study. Where one of the UID's data sets was set aside already, that is the one, and not the
-    corrected copy that stands; unless the note is in the copy's own patient.
+def _meant(
+    session: Session, message: InstanceRow, known: Sequence[InstanceRow], named: Sequence[NamedInstance], reason: RejectionReason
+) -> list[InstanceRow]:
+    """113038 speaks of a wrong patient or study: a corrected copy under the same UID, which may be here already, is not meant."""
+    if reason is not RejectionReason.WORKLIST:
+        return list(known)
+    of_uid: dict[str, list[InstanceRow]] = {}
+    for row in known:
+        of_uid.setdefault(row.sop_instance_uid, []).append(row)
+    studies = {one.sop_instance_uid: one.study_instance_uid for one in named}
+    return [row for uid, rows in of_uid.items() for row in _wrong_ones(session, message, rows, studies.get(uid))]
+
+
+def _wrong_ones(session: Session, message: InstanceRow, rows: Sequence[InstanceRow], study: str | None) -> list[InstanceRow]:
+    """Of one UID: those of the named study; of these, where one was set aside already, that one, and one of the note's own patient; else
+    the oldest one's patient and study, or all where the note is in a later one's patient.
     """
-    if reason is not RejectionReason.WORKLIST or is_set_aside(session, row.id):
-        return True
-    same_uid = (one for one in known if one.sop_instance_uid == row.sop_instance_uid and one.id != row.id)
-    has_wrong_one = any(is_set_aside(session, one.id) for one in same_uid)
-    return not has_wrong_one or (bool(message.patient_id) and of_same_patient(message, row))
+    rows = [row for row in rows if row.study_instance_uid == study] or rows
+    of_note = [row for row in rows if message.patient_id and of_same_patient(message, row)]
+    aside = [row for row in rows if is_set_aside(session, row.id)]
+    if aside:
+        return [row for row in rows if row in aside or row in of_note]
+    oldest = min(rows, key=age_of)
+    if of_note and oldest not in of_note:
+        return list(rows)
+    return [row for row in rows if of_same_patient(oldest, row) and row.study_instance_uid == oldest.study_instance_uid]
+
+
+def _free_copies(session: Session, known: Sequence[InstanceRow], rejected: Sequence[InstanceRow], *, actor: str) -> None:
+    """A copy that waited for a person beside what is rejected now has nothing left to be in conflict with."""
+    gone = {(row.sop_instance_uid, row.pixel_digest) for row in rejected}
+    for row in known:
+        if row in rejected or row.state != InstanceState.CONFLICT or (row.sop_instance_uid, row.pixel_digest) not in gone:
+            continue
+        if row.pixel_digest is not None and held_case(session, row) is None:
+            row.state, row.outcome, row.outcome_reason, row.decided_at = InstanceState.STORED, None, None, None
+            session.flush()
+            enqueue(session, JobKind.ANALYZE_INSTANCE, row.id, row.study_instance_uid, actor=actor)
+
+
+def _note_result(session: Session, case: AuditCaseRow, uid: str, reason: RejectionReason, message: InstanceRow) -> None:
+    study = session.scalar(select(ResultRow.study_instance_uid).where(ResultRow.sop_instance_uid == uid))
+    note(
+        session,
+        case,
+        CaseRole.RESULT,
+        reason.value,
+        sop_instance_uid=uid,
+        study_instance_uid=study,
+        instance_id=None,
+        cause_instance_id=message.id,
+    )
 
 
 def _wait(

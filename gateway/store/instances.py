@@ -19,7 +19,8 @@ from gateway.errors import NotFoundError, SourcePurgedError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
-from gateway.store.identities import one_at_a_time, settled
+from gateway.store.identities import settled
+from gateway.store.image_locks import beside_notes, one_at_a_time
 from gateway.store.job_queue import enqueue, fail, finish, open_jobs, resume
 from gateway.store.repeating import repeated
 from gateway.store.rivals import checked_against_rivals
@@ -71,10 +72,11 @@ class Instances:
     def looked_at(self, study_instance_uids: Sequence[str] | None) -> tuple[str, ...]:
         """Our ids of the instances whose knees were judged, assessed or refused, oldest first. None: of every study.
 
-        Those that retention has purged are left out.
+        Those that retention has purged are left out, and those that a correction or a person has set aside: what is told of them does
+        not rest on their pixels.
         """
         judged = exists().where(AssessmentRow.instance_id == InstanceRow.id)
-        ended = InstanceRow.state.in_((InstanceState.ASSESSED, InstanceState.NOT_ASSESSED))
+        ended = InstanceRow.state.in_((InstanceState.ASSESSED, InstanceState.NOT_ASSESSED)) & InstanceRow.outcome.not_in(SET_ASIDE)
         wanted = (
             select(InstanceRow.id).where(ended, judged, InstanceRow.purged_at.is_(None)).order_by(InstanceRow.received_at, InstanceRow.id)
         )
@@ -106,12 +108,12 @@ class Instances:
             return session.scalar(found.limit(1)) is not None
 
     def decided_cases(self, study_instance_uid: str) -> tuple[str, ...]:
-        """Cases in which a person has decided for an image of the study, oldest first."""
+        """Cases in which a person has decided for an image of the study, oldest first, each as often as that was."""
         with self._database.reading() as session:
             stands = select(CorrectionRow.case_id).where(
                 CorrectionRow.study_instance_uid == study_instance_uid, CorrectionRow.role == CaseRole.STANDS
             )
-            return tuple(dict.fromkeys(session.scalars(stands.order_by(CorrectionRow.id))))
+            return tuple(session.scalars(stands.order_by(CorrectionRow.id)))
 
     def peer_of(self, instance_id: str) -> str | None:
         """The `[[peers]]` table that admitted the sender. None: not bound to one. Empty: nobody knows who sent it (an adopted file)."""
@@ -188,6 +190,7 @@ class Instances:
             self._decide(session, claim, analysis)
 
     def _decide(self, session: Session, claim: Claim, analysis: Analysis) -> None:
+        beside_notes(session)
         one_at_a_time(session, analysis.pixel_digest)
         row = session.scalar(select(InstanceRow).where(InstanceRow.id == analysis.instance_id).with_for_update())
         if row is None:

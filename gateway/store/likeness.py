@@ -13,7 +13,7 @@ from gateway.domain.correction import CaseRole, Likeness, Ruling, ruling_of
 from gateway.domain.outcome import InstanceState
 from gateway.domain.sameness import is_same_patient
 from gateway.store.cases import is_set_aside, role_of, sender_of
-from gateway.store.tables import InstanceRow
+from gateway.store.tables import AssociationRow, InstanceRow, ReceiptRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,13 @@ class Twin:
     is_set_aside: bool
 
 
-def twins_of(session: Session, row: InstanceRow) -> list[Twin]:
-    """Locked, oldest first. One that waits for its analysis is left out: that looks here itself."""
+def twins_of(session: Session, row: InstanceRow, *, by_pixels: bool = True) -> list[Twin]:
+    """Locked, oldest first. One that waits for its analysis is left out: that looks here itself.
+
+    by_pixels: whether they tell one exposure from another; those of a blank image do not.
+    """
     like = InstanceRow.sop_instance_uid == row.sop_instance_uid
-    if row.pixel_digest is not None:
+    if row.pixel_digest is not None and by_pixels:
         like = or_(like, InstanceRow.pixel_digest == row.pixel_digest)
     others = select(InstanceRow).where(
         like, InstanceRow.id != row.id, InstanceRow.sop_class_uid != KEY_OBJECT_SELECTION, InstanceRow.state != InstanceState.STORED
@@ -59,10 +62,24 @@ def _likeness(session: Session, older: InstanceRow, newer: InstanceRow, rows: Se
         same_pixels=_same_pixels(older, newer),
         same_patient=of_same_patient(older, newer),
         names_patient=bool(newer.patient_id),
+        one_from_file=comes_from_file(session, older) != comes_from_file(session, newer),
         linked=_linked(session, older, newer),
         deidentified=bool(older.identity_removed or newer.identity_removed),
         settled_before=role_of(session, older.id) is CaseRole.STANDS or any(is_set_aside(session, one.id) for one in former),
     )
+
+
+def comes_from_file(session: Session, row: InstanceRow) -> bool:
+    """`ingest` has taken it, and nobody has ever sent it."""
+    ways = set(
+        session.scalars(
+            select(AssociationRow.way)
+            .join(ReceiptRow, ReceiptRow.association_id == AssociationRow.id)
+            .where(ReceiptRow.instance_id == row.id, ReceiptRow.dimse_status == 0)
+            .distinct()
+        )
+    )
+    return ways == {"ingest"}
 
 
 def _same_pixels(older: InstanceRow, newer: InstanceRow) -> bool | None:

@@ -30,24 +30,29 @@ class Repeats:
             return _void(session, assessment_set) is not None
 
     @repeated
-    def let_go(self, claim: Claim, assessment_set: str, release: Release, destinations: tuple[str, ...]) -> Release | None:
-        """Gives it this release, with its deliveries, and ends the job; of a recalled study nothing goes out. None: nothing to let go."""
+    def judge_again(
+        self, claim: Claim, assessment_set: str, release: Release, *, repeats_uid: str | None, destinations: tuple[str, ...]
+    ) -> Release | None:
+        """Gives it this release, with its deliveries, and ends the job; of a recalled study nothing goes out. repeats_uid: of a report
+        that stands and has told as much, where release says so. None: nothing to judge.
+        """
         with self._database.transaction() as session:
             lock_study(session, claim.study_instance_uid)
             row = _void(session, assessment_set)
-            if row is None or release not in RELEASABLE_AS_SENT:
+            if row is None or release not in (*RELEASABLE_AS_SENT, Release.WITHHELD_REPEAT):
                 return None
             closed = closed_to(session, row)
             destinations = tuple(name for name in destinations if name not in closed)
             if not destinations:
                 return None
+            former = row.repeats_uid
             check_not_retired(session, row.bundle_hash)
-            if session.get(RecalledStudyRow, claim.study_instance_uid) is not None:
+            if release in RELEASABLE_AS_SENT and session.get(RecalledStudyRow, claim.study_instance_uid) is not None:
                 release = Release.WITHHELD_RECALLED
             finish(session, claim, code=release.value, actor=claim.owner)
             results = session.scalars(_of_set(assessment_set).with_for_update()).all()
             for result in results:
-                result.release = release
+                result.release, result.repeats_uid = release, repeats_uid if release is Release.WITHHELD_REPEAT else None
             record(
                 session,
                 Event.RESULT_RELEASED if release is Release.SENT else Event.RESULT_WITHHELD,
@@ -55,7 +60,8 @@ class Repeats:
                 study_instance_uid=claim.study_instance_uid,
                 sop_instance_uid=row.sop_instance_uid,
                 release=Release.WITHHELD_REPEAT.value if release is Release.SENT else release.value,
-                repeats_uid=row.repeats_uid,
+                repeats_uid=former,
+                reason="retracted",
             )
             if release is Release.SENT:
                 for result in results:

@@ -26,7 +26,7 @@ from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import enqueue, finish
 from gateway.store.repeating import repeated
-from gateway.store.retractions import lock_study
+from gateway.store.retractions import is_retracted, lock_study
 from gateway.store.tables import AuditEventRow, BundleVersionRow, DeliveryRow, InstanceRow, RecalledStudyRow, ReportRow, ResultRow
 
 _STANDS: Final = ResultRow.retracted_at.is_(None)
@@ -195,6 +195,8 @@ class Results:
                     new = replace(new, release=Release.WITHHELD_RECALLED)
                 finish(session, claim, code=new.release.value, actor=claim.owner)
                 _check_standing(session, new)
+                if new.repeats_uid is not None and is_retracted(session, new.repeats_uid):
+                    raise RevisionTakenError
                 self._add(session, claim, new)
         except IntegrityError as error:
             if self.standing(new.assessment_set) is not None:

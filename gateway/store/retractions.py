@@ -85,6 +85,12 @@ def _report_repeats(session: Session, sop_instance_uid: str, actor: str) -> None
         enqueue(session, JobKind.REPORT_STUDY, study, study, actor=actor)
 
 
+def is_retracted(session: Session, sop_instance_uid: str | None) -> bool:
+    """Of a report, by its SR. Locked where the transaction writes: it is taken back before that, or after it and finds what was written."""
+    found = select(ResultRow.retracted_at).where(ResultRow.sop_instance_uid == sop_instance_uid).with_for_update(read=True)
+    return sop_instance_uid is not None and session.scalar(found) is not None
+
+
 def standing_reports(session: Session, study_instance_uid: str) -> tuple[str, ...]:
     """The assessment sets of a study's reports that have not been taken back, oldest revision first."""
     rows = session.execute(

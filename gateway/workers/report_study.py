@@ -130,9 +130,9 @@ class ReportStudy:
         )
         standing = self.results.standing(study.assessment_set)
         if standing == "exists" and self.repeats.is_void(study.assessment_set):
-            released = self._let_go(claim, study, self.leave.destinations(study))
-            if released is not None:
-                return released.value
+            release = self._judge_again(claim, study, self.leave.destinations(study))
+            if release is not None:
+                return release.value
         if standing is not None:
             log_event(Event.RESULT_EXISTS, study_instance_uid=claim.subject, job_id=claim.job_id, code=standing)
             self.queue.finish(claim, code=standing)
@@ -187,12 +187,15 @@ class ReportStudy:
         )
         return self._commit(claim, new)
 
-    def _let_go(self, claim: Claim, study: ReportedStudy, destinations: tuple[str, ...]) -> Release | None:
+    def _judge_again(self, claim: Claim, study: ReportedStudy, destinations: tuple[str, ...]) -> Release | None:
         """What a report that was withheld as a repeat comes to now that the other one is taken back; None: it stays withheld."""
+        sent_before = self.results.last_sent_report(claim.subject)
         sources = read_sources(self.spool, self.decoder, study.images)
-        first = next(iter(sources.values())).dataset
-        judged = self._release.of(study, self._spoken(claim, study, None), first, destinations, was_sent=False)
-        return self.repeats.let_go(claim, study.assessment_set, judged.release, destinations)
+        check_one_person(tuple(sources.values()))
+        first, report = next(iter(sources.values())).dataset, self._spoken(claim, study, sent_before)
+        judged = self._release.of(study, report, first, destinations, was_sent=sent_before is not None)
+        repeats_uid = judged.repeats.sop_instance_uid if judged.repeats else None
+        return self.repeats.judge_again(claim, study.assessment_set, judged.release, repeats_uid=repeats_uid, destinations=destinations)
 
     @property
     def _release(self) -> StudyRelease:

@@ -35,6 +35,7 @@ class CorrectionRow(Base):
         Index("ix_correction_sop_instance_uid", "sop_instance_uid"),
         Index("ix_correction_instance_id", "instance_id"),
         Index("ix_correction_study_instance_uid", "study_instance_uid"),
+        Index("ix_correction_noted_at", "noted_at"),
     )
 
     id: Mapped[int] = mapped_column(Serial, primary_key=True, autoincrement=True)

@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["instance_id"], ["instance.id"], name="fk_correction_instance_id"),
         sa.PrimaryKeyConstraint("id", name="pk_correction"),
     )
-    for column in ("case_id", "sop_instance_uid", "instance_id", "study_instance_uid"):
+    for column in ("case_id", "sop_instance_uid", "instance_id", "study_instance_uid", "noted_at"):
         op.create_index(f"ix_correction_{column}", "correction", [column])
 
 

@@ -16,6 +16,7 @@ def likeness(**changes: bool | None) -> Likeness:
         "same_patient": False,
         "names_patient": True,
         "linked": False,
+        "one_from_file": False,
         "deidentified": False,
         "settled_before": False,
     }
@@ -39,6 +40,11 @@ def likeness(**changes: bool | None) -> Likeness:
         ({"same_sop_instance": False, "same_pixels": None}, Ruling.NOTHING),
         ({"same_sop_instance": False, "same_pixels": False, "linked": True}, Ruling.NOTHING),
         ({"same_sop_instance": False, "linked": True, "same_patient": True}, Ruling.NOTHING),
+        ({"one_from_file": True}, Ruling.FILE_WAITS),
+        ({"one_from_file": True, "same_sop_instance": False}, Ruling.FILE_WAITS),
+        ({"one_from_file": True, "settled_before": True}, Ruling.FILE_WAITS),
+        ({"one_from_file": True, "same_patient": True}, Ruling.NOTHING),
+        ({"one_from_file": True, "same_sop_instance": False, "deidentified": True}, Ruling.NOTHING),
     ],
     ids=str,
 )
@@ -55,17 +61,23 @@ def every_likeness() -> list[Likeness]:
             same_patient=patient,
             names_patient=names,
             linked=linked,
+            one_from_file=file,
             deidentified=deidentified,
             settled_before=before,
         )
-        for sop, pixels, patient, names, linked, deidentified, before in product(
-            booleans, (True, False, None), booleans, booleans, booleans, booleans, booleans
+        for sop, pixels, patient, names, linked, file, deidentified, before in product(
+            booleans, (True, False, None), booleans, booleans, booleans, booleans, booleans, booleans
         )
     ]
 
 
 def test_nothing_that_was_settled_once_is_ever_replaced_by_itself() -> None:
     assert Ruling.REPLACES not in {ruling_of(one) for one in every_likeness() if one.settled_before}
+
+
+def test_file_never_withdraws_what_was_sent() -> None:
+    rulings = {ruling_of(one) for one in every_likeness() if one.one_from_file}
+    assert rulings == {Ruling.NOTHING, Ruling.FILE_WAITS}
 
 
 def test_same_patient_and_other_pixels_never_withdraw_anything() -> None:
