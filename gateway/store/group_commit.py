@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from gateway.errors import DatabaseNotDurableError, TransactionVictimError
+from gateway.errors import DatabaseNotDurableError, DatabaseUnavailableError, TransactionVictimError
 from gateway.store.database import Database
 from gateway.store.joining import Joined, Turn
 from gateway.store.repeating import repeated
 
 Result = TypeVar("Result")
 Statements = Callable[[Session], object]
+_WAITED_ENOUGH_SECONDS: Final = 5.0
+"""In line, while the database refused those before: a whole wait of its own on top would outlast a modality's patience."""
 
 
 class GroupCommit:
@@ -23,6 +26,8 @@ class GroupCommit:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._joined: Joined[Statements] = Joined(self._commit)
+        self._refused: tuple[float, DatabaseUnavailableError] | None = None
+        """When the database last refused everybody, and how. By the thread whose go it is."""
 
     def run(self, statements: Callable[[Session], Result]) -> Result:
         """Runs the statements and commits them, alone or with others'; durable when it returns.
@@ -33,7 +38,7 @@ class GroupCommit:
         return cast("Result", self._joined.do(statements))
 
     def _commit(self, turns: Sequence[Turn[Statements]]) -> None:
-        left = list(turns)
+        left = [turn for turn in turns if not self._has_waited_in_vain(turn)]
         while left:
             try:
                 failed = self._attempt(left)
@@ -42,6 +47,12 @@ class GroupCommit:
                     turn.fail(error)
                 return
             left = [turn for turn in left if turn is not failed and not turn.settled]
+
+    def _has_waited_in_vain(self, turn: Turn[Statements]) -> bool:
+        if self._refused is None or self._refused[0] - turn.since < _WAITED_ENOUGH_SECONDS:
+            return False
+        turn.fail(self._refused[1])
+        return True
 
     @repeated
     def _attempt(self, turns: Sequence[Turn[Statements]]) -> Turn[Statements] | None:
@@ -66,6 +77,8 @@ class GroupCommit:
             if current is not None and not _concerns_all(error):
                 current.fail(error)
                 return current
+            if isinstance(error, DatabaseUnavailableError):
+                self._refused = (time.monotonic(), error)
             for turn in turns:
                 turn.fail(error)
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -15,6 +16,7 @@ class Turn(Generic[Work]):
     def __init__(self, work: Work) -> None:
         self.work = work
         self.settled = False
+        self.since = time.monotonic()
         self._result: object = None
         self._error: BaseException | None = None
         self._called = threading.Lock()

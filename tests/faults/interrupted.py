@@ -113,7 +113,8 @@ def zombie(w: Workplace) -> Iterator[Point]:
     worker = int(next(line["pid"] for line in first.events("role:started") if line["role"] == "worker"))
     yield Point("answer", send_all(first.port, [one], w.log), ["0000"])
     wait_for(lambda: is_stopped(worker), 60, "the worker did not stop")
-    second = w.receiver(name="second", spool=ledger.spool, database=ledger.database, roles=("worker",), sections={"worker": _SHORT_LEASE})
+    sections = {"worker": _SHORT_LEASE, "delivery": _SHORT_DELIVERY}
+    second = w.receiver(name="second", spool=ledger.spool, database=ledger.database, roles=("worker",), sections=sections)
     second.launch()
     second.wait_started(role="worker")
     wait_quiet(ledger)

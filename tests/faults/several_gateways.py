@@ -39,7 +39,7 @@ def _pair(w: Workplace) -> _Pair:
     url = w.enter(cluster()).new_database()
     # one image at a time: what waits is shared
     worker = {"lease_seconds": 4, "settle_seconds": 0.5, "batch_size": 1}
-    sections = {"database": {"url": url}, "worker": worker}
+    sections = {"database": {"url": url}, "worker": worker, "delivery": {"message_seconds": 3}}
     spool = w.folder / "spool"
     first, second = (w.receiver(name=name, spool=spool, roles=("receiver", "worker"), sections=sections) for name in ("first", "second"))
     # the first one makes the schema

@@ -19,6 +19,7 @@ from gateway.store.database import Database
 from gateway.store.group_commit import GroupCommit
 from gateway.store.receipts import Acceptance, Receipts
 from gateway.store.tables import AuditEventRow, InstanceRow, JobRow, ReceiptRow
+from tests.faults.waiting import happens
 from tests.integration.store_samples import received
 from tests.integration.test_store import KEEPS, count
 
@@ -198,3 +199,31 @@ def test_transaction_under_way_is_not_committed_after_an_fsync_failed_in_another
         with pytest.raises(DatabaseNotDurableError), database.transaction():
             raise OperationalError("COMMIT", {}, error)
     assert commits == []
+
+
+def test_who_waited_in_line_while_the_database_refused_is_refused_with_the_others(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.group_commit._WAITED_ENOUGH_SECONDS", 0.0)
+    begins, asked, refuse = [], threading.Event(), threading.Event()
+
+    def locked(_connection: object) -> None:
+        begins.append(None)
+        asked.set()
+        assert refuse.wait(30)
+        raise OperationalError("BEGIN", {}, sqlite3.OperationalError("database is locked"))
+
+    group = GroupCommit(database)
+    event.listen(database.engine, "begin", locked)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(group.run, statement)
+        assert asked.wait(30)
+        second = pool.submit(group.run, statement)
+        happens(lambda: len(group._joined._waiting) == 1, 30)
+        refuse.set()
+        for call in (first, second):
+            with pytest.raises(DatabaseUnavailableError):
+                call.result(30)
+    assert len(begins) == 1
+    event.remove(database.engine, "begin", locked)
+    group.run(statement)
