@@ -15,11 +15,12 @@ from gateway.ops.departed import DepartedDestinations, DepartedHosts
 from gateway.ops.phantoms import LeftPhantoms
 from gateway.ops.retention import OrphanSearch, Retention
 from gateway.ops.schedule import Timer, Timers
-from gateway.ops.watches import ClockWatch, CorrectionWatch, DestinationWatch, DiskWatch, QueueWatch, SpoolWatch
+from gateway.ops.watches import ClockWatch, CorrectionWatch, DeliveryWatch, DestinationWatch, DiskWatch, QueueWatch, SpoolWatch
 from gateway.store.alarms import Alarms
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.correction_figures import CorrectionFigures
 from gateway.store.database import Database
+from gateway.store.deliveries import Deliveries
 from gateway.store.job_queue import JobQueue
 from gateway.store.leadership import leadership
 from gateway.store.orphans import SEARCH_SECONDS, Orphans
@@ -105,6 +106,7 @@ def _of_store(settings: Settings, database: Database, role: Role) -> tuple[Timer
     spool = Spool(settings.spool.folder)
     queue = QueueWatch(health=QueueHealth(database), alarms=Alarms(database, actor), oldest_job_minutes=settings.alarms.oldest_job_minutes)
     corrections = CorrectionWatch(figures=CorrectionFigures(database), alarms=Alarms(database, actor))
+    deliveries = DeliveryWatch(deliveries=Deliveries(database), alarms=Alarms(database, actor))
     retention = Retention(settings=settings.retention, purging=Purging(database, spool, actor))
     search = OrphanSearch(orphans=Orphans(database, spool, actor))
     left = LeftPhantoms(phantoms=PhantomStudies(database), actor=actor)
@@ -115,6 +117,7 @@ def _of_store(settings: Settings, database: Database, role: Role) -> tuple[Timer
         Timer(name="departed_hosts", seconds=_DEPARTED_SECONDS, tick=departed.look, duty=Duty.STORE),
         Timer(name="queue", seconds=_QUEUE_SECONDS, tick=queue.look, duty=Duty.STORE),
         Timer(name="corrections", seconds=_QUEUE_SECONDS, tick=corrections.look, duty=Duty.STORE),
+        Timer(name="deliveries", seconds=_QUEUE_SECONDS, tick=deliveries.look, duty=Duty.STORE),
         Timer(name="retention", seconds=_RETENTION_SECONDS, tick=retention.purge, duty=Duty.STORE),
         Timer(name="phantoms", seconds=_PHANTOMS_SECONDS, tick=left.look, duty=Duty.STORE),
         Timer(name="orphans", seconds=SEARCH_SECONDS, tick=search.look, duty=Duty.STORE),

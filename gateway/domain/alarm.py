@@ -24,6 +24,7 @@ class AlarmCode(StrEnum):
     CORRECTION_FAILED = "correction_failed"
     BUNDLE_IN_SHADOW = "bundle_in_shadow"
     MANY_CORRECTIONS = "many_corrections"
+    DELIVERIES_DEAD = "deliveries_dead"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

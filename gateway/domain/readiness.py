@@ -45,6 +45,7 @@ UNREADY: Final[dict[AlarmCode, Cause | None]] = {
     AlarmCode.CORRECTION_FAILED: None,
     AlarmCode.BUNDLE_IN_SHADOW: None,
     AlarmCode.MANY_CORRECTIONS: None,
+    AlarmCode.DELIVERIES_DEAD: None,
 }
 """Which standing alarm makes a gateway unready. None: it goes on with its work, and a person should look."""
 

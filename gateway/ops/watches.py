@@ -13,6 +13,7 @@ from gateway.domain.correction import MANY, MANY_WITHIN
 from gateway.domain.job import JobKind
 from gateway.store.alarms import Alarms
 from gateway.store.correction_figures import CorrectionFigures
+from gateway.store.deliveries import Deliveries
 from gateway.store.queue_health import QueueHealth
 from gateway.store.spool import Obstacle, Spool
 
@@ -85,6 +86,20 @@ class CorrectionWatch:
         standing = (alarm.subject for alarm in self.alarms.standing() if alarm.code is AlarmCode.MANY_CORRECTIONS)
         for sender in sorted({*found, *standing}):
             self.alarms.set(AlarmCode.MANY_CORRECTIONS, sender, stands=sender in found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryWatch:
+    """Destinations that some result will not reach unless a person does something: until it is released, tried again or cancelled."""
+
+    deliveries: Deliveries
+    alarms: Alarms
+
+    def look(self) -> None:
+        dead = self.deliveries.destinations_with_dead()
+        standing = (alarm.subject for alarm in self.alarms.standing() if alarm.code is AlarmCode.DELIVERIES_DEAD)
+        for destination in sorted({*dead, *standing}):
+            self.alarms.set(AlarmCode.DELIVERIES_DEAD, destination, stands=destination in dead)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,6 +158,10 @@ class Deliveries:
         with self._database.reading() as session:
             return tuple(lane for lane in session.scalars(open_of_sender.distinct()) if lane is not None)
 
+    def destinations_with_dead(self) -> frozenset[str]:
+        with self._database.reading() as session:
+            return frozenset(session.scalars(select(DeliveryRow.destination).where(DeliveryRow.state == DeliveryState.DEAD).distinct()))
+
     @repeated
     def begin(self, claim: Claim) -> int | None:
         """Before the network is asked: a process that dies over it leaves a row without an end. Returns the attempt's number.

@@ -10,16 +10,21 @@ from pathlib import Path
 import pytest
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from gateway.app.timers import receiver_timers, sender_timers, worker_timers
 from gateway.config import DeliverySettings, DestinationSettings, SpoolSettings, parse_settings
+from gateway.delivery.link import Answered
 from gateway.delivery.verification_scu import VerificationScu
-from gateway.domain.job import JobKind, JobState
-from gateway.ops.watches import ClockWatch, DestinationWatch, DiskWatch, QueueWatch, SpoolWatch
+from gateway.domain.delivery import Verdict
+from gateway.domain.job import JobAction, JobKind, JobState
+from gateway.domain.operator import Operator
+from gateway.ops.watches import ClockWatch, DeliveryWatch, DestinationWatch, DiskWatch, QueueWatch, SpoolWatch
 from gateway.store.alarms import Alarms
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.database import Database
+from gateway.store.deliveries import Deliveries
+from gateway.store.job_acts import JobActs
 from gateway.store.job_queue import JobQueue
 from gateway.store.queue_health import QueueHealth
 from gateway.store.spool import Obstacle, Spool
@@ -27,6 +32,7 @@ from gateway.store.spool_binding import bind, bound_identity
 from gateway.store.tables import JobRow
 from tests.conftest import ROOT
 from tests.integration.bench import Bench
+from tests.integration.sender_bench import Archive, deliver
 from tests.peers.postgresql import free_port
 
 
@@ -163,6 +169,33 @@ def test_destination_that_answers_c_echo_or_refuses_it_as_such_is_there() -> Non
     assert echo(CTImageStorage) is None
     assert echo(Verification, status=0x0122) == "status_0122"
     assert silence_of(free_port()) == "no_association"
+
+
+@pytest.mark.usefixtures("plain_pages")
+def test_dead_deliveries_are_an_alarm_of_their_destination_until_a_person_has_dealt_with_each(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    uid, refusing = here.receive(1), Archive(answer=Answered(verdict=Verdict.DEAD, code="cannot_understand", dimse_status=0xC000))
+    here.work()
+    alarms = Alarms(here.database, "test")
+    watch = DeliveryWatch(deliveries=Deliveries(here.database), alarms=alarms)
+
+    def standing() -> list[tuple[str, str]]:
+        watch.look()
+        return [(alarm.code.value, alarm.subject) for alarm in alarms.standing()]
+
+    assert standing() == []
+    assert deliver(here, refusing) == ["cannot_understand"] * 3
+    assert standing() == [("deliveries_dead", "pacs")]
+    with here.database.reading() as session:
+        jobs = session.scalars(select(JobRow.id).where(JobRow.kind == JobKind.DELIVER_RESULT).order_by(JobRow.id)).all()
+    anna = Operator(name="anna", reason="INC-7")
+    JobActs(here.database).act(jobs[0], JobAction.CANCEL, anna)
+    for job in jobs[1:]:
+        assert standing() == [("deliveries_dead", "pacs")]
+        JobActs(here.database).act(job, JobAction.RETRY, anna)
+    assert deliver(here, Archive()) == ["stored"] * 2
+    assert standing() == []
+    assert here.story(uid).results
 
 
 def test_timers_of_all_roles_are_documented_and_start(database: Database, tmp_path: Path) -> None:

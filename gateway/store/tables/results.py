@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from gateway.store.tables.base import Base, Code, Digest, Id, Serial, Uid
 
 _KEPT = text("purged_at IS NULL")
+_DEAD = text("state = 'dead'")
 
 
 class ResultRow(Base):
@@ -86,7 +87,11 @@ class ReportRow(Base):
 
 class DeliveryRow(Base):
     __tablename__ = "delivery"
-    __table_args__ = (UniqueConstraint("result_id", "destination"),)
+    __table_args__ = (
+        UniqueConstraint("result_id", "destination"),
+        # what the alarm of dead deliveries asks for, again and again
+        Index("ix_delivery_dead", "destination", postgresql_where=_DEAD, sqlite_where=_DEAD),
+    )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     result_id: Mapped[str] = mapped_column(Id, ForeignKey("result.id"))
