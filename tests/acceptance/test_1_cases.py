@@ -83,7 +83,7 @@ def test_every_case_ends_as_its_readme_says(
                 done = subprocess.run(command, capture_output=True, text=True, check=False, env=_path())
                 assert done.returncode == 1
                 found[name], results = ("refused", "no_preamble"), []
-                assert '"no_preamble"' in done.stdout
+                assert '"no_preamble"' in done.stdout, done.stderr
             else:
                 found[name] = ended(gateway, name, path)
                 study = str(dcmread(path, stop_before_pixels=True, force=True).get("StudyInstanceUID", "")) if name != "m01" else ""
