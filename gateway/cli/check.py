@@ -11,10 +11,9 @@ import typer
 
 from gateway.app.check import configuration_lines, destination_lines, running_lines
 from gateway.app.round_trip import RoundTripWish, round_trip_lines
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json
 from gateway.config import DestinationSettings, Settings, load_settings
 from gateway.domain.check import Line, Standing, note
-from gateway.domain.operator import Operator
 
 
 def check(
@@ -37,7 +36,8 @@ def check(
     """
     settings = load_settings(config)
     chosen = _chosen(settings, destination)
-    wish = RoundTripWish(chosen=chosen, named=destination is not None, to_clinical=to_clinical, by=_operator(by), seconds=seconds)
+    who = None if by is None else operator_of(by, "check").name
+    wish = RoundTripWish(chosen=chosen, named=destination is not None, to_clinical=to_clinical, by=who, seconds=seconds)
     lines: list[Line] = []
     for line in _lines(settings, wish, lines, config, round_trip=round_trip):
         lines.append(line)
@@ -58,13 +58,6 @@ def _lines(settings: Settings, wish: RoundTripWish, before: Sequence[Line], conf
             yield from round_trip_lines(settings, database, wish, before)
         elif wish.chosen:
             yield note("round trip", "round trip", "not_asked", "not tried")
-
-
-def _operator(by: str | None) -> str | None:
-    try:
-        return by if by is None else Operator(name=by, reason="check").name
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 def _chosen(settings: Settings, name: str | None) -> tuple[DestinationSettings, ...]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, short
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json, print_table, short
 from gateway.config import load_settings
 from gateway.domain.conflict import ConflictDecision, ConflictReason
 from gateway.store.conflicts import Conflicts
@@ -51,5 +51,5 @@ def decide(
 ) -> None:
     """Let one of the two stand. Its study is reported anew; both files are kept."""
     with open_database(load_settings(config)) as database:
-        Conflicts(database).decide(instance, decision, reason, actor=f"operator:{by}")
+        Conflicts(database).decide(instance, decision, reason, actor=operator_of(by, reason.value).actor)
     print(f"{decision.value}: {instance}")

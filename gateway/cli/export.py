@@ -13,10 +13,9 @@ from rich.progress import track
 
 from gateway.app.knee_table import FEWEST_KEY_BYTES, Pseudonyms, write_knees
 from gateway.cli.jobs import ByOption, ReasonOption
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json
 from gateway.config import load_settings
 from gateway.domain.exported_knee import ExportedKnee
-from gateway.domain.operator import Operator
 from gateway.store.knee_export import KneeExport
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
@@ -42,10 +41,7 @@ def export(
     json: JsonOption = False,
 ) -> None:
     """One row per knee that was judged, for `strnet validate` and `strnet drift`. Subjects are numbers; dates of studies are not hidden."""
-    try:
-        operator = Operator(name=by, reason=reason)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    operator = operator_of(by, reason)
     if out.exists() or not out.resolve().parent.is_dir():
         raise typer.BadParameter("is there already, or its folder is not", param_hint="--out")
     pseudonyms = Pseudonyms(_key(key_file))

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from gateway.cli.deliveries import told_attempt
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, short
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json, print_table, short
 from gateway.config import load_settings
 from gateway.domain.job import JobAction, JobState
-from gateway.domain.operator import Operator
 from gateway.domain.story import JobExplanation
 from gateway.store.job_acts import JobActs
 from gateway.store.job_stories import explain_job
@@ -79,10 +78,7 @@ def cancel(job: JobArgument, by: ByOption, reason: ReasonOption, config: ConfigO
 
 
 def _act(config: ConfigOption, job: int, action: JobAction, by: str, reason: str) -> None:
-    try:
-        operator = Operator(name=by, reason=reason)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    operator = operator_of(by, reason)
     with open_database(load_settings(config)) as database:
         JobActs(database).act(job, action, operator)
         print(f"job {job} is {explain_job(database, job).job.state}")

@@ -9,10 +9,9 @@ import typer
 
 from gateway.app.promotion import promote as promoted
 from gateway.cli.jobs import ByOption, ReasonOption
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json, print_table
 from gateway.config import destinations_for_live, load_settings
 from gateway.domain.bundle_state import BundleState
-from gateway.domain.operator import Operator
 from gateway.store.bundles import Bundles
 
 app = typer.Typer(no_args_is_help=True, help="Bundles and whose results may leave: list, promote, rollback, retire.")
@@ -67,7 +66,7 @@ def promote(
     """
     settings = load_settings(config)
     with open_database(settings) as database:
-        story = promoted(settings, database, bundle, _operator(by, reason), _operator(second, reason), evidence)
+        story = promoted(settings, database, bundle, operator_of(by, reason), operator_of(second, reason), evidence)
     print(f"live: {story.bundle_hash}, evidence {(story.evidence_sha256 or '')[:_DIGITS]}")
     print("Workers that have its folder in [model] take it up by themselves; what they have begun with they finish.")
 
@@ -81,8 +80,8 @@ def rollback(
 ) -> None:
     """Undo the last promotion: the bundle before it is live again, this one is in shadow, and nothing more of it is sent."""
     with open_database(load_settings(config)) as database:
-        operator = _operator(by, reason)
-        live, shadow = Bundles(database).roll_back(operator, None if second is None else _operator(second, reason))
+        operator = operator_of(by, reason)
+        live, shadow = Bundles(database).roll_back(operator, None if second is None else operator_of(second, reason))
     print(f"live: {live}\nin shadow: {shadow}")
 
 
@@ -92,12 +91,5 @@ def retire(bundle: HashArgument, by: ByOption, reason: ReasonOption, config: Con
     with open_database(load_settings(config)) as database:
         bundles = Bundles(database)
         story = bundles.named(bundle)
-        bundles.retire(story.bundle_hash, _operator(by, reason))
+        bundles.retire(story.bundle_hash, operator_of(by, reason))
     print(f"retired: {story.bundle_hash}")
-
-
-def _operator(name: str, reason: str) -> Operator:
-    try:
-        return Operator(name=name, reason=reason)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gateway.config import Settings
+from gateway.domain.operator import Operator
 from gateway.errors import StoreEmptyError
 from gateway.store import schema
 from gateway.store.database import Database
@@ -64,6 +65,14 @@ def _plain(value: object) -> Any:
 def short(uid: str) -> str:
     """A UID or id as tables show it; `--json` has it whole."""
     return uid if len(uid) <= _SHORT_UID else f"{uid[:6]}..{uid[-6:]}"
+
+
+def operator_of(by: str, reason: str) -> Operator:
+    """Who acts and why; BadParameter, thus exit code 2, for what could be a free text."""
+    try:
+        return Operator(name=by, reason=reason)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--by, --reason") from error
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: Sequence[str] = ()) -> None:

@@ -10,10 +10,9 @@ import typer
 
 from gateway.app.recall import RecallPlan, plan_recall
 from gateway.app.recall import recall as recalled
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, short
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json, print_table, short
 from gateway.config import Settings, load_settings
 from gateway.domain.delivery import DeliveryState
-from gateway.domain.operator import Operator
 from gateway.domain.recall import Effect, RecalledReport, RecallScope, RecallTarget
 from gateway.domain.retraction import RejectionReason
 
@@ -34,7 +33,7 @@ def recall(
 ) -> None:
     """Take reports back: pending ones are cancelled, sent ones rejected by a note to each archive that has them, nothing new is sent by
     itself. Exit code 1 when an archive has refused a note, or nothing is known under the key."""
-    target, operator = _target(bundle, study, patient, issuer), _operator(by, ticket)
+    target, operator = _target(bundle, study, patient, issuer), operator_of(by, ticket)
     settings = load_settings(config)
     with open_database(settings) as database:
         plan = plan_recall(database, target, _watched)
@@ -69,13 +68,6 @@ def _target(bundle: str, study: str, patient: str, issuer: str | None) -> Recall
     if issuer is not None and scope is not RecallScope.PATIENT:
         raise typer.BadParameter("--issuer belongs to --patient")
     return RecallTarget(scope=scope, key=key, issuer=issuer)
-
-
-def _operator(by: str, ticket: str) -> Operator:
-    try:
-        return Operator(name=by, reason=ticket)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 def _exit_code(plan: RecallPlan) -> int:

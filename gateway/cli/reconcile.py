@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from gateway.app.reconciling import query_scu, reconciled_destinations, reconciliation_of
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json, print_table
 from gateway.config import DestinationSettings, Settings, load_settings
 from gateway.domain.identifiers import owner_name
-from gateway.domain.operator import Operator
 from gateway.domain.reconciliation import Period, Reconciled
 from gateway.ops.nightly import period_until
 from gateway.store.resending import Resending
@@ -37,7 +36,7 @@ def reconcile(
 
     Asks by C-FIND and changes nothing but by --send-missing. Exit code 1 when anything is missing, or a PACS could not be asked.
     """
-    operator = _operator(by, reason) if send_missing else None
+    operator = operator_of(by, reason) if send_missing else None
     settings = load_settings(config)
     period = Period(first=date.date(), last=date.date()) if date else _last_days(settings)
     found: list[Reconciled] = []
@@ -72,13 +71,6 @@ def _chosen(settings: Settings, name: str | None) -> tuple[DestinationSettings, 
     if found.protocol != "dimse":
         raise typer.BadParameter(f"{name} is spoken to by STOW-RS, and only C-FIND is asked: docs/reconciliation.md")
     return (found,)
-
-
-def _operator(by: str, reason: str) -> Operator:
-    try:
-        return Operator(name=by, reason=reason)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--by, --reason") from error
 
 
 def _print(found: Reconciled) -> None:

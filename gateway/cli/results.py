@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from gateway.app.result_release import release_result
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json
 from gateway.config import load_settings
-from gateway.domain.operator import Operator
 
 app = typer.Typer(no_args_is_help=True, help="Results that are withheld: release.")
 
@@ -31,10 +30,7 @@ def release(
     json: JsonOption = False,
 ) -> None:
     """Let a study's newest report go that is withheld as late, ingested or recalled. What a policy withholds stays withheld."""
-    try:
-        operator = Operator(name=by, reason=reason)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    operator = operator_of(by, reason)
     settings = load_settings(config)
     with open_database(settings) as database:
         done = release_result(settings, database, key, operator)

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from gateway.cli.jobs import ByOption, ReasonOption
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, short
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json, print_table, short
 from gateway.config import load_settings
-from gateway.domain.operator import Operator
 from gateway.store.self_tests import SelfTests
 
 app = typer.Typer(no_args_is_help=True, help="The constancy self-test of the workers: list, accept.")
@@ -53,10 +52,7 @@ def accept(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Let a worker take analyses again although its latest self-test deviated. It holds until the next self-test."""
-    try:
-        operator = Operator(name=by, reason=reason)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    operator = operator_of(by, reason)
     with open_database(load_settings(config)) as database:
         accepted = SelfTests(database).accept(worker, operator)
     print(f"{worker}: accepted in spite of {' '.join(accepted.deviations)}")

@@ -8,19 +8,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from io import BytesIO
 from typing import Any, Final, Generic, TypeVar
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom.dimse_messages import C_CANCEL_RQ, C_FIND_RQ
+from pynetdicom.dimse_messages import C_CANCEL_RQ
 from pynetdicom.dimse_primitives import C_CANCEL, C_FIND
-from pynetdicom.dsutils import decode, encode
 
 from gateway.config import DeliverySettings, DestinationSettings
 from gateway.delivery.association import Accepted, Association, readable
 from gateway.delivery.connection import Connection
 from gateway.delivery.destination_link import no_report
+from gateway.delivery.find_request import FIND_PENDING, ask_find
 from gateway.dicom.characters import text, values
 from gateway.dicom.uids import STUDY_ROOT_FIND, is_legal
 from gateway.domain.reconciliation import SeenSeries, SeenStudy
@@ -28,9 +27,7 @@ from gateway.errors import AssociationLostError, DrainingError, QueryRefusedErro
 
 Made = TypeVar("Made")
 
-_MEDIUM: Final = 0
 _SUCCESS: Final = 0x0000
-_PENDING: Final = (0xFF00, 0xFF01)
 _AFTER_CANCEL: Final = 1000
 """Answers that may still be on their way; a peer that sends more does not heed the cancel and is left."""
 _CONTEXTS: Final = {STUDY_ROOT_FIND: (ExplicitVRLittleEndian, ImplicitVRLittleEndian)}
@@ -119,27 +116,22 @@ class QueryScu:
         return self._association
 
     def _find(self, association: Association, keys: Dataset, made: Callable[[Dataset], Made | None], most: int) -> Matches[Made]:
-        context = association.context_for(STUDY_ROOT_FIND)
-        implicit = context.transfer_syntax_uid == ImplicitVRLittleEndian
-        request = C_FIND()
-        request.MessageID, request.Priority, request.AffectedSOPClassUID = association.next_message_id(), _MEDIUM, STUDY_ROOT_FIND
-        request.Identifier = BytesIO(encode(keys, implicit, is_little_endian=True) or b"")
-        association.send(C_FIND_RQ(), request, context)
+        question = ask_find(association, keys)
         found: dict[Made, None] = {}
         number = 0
         while True:
-            response, _context = association.receive(request.MessageID, C_FIND)
+            response, _context = association.receive(question.message_id, C_FIND)
             status = int(response.Status)
-            if status not in _PENDING:
+            if status not in FIND_PENDING:
                 if status != _SUCCESS:
                     raise QueryRefusedError(f"{status:04X}")
                 return Matches(found=tuple(found), complete=True)
             # by answers, not by what they say: a peer may say the same for ever
             if number >= most:
-                self._cancel(association, context, request.MessageID)
+                self._cancel(association, question.context, question.message_id)
                 return Matches(found=tuple(found), complete=False)
             with readable("match"):
-                match = made(decode(response.Identifier, implicit, is_little_endian=True))
+                match = made(question.match(response))
             number += 1
             if match is not None:
                 found[match] = None
@@ -152,7 +144,7 @@ class QueryScu:
             association.send(C_CANCEL_RQ(), cancel, context)
             for _ in range(_AFTER_CANCEL):
                 response, _context = association.receive(message_id, C_FIND)
-                if int(response.Status) not in _PENDING:
+                if int(response.Status) not in FIND_PENDING:
                     return
         association.abort()
         self._association = None

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
 from gateway.errors import GatewayError
 from gateway.events import Event
-from gateway.results.built_result import BuiltResult
 from gateway.store.job_queue import JobQueue
 from gateway.store.rejections import DueRejection, Rejections
-from gateway.store.results import NewResult
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
 from gateway.workers.note_sources import built_note, report_header
+from gateway.workers.result_file import written_result
 
 _LONGEST_WAIT_SECONDS: Final = 5.0
 """The end of what is being sent pulls the job forward; this is only the longest wait."""
@@ -50,8 +47,8 @@ class RejectReport:
 
     def _build(self, claim: Claim, due: DueRejection) -> Ending:
         header = report_header(self.spool, due.results, self.rejections)
-        note = self._written(
-            built_note(header, due.results, assessment_set=claim.subject, reason=due.reason, retracted_at=due.retracted_at)
+        note = written_result(
+            self.spool, built_note(header, due.results, assessment_set=claim.subject, reason=due.reason, retracted_at=due.retracted_at)
         )
         # after a database error the file stays: the commit may have happened although its answer was lost
         if self.rejections.commit(claim, note, due, config_hash=self.config_hash):
@@ -59,15 +56,3 @@ class RejectReport:
         self.spool.remove(note.file)
         self.queue.postpone(claim, seconds=0)
         return Ending(Event.JOB_POSTPONED, "note_exists")
-
-    def _written(self, built: BuiltResult) -> NewResult:
-        result_id = new_id()
-        return NewResult(
-            result_id=result_id,
-            kind=built.kind,
-            sop_class_uid=built.sop_class_uid,
-            sop_instance_uid=built.sop_instance_uid,
-            series_instance_uid=built.series_instance_uid,
-            file=self.spool.write("result", result_id, (built.content,)),
-            sha256=hashlib.sha256(built.content).hexdigest(),
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +10,6 @@ from typing import Final
 from gateway.config import Settings
 from gateway.domain.assessment import KeptReading, StoredInstance, StudyResult
 from gateway.domain.finding import KneeFinding, ModelIdentity, Predecessor, StudyReport
-from gateway.domain.identifiers import new_id
 from gateway.domain.job import Claim
 from gateway.domain.outcome import InstanceState, Release
 from gateway.errors import (
@@ -24,18 +22,18 @@ from gateway.errors import (
 )
 from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
-from gateway.results.built_result import BuiltResult
 from gateway.results.inputs import ReportInputs, SourceImage
 from gateway.routing.quality import CODES
 from gateway.store.instances import Instances
 from gateway.store.job_queue import JobQueue
 from gateway.store.repeats import Repeats
-from gateway.store.results import NewResult, NewResultSet, Results
+from gateway.store.results import NewResultSet, Results
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
 from gateway.workers.knee_finding import knee_finding
 from gateway.workers.report_sources import read_sources
 from gateway.workers.reported_study import ReportedStudy, reported_study
+from gateway.workers.result_file import written_result
 from gateway.workers.study_knees import (
     StudyKnee,
     check_one_person,
@@ -167,7 +165,7 @@ class ReportStudy:
         new = NewResultSet(
             study_instance_uid=claim.subject,
             assessment_set=study.assessment_set,
-            results=tuple(self._written(built) for built in inputs.build(sources)),
+            results=tuple(written_result(self.spool, built) for built in inputs.build(sources)),
             inputs=inputs.stored(),
             patient_digest=judged.patient_digest,
             study_date=judged.study_date,
@@ -212,18 +210,6 @@ class ReportStudy:
             predecessor=None if sent_before is None else _predecessor(sent_before),
             show_severity=self.settings.results.show_severity,
             show_t_score=self.settings.results.show_t_score,
-        )
-
-    def _written(self, built: BuiltResult) -> NewResult:
-        result_id = new_id()
-        return NewResult(
-            result_id=result_id,
-            kind=built.kind,
-            sop_class_uid=built.sop_class_uid,
-            sop_instance_uid=built.sop_instance_uid,
-            series_instance_uid=built.series_instance_uid,
-            file=self.spool.write("result", result_id, (built.content,)),
-            sha256=hashlib.sha256(built.content).hexdigest(),
         )
 
     def _commit(self, claim: Claim, new: NewResultSet) -> str:

@@ -121,6 +121,9 @@ def test_conflict_is_listed_and_decided_at_the_command_line(database: Database, 
     assert "conflicts list" in command("status").stdout
     decide = ("conflicts", "decide", entry["instance_id"], "--decision", "keep_first", "--reason", "wrong_patient")
     assert command(*decide).exit_code == 2
+    # the audit is append-only: no sentence may come into it, which may name a patient
+    assert command(*decide, "--by", "Anna for Mrs Miller").exit_code == 2
+    assert len(Conflicts(database).open()) == 1
     assert command(*decide, "--by", "anna").exit_code == 0
     assert Conflicts(database).open() == ()
     timeline = command("audit", "timeline", uid).stdout
