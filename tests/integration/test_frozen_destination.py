@@ -22,7 +22,7 @@ from gateway.delivery.link import Answered
 from gateway.delivery.storage_scu import StorageScu
 from gateway.domain.delivery import Verdict
 from tests.integration.test_sender import SC, SR, destination, result
-from tests.peers.raw_scp import Behaviour, RawScp, Visitor
+from tests.peers.raw_scp import Behaviour, RawScp, Visitor, answers_nothing, stops_reading, trickles_its_answer
 
 SETTINGS = DeliverySettings(connect_seconds=0.5, response_seconds=0.5, message_seconds=1)
 SOON = 6.0
@@ -56,24 +56,6 @@ def send(link: DestinationLink, content: bytes) -> Answered:
 
 def silent(visitor: Visitor) -> None:
     visitor.ended.wait()
-
-
-def stops_reading(visitor: Visitor) -> None:
-    visitor.accept()
-    visitor.ended.wait()
-
-
-def answers_nothing(visitor: Visitor) -> None:
-    visitor.accept()
-    visitor.request()
-    visitor.ended.wait()
-
-
-def trickles_its_answer(visitor: Visitor) -> None:
-    visitor.accept()
-    visitor.request()
-    while not visitor.ended.wait(0.1):
-        visitor.socket.sendall(b"\x04")
 
 
 def reads_slowly(visitor: Visitor) -> None:

@@ -28,7 +28,7 @@ from tests.integration.test_frozen_destination import SOON, large, stores_everyt
 from tests.integration.test_sender import SC, result
 from tests.peers.authority import Authority, Pair
 from tests.peers.postgresql import free_port
-from tests.peers.raw_scp import Behaviour, RawScp, Visitor
+from tests.peers.raw_scp import Behaviour, RawScp, Visitor, answers_nothing, stops_reading, trickles_its_answer
 from tests.peers.tls_storescp import StoreScp, storescp
 
 SETTINGS = DeliverySettings(connect_seconds=3, response_seconds=3, message_seconds=10)
@@ -216,24 +216,6 @@ def test_peer_that_does_not_go_on_in_the_handshake_is_given_up_within_the_deadli
     with RawScp(behaviour) as scp:
         answered = send(destination(scp.port, authority), settings=IMPATIENT)
     assert (answered.verdict, answered.code) == (Verdict.RETRY, "no_response")
-
-
-def answers_nothing(visitor: Visitor) -> None:
-    visitor.accept()
-    visitor.request()
-    visitor.ended.wait()
-
-
-def trickles_its_answer(visitor: Visitor) -> None:
-    visitor.accept()
-    visitor.request()
-    while not visitor.ended.wait(0.1):
-        visitor.socket.sendall(b"\x04")
-
-
-def stops_reading(visitor: Visitor) -> None:
-    visitor.accept()
-    visitor.ended.wait()
 
 
 @pytest.mark.parametrize("behaviour", [answers_nothing, trickles_its_answer, stops_reading])

@@ -155,3 +155,21 @@ class RawScp:
             self._behaviour(Visitor(connection, self._ended))
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
+
+
+def stops_reading(visitor: Visitor) -> None:
+    visitor.accept()
+    visitor.ended.wait()
+
+
+def answers_nothing(visitor: Visitor) -> None:
+    visitor.accept()
+    visitor.request()
+    visitor.ended.wait()
+
+
+def trickles_its_answer(visitor: Visitor) -> None:
+    visitor.accept()
+    visitor.request()
+    while not visitor.ended.wait(0.1):
+        visitor.socket.sendall(b"\x04")
