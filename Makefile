@@ -20,11 +20,13 @@ $(RUN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(STAMP): $(RUN)/python pyproject.toml
-	$(RUN)/pip install --quiet --editable .
+	@echo "installing into $(VENV): 2 GB, torch and OpenVINO among it; some minutes, the last of them without a word"
+	$(RUN)/pip install --editable .
 	@touch $@
 
 $(STAMP_DEV): $(RUN)/python pyproject.toml
-	$(RUN)/pip install --quiet --editable '.[dev]'
+	@echo "installing into $(VENV): 2 GB, torch and OpenVINO among it; some minutes, the last of them without a word"
+	$(RUN)/pip install --editable '.[dev]'
 	@touch $@ $(STAMP)
 
 demo: $(STAMP) ## the main job on this machine: embedded PACS, gateway, synthetic knees (INPUT=folder for your own DICOM files)

@@ -457,3 +457,17 @@ class NotFoundError(GatewayError):
     """Nothing is stored under that key. Give an accession number or a SOP, series or study instance UID as the modality sent it."""
 
     code = "not_found"
+
+
+class ResultNotFoundError(NotFoundError):
+    """No result has that key. Give the study instance UID, or the SOP instance UID of one of its results: `strnet-gateway explain` shows
+    both for an accession number."""
+
+    code = "result_not_found"
+
+
+class RecallTargetError(NotFoundError):
+    """Nothing is stored of what the recall names. Check the study instance UID with `strnet-gateway explain`, the bundle's hash with
+    `strnet-gateway model list`, and a patient id with its issuer."""
+
+    code = "recall_target_not_found"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from pydicom import config as pydicom_config
 
 from gateway.store import schema
 from gateway.store.database import Database
-from tests.peers.postgresql import PostgresCluster, find_binaries
+from tests.peers import postgresql
+from tests.peers.postgresql import PostgresCluster, running_cluster
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -18,6 +23,16 @@ CASES = SHARED / "cases"
 
 # a mistyped keyword must fail here, not pass as a private attribute of an object
 pydicom_config.INVALID_KEYWORD_BEHAVIOR = "RAISE"
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A command that ran within a test has its log go to that test's output, which is closed with it."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        logging.basicConfig(level=logging.WARNING, handlers=[], force=True)
+        sys.excepthook, threading.excepthook = sys.__excepthook__, threading.__excepthook__
 
 
 @pytest.fixture(scope="session")
@@ -28,14 +43,10 @@ def cases() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresCluster]:
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's server is not installed (make test PEERS=install)")
-    cluster = PostgresCluster(binaries)
-    cluster.start()
-    yield cluster
-    cluster.stop()
+def postgres() -> Iterator[PostgresCluster]:
+    postgresql.need()
+    with running_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

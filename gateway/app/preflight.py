@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.config import Settings, check_may_serve, destinations_above
-from gateway.errors import BundleError, FileSystemError, IntendedUseError, NetworkFileSystemError
+from gateway.errors import BundleError, FileSystemError, GatewayError, IntendedUseError, NetworkFileSystemError
 from gateway.events import Event, log_event
 from gateway.inference.analyzer import Bundle, create_demonstration_bundle, open_bundle
 from gateway.routing.router import Router
@@ -69,6 +69,22 @@ def prepare_spool(settings: Settings, database: Database) -> Spool:
     spool = Spool(settings.spool.folder)
     bind(spool, database)
     return spool
+
+
+def refusals_here(settings: Settings) -> Iterator[GatewayError]:
+    """Why `serve` would not start on this machine as it stands, although it would take the configuration. Nothing is written; a bundle
+    that is not there yet is not looked at."""
+    if not settings.serve.development:
+        try:
+            check_file_systems(settings)
+        except GatewayError as refusal:
+            yield refusal
+    for folder in (settings.model.bundle, *settings.model.other_bundles):
+        try:
+            if folder.exists():
+                _check_intended_use(settings, open_bundle(folder))
+        except GatewayError as refusal:
+            yield refusal
 
 
 def check_file_systems(settings: Settings) -> None:

@@ -41,7 +41,7 @@ Watched = Callable[[Sequence[str]], Iterable[str]]
 
 
 def plan_recall(database: Database, target: RecallTarget, watched: Watched = iter) -> RecallPlan:
-    """NotFoundError and PatientNotUniqueError, see `Recalls`."""
+    """RecallTargetError and PatientNotUniqueError, see `Recalls`."""
     recalls = Recalls(database)
     if target.scope is RecallScope.BUNDLE:
         target = replace(target, key=recalls.bundle(target.key))

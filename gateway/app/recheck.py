@@ -11,6 +11,7 @@ from gateway.domain.identifiers import owner_name
 from gateway.inference.analyzer import Analyzer
 from gateway.inference.decoder import Decoder
 from gateway.routing.router import Router
+from gateway.store.analyses import Analyses
 from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
 from gateway.store.instances import Instances
@@ -48,6 +49,7 @@ def recompute(settings: Settings, database: Database, studies: Sequence[str] | N
     with Decoder(settings.worker, bundle.model.preprocessing) as decoder:
         analyze = AnalyzeInstance(
             instances=instances,
+            analyses=Analyses(database),
             spool=Spool(settings.spool.folder),
             keep_map=lambda _content: "",
             router=Router(settings, accept_for_processing=bundle.model.preprocessing.accept_for_processing),

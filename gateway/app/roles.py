@@ -96,6 +96,6 @@ def _runner(role: Role, counts: SharedCounts | None) -> Callable[[Settings, Data
         from gateway.app.sender_role import run_sender
 
         return run_sender
-    from gateway.app.job_roles import run_worker
+    from gateway.app.worker_role import run_worker
 
     return run_worker

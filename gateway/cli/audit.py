@@ -55,7 +55,7 @@ def timeline(
         return
     for entry in entries:
         detail = " ".join(f"{name}={short(str(value))}" for name, value in entry.detail.items() if name not in _OWN_IDS)
-        print(f"{entry.seq:>6} {entry.at:%F %T} {entry.event:<24} {detail}")
+        print(f"{entry.seq:>6} {entry.at:%F %T} {entry.event:<24} {detail}{_by(entry.actor)}".rstrip())
 
 
 @app.command()
@@ -118,6 +118,12 @@ def rejected(
         for r in found
     ]
     print_table("Rejected", columns, rows, whole=("reason",))
+
+
+def _by(actor: str) -> str:
+    """The person, where it was one; `--json` also has which process."""
+    kind, _, name = actor.partition(":")
+    return f" by={name}" if kind == "operator" else ""
 
 
 def sender_of(receipt: ReceiptStory) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.app.check import configuration_lines, destination_lines, running_lines
-from gateway.app.round_trip import RoundTripWish, round_trip_lines
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json
 from gateway.config import DestinationSettings, Settings, load_settings
 from gateway.domain.check import Line, Standing, note
+
+if TYPE_CHECKING:
+    from gateway.app.round_trip import RoundTripWish
 
 
 def check(
@@ -34,6 +35,8 @@ def check(
 
     Says which side is wrong and what to change. Exit code 1 when anything is bad.
     """
+    from gateway.app.round_trip import RoundTripWish
+
     settings = load_settings(config)
     chosen = _chosen(settings, destination)
     who = None if by is None else operator_of(by, "check").name
@@ -50,6 +53,9 @@ def check(
 
 def _lines(settings: Settings, wish: RoundTripWish, before: Sequence[Line], config: Path, *, round_trip: bool) -> Iterator[Line]:
     """before: grows with what is yielded."""
+    from gateway.app.check import configuration_lines, destination_lines, running_lines
+    from gateway.app.round_trip import round_trip_lines
+
     yield from configuration_lines(settings)
     with open_database(settings) as database:
         yield from running_lines(settings, database, config=config)

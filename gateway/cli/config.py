@@ -11,11 +11,8 @@ import typer
 
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption
 from gateway.config import Settings, check_may_serve, load_settings, without_password
-from gateway.delivery.credentials import authorization
-from gateway.delivery.tls import client_context
 from gateway.domain.outcome import Policy
-from gateway.receive.tls import new_context, seconds_left
-from gateway.routing.router import Router
+from gateway.store.database import check_url
 
 _DAY_SECONDS: Final = 86_400
 _SOON_DAYS: Final = 30
@@ -25,9 +22,19 @@ app = typer.Typer(no_args_is_help=True, help="The configuration: check, show, sc
 
 @app.command()
 def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Say whether `serve` would take this configuration. Exit code 2 when not."""
+    """Say whether `serve` would take this configuration. Exit code 2 when not.
+
+    Notes tell what is perhaps not meant, and what would keep `serve` from starting on this machine as it stands.
+    """
+    from gateway.app.preflight import refusals_here
+    from gateway.delivery.credentials import authorization
+    from gateway.delivery.tls import client_context
+    from gateway.receive.tls import new_context
+    from gateway.routing.router import Router
+
     settings = load_settings(config)
     check_may_serve(settings)
+    check_url(settings.database.url)
     Router(settings)
     if settings.tls.required:
         new_context(settings.tls)
@@ -38,10 +45,14 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
     print(f"{config}: good, configuration {settings.config_hash[:12]}")
     for note in _notes(settings):
         print(f"note: {note}")
+    for refusal in refusals_here(settings):
+        print(f"note: serve will refuse to start: {refusal}")
 
 
 def _notes(settings: Settings) -> Iterator[str]:
     """What is legal and perhaps not meant."""
+    from gateway.receive.tls import seconds_left
+
     if not settings.model.bundle.exists():
         made = "serve will make a demonstration bundle" if settings.serve.development else "serve will refuse to start"
         yield f"there is no bundle at {settings.model.bundle}: {made}"

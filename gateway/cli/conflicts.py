@@ -9,7 +9,6 @@ import typer
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json, print_table, short
 from gateway.config import load_settings
 from gateway.domain.conflict import ConflictDecision, ConflictReason
-from gateway.store.conflicts import Conflicts
 
 app = typer.Typer(no_args_is_help=True, help="Instances of one SOP Instance UID that contradict each other: list, decide.")
 
@@ -17,6 +16,8 @@ app = typer.Typer(no_args_is_help=True, help="Instances of one SOP Instance UID 
 @app.command("list")
 def list_conflicts(config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -> None:
     """What waits for a person; of a case, `explain` tells the story. Exit code 1 when anything does."""
+    from gateway.store.conflicts import Conflicts
+
     with open_database(load_settings(config)) as database:
         found = Conflicts(database).open()
     if json:
@@ -50,6 +51,8 @@ def decide(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Let one of the two stand. Its study is reported anew; both files are kept."""
+    from gateway.store.conflicts import Conflicts
+
     with open_database(load_settings(config)) as database:
         Conflicts(database).decide(instance, decision, reason, actor=operator_of(by, reason.value).actor)
     print(f"{decision.value}: {instance}")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from gateway.cli.options import print_table
-from gateway.demo.run import DemoReport, run_demo
-from gateway.inference.analyzer import open_bundle
+
+if TYPE_CHECKING:
+    from gateway.demo.run import DemoReport
 
 
 def demo(
@@ -23,6 +24,9 @@ def demo(
     ] = None,
 ) -> None:
     """Run the main job on this machine: an embedded PACS, the gateway, and synthetic knee studies sent to it."""
+    from gateway.demo.run import run_demo
+    from gateway.inference.analyzer import open_bundle
+
     started = time.monotonic()
     console = Console()
     console.print("[bold]Research software, demonstration weights: nothing here says anything about a patient.[/bold]")

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from gateway.app.knee_table import FEWEST_KEY_BYTES, Pseudonyms, write_knees
 from gateway.cli.jobs import ByOption, ReasonOption
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json, watched
 from gateway.config import load_settings
-from gateway.domain.exported_knee import ExportedKnee
 from gateway.store.knee_export import KneeExport
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
-_MANY = 2000
 
 
 def export(
@@ -47,7 +42,7 @@ def export(
     pseudonyms = Pseudonyms(_key(key_file))
     with open_database(load_settings(config)) as database:
         found = KneeExport(database, since=_utc(since), until=_utc(until), bundle=bundle.lower())
-        knees = _shown(found.knees(), found.count())
+        knees = watched(found.knees(), "knees", found.count())
         try:
             count = write_knees(database, knees, out, operator, pseudonyms=pseudonyms, with_identifiers=with_identifiers)
         except OSError as error:
@@ -65,11 +60,6 @@ def _key(file: Path | None) -> bytes | None:
     if len(key) < FEWEST_KEY_BYTES:
         raise typer.BadParameter(f"at least {FEWEST_KEY_BYTES} bytes", param_hint="--key-file")
     return key
-
-
-def _shown(knees: Iterable[ExportedKnee], count: int) -> Iterator[ExportedKnee]:
-    """A progress bar where it takes a while."""
-    yield from track(knees, "exporting", total=count, console=Console(stderr=True), transient=True, disable=count < _MANY)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.app.dry_run import files_under
-from gateway.app.file_ingest import FileAnswer, ingest_files
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, watched
 from gateway.config import load_settings
+
+if TYPE_CHECKING:
+    from gateway.app.file_ingest import FileAnswer
 
 
 def ingest(
@@ -24,6 +25,9 @@ def ingest(
     json: JsonOption = False,
 ) -> None:
     """Take files in as if they had been sent by C-STORE. Exit code 1 when one is refused, or when there is none."""
+    from gateway.app.dry_run import files_under
+    from gateway.app.file_ingest import ingest_files
+
     settings = load_settings(config)
     files = [file for path in paths for file in files_under(path)]
     answers: list[FileAnswer] = []
@@ -31,11 +35,10 @@ def ingest(
         with (
             open_database(settings, create=True) as database,
             closing(ingest_files(settings, database, files)) as taken,
-            typer.progressbar(length=len(files), label="files", file=sys.stderr) as progress,
         ):
-            for answer in taken:
-                answers.append(answer)
-                progress.update(1)
+            # one by one: what was answered before something ends it is shown
+            for answer in watched(taken, "files", len(files)):
+                answers.append(answer)  # noqa: PERF402
     finally:
         # also when something ends it early: what was answered stands
         if json:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from gateway.app.promotion import promote as promoted
 from gateway.cli.jobs import ByOption, ReasonOption
 from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json, print_table
 from gateway.config import destinations_for_live, load_settings
@@ -64,6 +63,8 @@ def promote(
 
     Refused without evidence from patients in the intended ages.
     """
+    from gateway.app.promotion import promote as promoted
+
     settings = load_settings(config)
     with open_database(settings) as database:
         story = promoted(settings, database, bundle, operator_of(by, reason), operator_of(second, reason), evidence)

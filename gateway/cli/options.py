@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol, TypeVar
 
 import typer
 from rich.console import Console
@@ -20,9 +21,7 @@ from gateway.errors import StoreEmptyError
 from gateway.store import schema
 from gateway.store.database import Database
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+_Item = TypeVar("_Item")
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="Configuration file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 _SHORT_UID = 16
@@ -73,6 +72,38 @@ def operator_of(by: str, reason: str) -> Operator:
         return Operator(name=by, reason=reason)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--by, --reason") from error
+
+
+class Bar(Protocol):
+    pos: int
+
+    def update(self, n_steps: int) -> None:
+        """So many more."""
+        ...
+
+
+def progress_bar(label: str, total: int | None = None) -> AbstractContextManager[Bar]:
+    """On standard error, where a terminal is: of a bar that goes to a file only its label would stand there. total None: it counts."""
+    is_known = total is not None
+    return typer.progressbar(
+        # with neither a length nor something to go through it would not begin
+        () if is_known else iter(()),
+        length=total,
+        label=label,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+        show_eta=is_known,
+        show_percent=is_known,
+        show_pos=not is_known,
+    )
+
+
+def watched(items: Iterable[_Item], label: str, total: int | None = None) -> Iterator[_Item]:
+    """Each of them, beside a bar."""
+    with progress_bar(label, total) as bar:
+        for item in items:
+            yield item
+            bar.update(1)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: Sequence[str] = ()) -> None:

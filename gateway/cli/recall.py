@@ -10,7 +10,17 @@ import typer
 
 from gateway.app.recall import RecallPlan, plan_recall
 from gateway.app.recall import recall as recalled
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json, print_table, short
+from gateway.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    open_database,
+    operator_of,
+    print_json,
+    print_table,
+    short,
+    watched,
+)
 from gateway.config import Settings, load_settings
 from gateway.domain.delivery import DeliveryState
 from gateway.domain.recall import Effect, RecalledReport, RecallScope, RecallTarget
@@ -54,8 +64,7 @@ def recall(
 
 
 def _watched(reports: Sequence[str]) -> Iterator[str]:
-    with typer.progressbar(reports, label="reports", file=sys.stderr) as progress:
-        yield from progress
+    return watched(reports, "reports", len(reports))
 
 
 def _target(bundle: str, study: str, patient: str, issuer: str | None) -> RecallTarget:

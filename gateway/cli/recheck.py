@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.app.recheck import rebuild as rebuilt
-from gateway.app.recheck import recompute as recomputed
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, short
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, print_json, print_table, short, watched
 from gateway.config import load_settings
 from gateway.store.queries import Queries
-from gateway.workers.rebuild_results import Comparison, RebuiltResult
+
+if TYPE_CHECKING:
+    from gateway.workers.rebuild_results import RebuiltResult
 
 KeyArgument = Annotated[
     str, typer.Argument(help="Accession number, or SOP, series or study instance UID; without one, everything.", show_default=False)
@@ -29,11 +29,14 @@ def rebuild(
     json: JsonOption = False,
 ) -> None:
     """Make stored results again from what was kept of them and compare the files. Exit code 1 when one is not equal."""
+    from gateway.app.recheck import rebuild as rebuilt
+    from gateway.workers.rebuild_results import Comparison
+
     settings = load_settings(config)
     answers: list[RebuiltResult] = []
     with open_database(settings) as database:
         studies = Queries(database).studies(key) if key else None
-        for answer in rebuilt(settings, database, studies):
+        for answer in watched(rebuilt(settings, database, studies), "results"):
             answers.append(answer)
             if into is not None and answer.content:
                 into.mkdir(parents=True, exist_ok=True)
@@ -55,9 +58,12 @@ def rebuild(
 def recompute(key: KeyArgument = "", config: ConfigOption = DEFAULT_CONFIG, *, json: JsonOption = False) -> None:
     """Assess images again from the spool and compare with the rows. Exit code 1 when a decision differs, which is an alarm too, or when
     every image was assessed by another bundle or under other settings."""
+    from gateway.app.recheck import recompute as recomputed
+
     settings = load_settings(config)
     with open_database(settings) as database:
-        answers = list(recomputed(settings, database, Queries(database).studies(key) if key else None))
+        studies = Queries(database).studies(key) if key else None
+        answers = list(watched(recomputed(settings, database, studies), "images"))
     compared = [answer for answer in answers if answer is not None]
     if json:
         print_json(compared)

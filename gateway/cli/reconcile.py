@@ -8,12 +8,19 @@ from typing import Annotated
 
 import typer
 
-from gateway.app.reconciling import query_scu, reconciled_destinations, reconciliation_of
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, open_database, operator_of, print_json, print_table
+from gateway.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    open_database,
+    operator_of,
+    print_json,
+    print_table,
+    progress_bar,
+)
 from gateway.config import DestinationSettings, Settings, load_settings
 from gateway.domain.identifiers import owner_name
 from gateway.domain.reconciliation import Period, Reconciled
-from gateway.ops.nightly import period_until
 from gateway.store.resending import Resending
 
 
@@ -36,6 +43,8 @@ def reconcile(
 
     Asks by C-FIND and changes nothing but by --send-missing. Exit code 1 when anything is missing, or a PACS could not be asked.
     """
+    from gateway.app.reconciling import query_scu, reconciliation_of
+
     operator = operator_of(by, reason) if send_missing else None
     settings = load_settings(config)
     period = Period(first=date.date(), last=date.date()) if date else _last_days(settings)
@@ -44,7 +53,7 @@ def reconcile(
         for one in _chosen(settings, destination):
             comparison = reconciliation_of(settings, database, one.name, actor=owner_name("reconcile"))
             print(f"asking {one.name} about {period.first} to {period.last}", file=sys.stderr, flush=True)
-            with typer.progressbar(length=0, label="asked", file=sys.stderr, show_eta=False, show_percent=False, show_pos=True) as bar:
+            with progress_bar("asked") as bar:
                 found.append(comparison.run(query_scu(settings, one), period, lambda count, bar=bar: bar.update(count - bar.pos)))  # type: ignore[misc]
         missing = [result.delivery_id for one_found in found for result in one_found.not_found] if operator else []
         sent_again = sum(Resending(database).send_again(delivery, operator) for delivery in missing) if operator else 0
@@ -59,10 +68,14 @@ def reconcile(
 
 
 def _last_days(settings: Settings) -> Period:
+    from gateway.ops.nightly import period_until
+
     return period_until(datetime.now(UTC), days=settings.reconcile.days, timezone=settings.results.timezone)
 
 
 def _chosen(settings: Settings, name: str | None) -> tuple[DestinationSettings, ...]:
+    from gateway.app.reconciling import reconciled_destinations
+
     if name is None:
         return reconciled_destinations(settings)
     found = settings.destination(name)

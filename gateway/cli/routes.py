@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.app.dry_run import WouldBe, dry_run, files_under
-from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table
+from gateway.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, print_json, print_table, watched
 from gateway.config import load_settings
 from gateway.errors import ConfigurationError
 
@@ -30,15 +29,13 @@ def test_routes(
     json: JsonOption = False,
 ) -> None:
     """Print what would become of these files; nothing is stored or sent. Exit code 1 when a file cannot be read."""
+    from gateway.app.dry_run import dry_run, files_under
+
     settings = load_settings(config)
     if peer is not None and peer not in {known.name for known in settings.peers}:
         raise ConfigurationError(f"no [[peers]] table is named {peer!r}")
     files = [file for path in paths for file in files_under(path)]
-    found: list[WouldBe] = []
-    with typer.progressbar(length=len(files), label="files", file=sys.stderr) as progress:
-        for would_be in dry_run(settings, files, peer=peer):
-            found.append(would_be)
-            progress.update(1)
+    found = list(watched(dry_run(settings, files, peer=peer), "files", len(files)))
     if json:
         print_json(found)
     else:

@@ -161,5 +161,5 @@ _WITHHELD: Final = {
     "withheld_repeat": " (the patient has been sent as much within results.repeat_days)",
     "withheld_recalled": " (the study was recalled: results release lets it go)",
     "withheld_ingested": " (taken from a file, and a destination is clinical: results release lets it go)",
-    "withheld_late": " (the study is older than results.late_after_hours)",
+    "withheld_late": " (the study is older than results.late_after_hours: results release lets it go)",
 }

@@ -14,6 +14,9 @@ from gateway.config.destinations import DestinationSettings
 from gateway.config.settings import Settings
 from gateway.errors import ConfigurationError
 
+_WHOLE = "config"
+"""In place of a key, of what two keys say together."""
+
 
 def load_settings(path: Path) -> Settings:
     """Reads a configuration file. Relative paths in it are relative to the file's folder.
@@ -24,9 +27,9 @@ def load_settings(path: Path) -> Settings:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}; --config names another file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}") from error
+        raise ConfigurationError(f"{path} is not TOML: {error}{_hint(str(error))}") from error
     url = _database_url_from_environment()
     if url is not None:
         document.setdefault("database", {})["url"] = url
@@ -38,10 +41,20 @@ def parse_settings(document: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        keys = [".".join(str(part) for part in problem["loc"]) or "config" for problem in error.errors()]
-        said = ["unknown key" if problem["type"] == "extra_forbidden" else problem["msg"] for problem in error.errors()]
-        problems = "; ".join(f"{key}: {text}" for key, text in zip(keys, said, strict=True))
+        keys = [".".join(str(part) for part in problem["loc"]) or _WHOLE for problem in error.errors()]
+        said = ["unknown key" if problem["type"] == "extra_forbidden" else _plain(problem["msg"]) for problem in error.errors()]
+        problems = "; ".join(f"{key}: {text}" if key != _WHOLE else text for key, text in zip(keys, said, strict=True))
         raise ConfigurationError(problems, keys=keys) from error
+
+
+def _plain(message: str) -> str:
+    """What a validator of ours said, without pydantic's words before it."""
+    return message.removeprefix("Value error, ")
+
+
+def _hint(message: str) -> str:
+    """The one mistake that TOML's own words do not explain: `peers = [...]` above and `[[peers]]` below."""
+    return "; a list stands either on one line, name = [...], or in tables, [[name]], not both" if "immutable namespace" in message else ""
 
 
 def _database_url_from_environment() -> str | None:

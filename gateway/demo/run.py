@@ -214,7 +214,7 @@ def _row(queries: Queries, answer: _Answer, held: dict[str, Path]) -> Row:
 
 
 def _knee(knee: KneeStory) -> str:
-    score = "" if knee.score is None else f", score {knee.score:.1f} of {knee.threshold:.1f}"
+    score = "" if knee.score is None else f", score {knee.score:.1f}, threshold {knee.threshold:.1f}"
     return f"{knee.laterality} {knee.decision}{score}"
 
 

@@ -17,6 +17,10 @@ class InstanceState(StrEnum):
     CORRUPT = "corrupt"
 
 
+IN_A_REPORT: Final = (InstanceState.ASSESSED, InstanceState.NOT_ASSESSED, InstanceState.FAILED)
+"""A report of the study speaks of instances in these states."""
+
+
 class InstanceOutcome(StrEnum):
     """Why an instance ended in its state; the value is the code that stands in tables, results and documentation."""
 

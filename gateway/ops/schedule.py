@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.executors.pool import BasePoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -34,6 +35,26 @@ class Timer:
     """Called at the end: a tick that may take minutes ends by it."""
 
 
+class _Threads(BasePoolExecutor):  # type: ignore[misc]
+    """All threads from the start: where a flood has used up what the process may have, a tick (the disk's, say) still has its own."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(futures.ThreadPoolExecutor(count, thread_name_prefix="timer"))
+        self._count = count
+
+    def start(self, scheduler: Any, alias: str) -> None:
+        """The pool makes a thread only when all it has are busy: here they wait for the last one."""
+        super().start(scheduler, alias)
+        all_there = threading.Barrier(self._count)
+        try:
+            for _ in range(self._count):
+                self._pool.submit(all_there.wait)
+        except RuntimeError:
+            # the host gives no more threads: those that wait must not keep the process from ending
+            all_there.abort()
+            raise
+
+
 class Timers:
     """Runs timers until it is left. Each has a thread of its own, so that none waits for another; no tick overtakes the one before."""
 
@@ -42,7 +63,7 @@ class Timers:
         self._leaderships = leaderships or {}
         self._locks = {duty: threading.Lock() for duty in self._leaderships}
         self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(max(1, len(timers)))},
+            executors={"default": _Threads(max(1, len(timers)))},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone="UTC",
         )

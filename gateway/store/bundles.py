@@ -117,7 +117,7 @@ class Bundles:
             rows = _locked(session)
             row, now = _live(rows), datetime.now(UTC)
             if row is None:
-                raise BundleActionError("no bundle is live")
+                raise BundleActionError("no bundle is live, so there is none to go back from; `model promote` makes one live")
             promoted = session.scalar(
                 select(BundleActRow)
                 .where(BundleActRow.bundle_hash == row.bundle_hash, BundleActRow.action == BundleAction.PROMOTE)

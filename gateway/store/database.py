@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,8 @@ from gateway.errors import (
 _READING = "strnet_reading"
 _GIVEN_UP = ("40P01", "40001")
 """SQLSTATE of deadlock_detected and serialization_failure: the transaction is undone, and the same one may succeed."""
+_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
+_USE = "use sqlite:/// and a path, or postgresql+psycopg://user:password@host/name"
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _FSYNC_FAILED = ("SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC")
 
@@ -106,21 +108,46 @@ def _is_damaged(error: BaseException | None) -> bool:
     return str(getattr(error, "sqlite_errorname", "")).startswith(_DAMAGED)
 
 
+def check_url(url: str) -> None:
+    """ConfigurationError for a URL that this installation cannot use, whatever its server says. Nothing is opened or written."""
+    if _backend(url) == "postgresql":
+        _postgresql(url).dispose()
+
+
 def _engine(url: str) -> Engine:
-    dialect = make_url(url).get_backend_name()
-    if dialect == "sqlite":
-        return _sqlite(url)
-    if dialect == "postgresql":
+    return _sqlite(url) if _backend(url) == "sqlite" else _postgresql(url)
+
+
+def _backend(url: str) -> str:
+    found = parsed(url)
+    if found.drivername not in _DRIVERS:
+        raise ConfigurationError(f"database.url: {found.drivername} is not supported; {_USE}")
+    return found.get_backend_name()
+
+
+def parsed(url: str) -> URL:
+    """ConfigurationError, which does not quote it, for what is no URL."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as error:
+        # its text would quote a password
+        raise ConfigurationError(f"database.url is no URL of a database; {_USE}") from error
+
+
+def _postgresql(url: str) -> Engine:
+    try:
         # an extra of the package
         from gateway.store.postgresql import postgresql_engine
-
-        return postgresql_engine(url)
-    raise ConfigurationError(f"database.url: {dialect} is not supported; use sqlite:/// or postgresql+psycopg://")
+    except ImportError as error:
+        raise ConfigurationError(
+            "database.url: PostgreSQL needs psycopg, which is not installed; install this package with its extra, pip install '.[postgres]'"
+        ) from error
+    return postgresql_engine(url)
 
 
 def database_file(url: str) -> Path | None:
     """The file of a SQLite database; None of any other, and of one in memory."""
-    found = make_url(url)
+    found = parsed(url)
     in_file = found.get_backend_name() == "sqlite" and found.database not in (None, "", ":memory:")
     return Path(str(found.database)) if in_file else None
 
@@ -128,12 +155,19 @@ def database_file(url: str) -> Path | None:
 def _sqlite(url: str) -> Engine:
     file = database_file(url)
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(file.parent)
     # hide_parameters: an error's text must not quote a row, which holds patient ids
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 10, "check_same_thread": False})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"database.url: the folder {folder} cannot be made: {error.strerror}") from error
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:

@@ -1,45 +1,25 @@
-"""Instances and what became of them."""
+"""Instances and what is known of them, for reading; what ends their analysis is `analyses`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
 
 from sqlalchemy import exists, func, select
-from sqlalchemy.orm import Session
 
-from gateway.domain.assessment import Analysis, Assessment, KeptReading, StoredInstance
+from gateway.domain.assessment import Assessment, StoredInstance
 from gateway.domain.correction import CaseRole
-from gateway.domain.finding import Laterality, LateralitySource, Region
-from gateway.domain.identifiers import new_id
-from gateway.domain.job import Claim, JobKind
-from gateway.domain.outcome import SET_ASIDE, InstanceOutcome, InstanceState, KneeDecision, Policy
-from gateway.errors import NotFoundError, SourcePurgedError
-from gateway.events import Event
-from gateway.store.audit_log import record
+from gateway.domain.job import JobKind
+from gateway.domain.outcome import IN_A_REPORT, SET_ASIDE, InstanceState
+from gateway.errors import NotFoundError
+from gateway.store.assessment_rows import as_assessment
 from gateway.store.database import Database
-from gateway.store.identities import settled
-from gateway.store.image_locks import beside_notes, one_at_a_time
-from gateway.store.job_queue import enqueue, fail, finish, open_jobs, resume
-from gateway.store.repeating import repeated
-from gateway.store.rivals import checked_against_rivals
+from gateway.store.job_queue import open_jobs
 from gateway.store.tables import AssessmentRow, AssociationRow, CorrectionRow, InstanceRow, ReceiptRow
-
-_EVENTS: Final = {
-    InstanceState.ASSESSED: Event.INSTANCE_ASSESSED,
-    InstanceState.NOT_ASSESSED: Event.INSTANCE_NOT_ASSESSED,
-    InstanceState.FAILED: Event.INSTANCE_FAILED,
-    InstanceState.VARIANT: Event.INSTANCE_VARIANT,
-    InstanceState.CONFLICT: Event.INSTANCE_CONFLICT,
-    InstanceState.LOST: Event.INSTANCE_LOST,
-    InstanceState.CORRUPT: Event.INSTANCE_CORRUPT,
-}
-_IN_A_REPORT: Final = (InstanceState.ASSESSED, InstanceState.NOT_ASSESSED, InstanceState.FAILED)
 
 
 class Instances:
-    """Reads instances; ends their analysis in one transaction with the job."""
+    """Reads instances and their assessments."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -64,7 +44,7 @@ class Instances:
         with self._database.reading() as session:
             rows = session.scalars(
                 select(InstanceRow)
-                .where(InstanceRow.study_instance_uid == study_instance_uid, InstanceRow.state.in_(_IN_A_REPORT))
+                .where(InstanceRow.study_instance_uid == study_instance_uid, InstanceRow.state.in_(IN_A_REPORT))
                 .order_by(InstanceRow.sop_instance_uid, InstanceRow.id)
             )
             return tuple(_stored(row) for row in rows)
@@ -97,7 +77,7 @@ class Instances:
                 )
                 .order_by(AssessmentRow.position)
             )
-            return tuple(_assessment(row) for row in rows)
+            return tuple(as_assessment(row) for row in rows)
 
     def has_conflict(self, study_instance_uid: str) -> bool:
         """True while an instance of the study is in conflict."""
@@ -167,79 +147,6 @@ class Instances:
         received_at: datetime = last.received_at
         return datetime.now(UTC) - received_at < settle
 
-    @repeated
-    def analyze_again(self, claim: Claim, instances: Sequence[StoredInstance]) -> None:
-        """Ends a report job by queueing analyses that the current bundle and settings do not have yet; they bring it back."""
-        with self._database.transaction() as session:
-            finish(session, claim, code="analyze_again", actor=claim.owner)
-            for instance in instances:
-                enqueue(session, JobKind.ANALYZE_INSTANCE, instance.instance_id, claim.study_instance_uid, actor=claim.owner)
-
-    @repeated
-    def finish(self, claim: Claim, analysis: Analysis) -> None:
-        """One transaction: outcome, assessments, the job's end, and the study's report job."""
-        with self._database.transaction() as session:
-            finish(session, claim, code=analysis.outcome.value, actor=claim.owner)
-            self._decide(session, claim, analysis)
-
-    @repeated
-    def give_up(self, claim: Claim, analysis: Analysis) -> None:
-        """As `finish`, with a dead job: an operator may release it once the cause is gone."""
-        with self._database.transaction() as session:
-            fail(session, claim, code=analysis.outcome.value, retry_in_seconds=None)
-            self._decide(session, claim, analysis)
-
-    def _decide(self, session: Session, claim: Claim, analysis: Analysis) -> None:
-        beside_notes(session)
-        one_at_a_time(session, analysis.pixel_digest)
-        row = session.scalar(select(InstanceRow).where(InstanceRow.id == analysis.instance_id).with_for_update())
-        if row is None:
-            raise NotFoundError(analysis.instance_id)
-        row.pixel_digest = analysis.pixel_digest or row.pixel_digest
-        row.identity_removed = analysis.identity_removed or row.identity_removed
-        analysis = checked_against_rivals(session, row, settled(session, row, analysis, actor=claim.owner))
-        state = analysis.outcome.state
-        row.state, row.outcome, row.outcome_reason = state, analysis.outcome, analysis.reason
-        row.route, row.decided_at = analysis.route, datetime.now(UTC)
-        if analysis.policy is not None:
-            row.policy = min(analysis.policy, Policy(row.policy or analysis.policy), key=lambda policy: policy.openness)
-        for assessment in analysis.assessments:
-            standing = _standing(session, row, assessment)
-            if standing is None:
-                session.add(_assessment_row(row, assessment))
-            elif standing.saliency_purged_at is not None and assessment.reading is not None:
-                # the image came again after retention had removed it: its map is drawn anew, what was decided stands
-                standing.saliency_file, standing.saliency_digest = assessment.reading.saliency_file, assessment.reading.saliency_digest
-                standing.saliency_purged_at = None
-        record(
-            session,
-            _EVENTS[state],
-            actor=claim.owner,
-            instance_id=row.id,
-            study_instance_uid=row.study_instance_uid,
-            sop_instance_uid=row.sop_instance_uid,
-            code=analysis.outcome.value,
-            reason=analysis.reason,
-            route=analysis.route,
-        )
-        if analysis.outcome is InstanceOutcome.FAILED_IMPLAUSIBLE:
-            # an alarm of its own: not this image but the network or its device is ill
-            record(session, Event.OUTPUT_IMPLAUSIBLE, actor=claim.owner, instance_id=row.id, code=analysis.outcome.value)
-        if state in _IN_A_REPORT and analysis.outcome not in SET_ASIDE:
-            study = row.study_instance_uid
-            resume(session, JobKind.REPORT_STUDY, study, study, code=SourcePurgedError.code, actor=claim.owner)
-
-
-def _standing(session: Session, row: InstanceRow, assessment: Assessment) -> AssessmentRow | None:
-    """The first committed assessment stands."""
-    same = select(AssessmentRow).where(
-        AssessmentRow.instance_id == row.id,
-        AssessmentRow.position == assessment.position,
-        AssessmentRow.bundle_hash == assessment.bundle_hash,
-        AssessmentRow.shaping_hash == assessment.shaping_hash,
-    )
-    return session.scalar(same)
-
 
 def _stored(row: InstanceRow) -> StoredInstance:
     return StoredInstance(
@@ -260,87 +167,4 @@ def _stored(row: InstanceRow) -> StoredInstance:
         policy=row.policy,
         received_at=row.received_at,
         purged=row.purged_at is not None,
-    )
-
-
-def _assessment_row(instance: InstanceRow, assessment: Assessment) -> AssessmentRow:
-    reading = assessment.reading
-    return AssessmentRow(
-        id=new_id(),
-        instance_id=instance.id,
-        study_instance_uid=instance.study_instance_uid,
-        position=assessment.position,
-        laterality=assessment.laterality,
-        laterality_source=assessment.laterality_source,
-        decision=assessment.decision,
-        logit=reading.logit if reading else None,
-        score=reading.score if reading else None,
-        threshold=reading.threshold if reading else None,
-        severity_logit=reading.severity_logit if reading else None,
-        severity_score=reading.severity_score if reading else None,
-        t_score=reading.t_score if reading else None,
-        age_years=assessment.age_years,
-        sex=assessment.sex,
-        bmi=assessment.bmi,
-        covariate_source=assessment.covariate_source,
-        region_left=assessment.region.left,
-        region_top=assessment.region.top,
-        region_right=assessment.region.right,
-        region_bottom=assessment.region.bottom,
-        quality_flags=list(assessment.quality_flags),
-        measures=dict(assessment.measures),
-        pixel_notes=list(assessment.pixel_notes),
-        saliency_file=reading.saliency_file if reading else None,
-        saliency_digest=reading.saliency_digest if reading else None,
-        preprocessed_digest=assessment.preprocessed_digest,
-        pixel_digest=assessment.pixel_digest,
-        engine_profile=reading.engine_profile if reading else None,
-        bundle_hash=assessment.bundle_hash,
-        shaping_hash=assessment.shaping_hash,
-        started_at=assessment.started_at,
-        created_at=datetime.now(UTC),
-    )
-
-
-def _assessment(row: AssessmentRow) -> Assessment:
-    return Assessment(
-        position=row.position,
-        laterality=Laterality(row.laterality),
-        laterality_source=LateralitySource(row.laterality_source),
-        decision=KneeDecision(row.decision),
-        reading=_reading(row),
-        age_years=row.age_years,
-        sex=row.sex,
-        bmi=row.bmi,
-        covariate_source=row.covariate_source,
-        region=Region(left=row.region_left, top=row.region_top, right=row.region_right, bottom=row.region_bottom),
-        quality_flags=tuple(row.quality_flags),
-        measures=dict(row.measures),
-        pixel_notes=tuple(row.pixel_notes),
-        preprocessed_digest=row.preprocessed_digest,
-        pixel_digest=row.pixel_digest,
-        bundle_hash=row.bundle_hash,
-        shaping_hash=row.shaping_hash,
-        started_at=row.started_at,
-    )
-
-
-def _reading(row: AssessmentRow) -> KeptReading | None:
-    """All of it or nothing: a check constraint of the table holds that."""
-    numbers, files = (row.logit, row.score, row.threshold), (row.saliency_file, row.saliency_digest, row.engine_profile)
-    if None in numbers or None in files:
-        return None
-    logit, score, threshold = cast("tuple[float, float, float]", numbers)
-    saliency_file, saliency_digest, engine_profile = cast("tuple[str, str, str]", files)
-    return KeptReading(
-        logit=logit,
-        score=score,
-        threshold=threshold,
-        severity_logit=row.severity_logit,
-        severity_score=row.severity_score,
-        t_score=row.t_score,
-        saliency_file=saliency_file,
-        saliency_digest=saliency_digest,
-        engine_profile=engine_profile,
-        saliency_purged=row.saliency_purged_at is not None,
     )

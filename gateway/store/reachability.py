@@ -7,10 +7,9 @@ from contextlib import closing
 from typing import Any, Final
 
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 
 from gateway.errors import DatabaseUnavailableError
-from gateway.store.database import Database
+from gateway.store.database import Database, parsed
 
 _SECONDS: Final = 3
 """For the answer whether a server is there; libpq holds the interpreter meanwhile."""
@@ -18,7 +17,7 @@ _SECONDS: Final = 3
 
 def is_server(url: str) -> bool:
     """Whether it can be away at all: a SQLite file is there or not."""
-    return make_url(url).get_backend_name() == "postgresql"
+    return parsed(url).get_backend_name() == "postgresql"
 
 
 def trouble(url: str) -> DatabaseUnavailableError | None:
@@ -39,7 +38,7 @@ def is_away(url: str, error: DatabaseUnavailableError) -> bool:
     """
     if not is_server(url):
         return False
-    found = make_url(url)
+    found = parsed(url)
     # an extra of the package, and absent where SQLite is used
     psycopg: Any = importlib.import_module("psycopg")
     if isinstance(getattr(error.__cause__, "orig", None), psycopg.errors.ConnectionTimeout):

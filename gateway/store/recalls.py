@@ -14,7 +14,7 @@ from gateway.domain.delivery import FINISHED, DeliveryState
 from gateway.domain.operator import Operator
 from gateway.domain.recall import Effect, RecalledDestination, RecalledReport, RecallScope, RecallTarget
 from gateway.domain.retraction import REJECTION, RejectionReason, needs_note
-from gateway.errors import NotFoundError, PatientNotUniqueError
+from gateway.errors import PatientNotUniqueError, RecallTargetError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
@@ -35,7 +35,7 @@ class Recalls:
     def studies(self, target: RecallTarget) -> tuple[str, ...]:
         """Of a study or a patient; none of a bundle, whose studies may be assessed anew by another.
 
-        NotFoundError where nothing is known under the key, PatientNotUniqueError for an id of several issuers when none is given.
+        RecallTargetError where nothing is known under the key, PatientNotUniqueError for an id of several issuers when none is given.
         """
         if target.scope is RecallScope.BUNDLE:
             return ()
@@ -46,7 +46,7 @@ class Recalls:
             else:
                 uids = _of_patient(session, target)
         if not uids:
-            raise NotFoundError(target.scope.value)
+            raise RecallTargetError(target.scope.value)
         return uids
 
     def bundle(self, key: str) -> str:
@@ -55,7 +55,7 @@ class Recalls:
         with self._database.reading() as session:
             found = session.scalars(select(BundleVersionRow.bundle_hash).where(wanted).limit(2)).all()
         if len(key) < _SHORTEST_HASH or len(found) != 1:
-            raise NotFoundError("bundle")
+            raise RecallTargetError("bundle")
         return found[0]
 
     def reports(self, target: RecallTarget, studies: Sequence[str]) -> tuple[str, ...]:

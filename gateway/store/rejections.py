@@ -11,18 +11,20 @@ from sqlalchemy.orm import Session
 
 from gateway.domain.assessment import StudyResult
 from gateway.domain.attributes import InstanceDescription
-from gateway.domain.delivery import ARRIVED, AttemptKind, DeliveryState
+from gateway.domain.delivery import ARRIVED, AttemptKind
 from gateway.domain.identifiers import new_id
-from gateway.domain.job import Claim, JobKind
+from gateway.domain.job import Claim
 from gateway.domain.outcome import Release
 from gateway.domain.retraction import REJECTION, RejectionReason, may_have_arrived, needs_note
 from gateway.errors import NotFoundError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
-from gateway.store.job_queue import enqueue, finish
+from gateway.store.job_queue import finish
+from gateway.store.new_deliveries import make_due
 from gateway.store.repeating import repeated
-from gateway.store.results import NewResult, as_value
+from gateway.store.result_sets import NewResult
+from gateway.store.results import as_value
 from gateway.store.retractions import deliveries_of, of_report
 from gateway.store.send_records import send_record
 from gateway.store.tables import DeliveryAttemptRow, DeliveryRow, InstanceRow, ReportRow, ResultRow
@@ -130,17 +132,7 @@ def _queue(session: Session, claim: Claim, note_id: str, destination: str) -> No
     if row is None:
         row = DeliveryRow(id=new_id(), result_id=note_id, destination=destination, created_at=datetime.now(UTC))
         session.add(row)
-    row.state = DeliveryState.PENDING
-    enqueue(session, JobKind.DELIVER_RESULT, row.id, claim.study_instance_uid, actor=claim.owner, lane=destination)
-    record(
-        session,
-        Event.DELIVERY_QUEUED,
-        actor=claim.owner,
-        study_instance_uid=claim.study_instance_uid,
-        delivery_id=row.id,
-        result_id=note_id,
-        destination=destination,
-    )
+    make_due(session, row, claim.study_instance_uid, actor=claim.owner)
 
 
 def _images(session: Session, assessment_set: str) -> Select[InstanceRow]:

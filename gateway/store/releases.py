@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from gateway.domain.operator import Operator
 from gateway.domain.outcome import RELEASABLE, Policy, Release
 from gateway.domain.retraction import REJECTION
-from gateway.errors import NotFoundError, ReleaseRefusedError
+from gateway.errors import ReleaseRefusedError, ResultNotFoundError
 from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
+from gateway.store.new_deliveries import check_not_retired, closed_to, queue_delivery
 from gateway.store.repeating import repeated
-from gateway.store.results import check_not_retired, closed_to, queue_delivery
 from gateway.store.retractions import lock_study, of_report
 from gateway.store.tables import RecalledStudyRow, ReportRow, ResultRow
 
@@ -60,7 +60,7 @@ class Releases:
     def release(self, key: str, destinations_of: DestinationsOf, operator: Operator) -> Released:
         """key: a study instance UID, or the SOP Instance UID or our id of one of the report's results.
 
-        NotFoundError where there is no result; ReleaseRefusedError where it is not withheld for the circumstances, or not the study's
+        ResultNotFoundError where there is none; ReleaseRefusedError where it is not withheld for the circumstances, or not the study's
         newest, or was taken back. What was recalled and is released ends the recall of its study.
         """
         with self._database.transaction() as session:
@@ -108,7 +108,7 @@ def _report(session: Session, key: str) -> ResultRow:
         return found
     one = session.scalars(select(ResultRow).where(or_(ResultRow.sop_instance_uid == key, ResultRow.id == key))).one_or_none()
     if one is None:
-        raise NotFoundError(key)
+        raise ResultNotFoundError(key)
     return session.scalars(select(ResultRow).where(ResultRow.assessment_set == one.assessment_set, ResultRow.kind == "sr")).one()
 
 

@@ -12,8 +12,8 @@ from gateway.events import Event
 from gateway.store.audit_log import record
 from gateway.store.database import Database
 from gateway.store.job_queue import finish
+from gateway.store.new_deliveries import check_not_retired, closed_to, queue_delivery
 from gateway.store.repeating import repeated
-from gateway.store.results import check_not_retired, closed_to, queue_delivery
 from gateway.store.retractions import lock_study
 from gateway.store.tables import RecalledStudyRow, ResultRow
 

@@ -10,9 +10,7 @@ from sqlalchemy.orm import Session
 from gateway.domain.delivery import DeliveryState, Turn, turn_of
 from gateway.domain.job import JobKind, JobState
 from gateway.domain.retraction import REJECTION
-from gateway.events import Event
-from gateway.store.audit_log import record
-from gateway.store.job_queue import enqueue
+from gateway.store.new_deliveries import make_due
 from gateway.store.tables import DeliveryRow, JobRow, ResultRow
 
 SUPERSEDED: Final = "superseded"
@@ -61,18 +59,8 @@ def let_go_older(session: Session, study_instance_uid: str, revision: int, *, ac
 
 
 def _let_go(session: Session, delivery: DeliveryRow, study_instance_uid: str, actor: str) -> None:
-    delivery.state, delivery.last_code = DeliveryState.PENDING, NEWER_TAKEN_BACK
-    enqueue(session, JobKind.DELIVER_RESULT, delivery.id, study_instance_uid, actor=actor, lane=delivery.destination)
-    record(
-        session,
-        Event.DELIVERY_QUEUED,
-        actor=actor,
-        study_instance_uid=study_instance_uid,
-        delivery_id=delivery.id,
-        result_id=delivery.result_id,
-        destination=delivery.destination,
-        code=NEWER_TAKEN_BACK,
-    )
+    delivery.last_code = NEWER_TAKEN_BACK
+    make_due(session, delivery, study_instance_uid, actor=actor, code=NEWER_TAKEN_BACK)
 
 
 def _at(destination: str, study_instance_uid: str) -> Select[str]:

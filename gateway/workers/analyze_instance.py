@@ -28,6 +28,7 @@ from gateway.inference.sides import Side, knee_sides
 from gateway.routing.eligibility import age_years, named_sides
 from gateway.routing.quality import Judgement, judge
 from gateway.routing.router import Decision, Router
+from gateway.store.analyses import Analyses
 from gateway.store.instances import Instances
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
@@ -85,6 +86,7 @@ class AnalyzeInstance:
     """The analyze_instance job, in three parts: `prepare` and `finish` run beside the network's own thread."""
 
     instances: Instances
+    analyses: Analyses
     spool: Spool
     keep_map: Callable[[bytes], str]
     """Keeps a knee's Grad-CAM (.npy) and returns its name."""
@@ -110,12 +112,12 @@ class AnalyzeInstance:
     def finish(self, claim: Claim, begun: AnalysisBegun, answer: Answer | None) -> Ending:
         """All that comes after the network. Raises the answer where it is an error."""
         analysis = self._concluded(begun, answer)
-        self.instances.finish(claim, analysis)
+        self.analyses.finish(claim, analysis)
         return Ending(Event.JOB_DONE, analysis.outcome.value)
 
     def give_up(self, claim: Claim, error: GatewayError) -> None:
         outcome = _OUTCOMES.get(error.code, InstanceOutcome.FAILED_INTERNAL)
-        self.instances.give_up(claim, Analysis(instance_id=claim.subject, outcome=outcome, reason=type(error).__name__))
+        self.analyses.give_up(claim, Analysis(instance_id=claim.subject, outcome=outcome, reason=type(error).__name__))
 
     def analysis(self, instance: StoredInstance, started_at: datetime) -> Analysis:
         """What becomes of an instance under the present settings and bundle. Keeps the knees' maps, and writes no row."""

@@ -24,6 +24,7 @@ from gateway.inference.decoder import Decoder
 from gateway.inference.references import References
 from gateway.results.inputs import ReportInputs, SourceImage
 from gateway.routing.router import Router
+from gateway.store.analyses import Analyses
 from gateway.store.instances import Instances
 from gateway.store.receipts import digest_of
 from gateway.store.spool import Spool
@@ -37,7 +38,7 @@ _LARGEST_FILE: Final = 1 << 28
 
 
 class _OfNobody(Instances):
-    """What the store knows of a phantom: nothing. Without a database, so that nothing can be written of one either."""
+    """What the store knows of a phantom: nothing."""
 
     def __init__(self) -> None:
         pass
@@ -47,6 +48,13 @@ class _OfNobody(Instances):
 
     def same_sop_instance(self, instance: StoredInstance) -> tuple[StoredInstance, ...]:  # noqa: ARG002
         return ()
+
+
+class _Unwritten(Analyses):
+    """Without a database, so that nothing can be written of a phantom either."""
+
+    def __init__(self) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +121,7 @@ class PhantomPath:
         return replace(
             self.analyze,
             instances=_OfNobody(),
+            analyses=_Unwritten(),
             keep_map=lambda content: self._keep(content, files),
             router=Router(plain),
             quality=QualitySettings(),

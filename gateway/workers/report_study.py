@@ -24,10 +24,12 @@ from gateway.events import Event, log_event
 from gateway.inference.decoder import Decoder
 from gateway.results.inputs import ReportInputs, SourceImage
 from gateway.routing.quality import CODES
+from gateway.store.analyses import Analyses
 from gateway.store.instances import Instances
 from gateway.store.job_queue import JobQueue
 from gateway.store.repeats import Repeats
-from gateway.store.results import NewResultSet, Results
+from gateway.store.result_sets import NewResultSet, ResultSets
+from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.attempt import Ending
 from gateway.workers.knee_finding import knee_finding
@@ -60,7 +62,9 @@ class ReportStudy:
     """The report_study job."""
 
     instances: Instances
+    analyses: Analyses
     results: Results
+    result_sets: ResultSets
     repeats: Repeats
     queue: JobQueue
     spool: Spool
@@ -104,7 +108,7 @@ class ReportStudy:
         if any(instance.purged for instance in stale):
             raise SourcePurgedError(claim.subject)
         if stale:
-            self.instances.analyze_again(claim, stale)
+            self.analyses.analyze_again(claim, stale)
             return "analyze_again"
         # by the rows of these very settings, whatever other settings have made of the instance since
         assessed = [instance for instance in judged if any(knee.assessed for knee in rows if knee.instance == instance)]
@@ -215,7 +219,7 @@ class ReportStudy:
     def _commit(self, claim: Claim, new: NewResultSet) -> str:
         # after a database error the files stay: the commit may have happened although its answer was lost
         try:
-            committed = self.results.commit(claim, new)
+            committed = self.result_sets.commit(claim, new)
         except (RevisionTakenError, BundleRetiredError):
             self._remove(new)
             raise

@@ -6,7 +6,7 @@ import hashlib
 
 from gateway.domain.identifiers import new_id
 from gateway.results.built_result import BuiltResult
-from gateway.store.results import NewResult
+from gateway.store.result_sets import NewResult
 from gateway.store.spool import Spool
 
 

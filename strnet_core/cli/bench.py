@@ -24,9 +24,9 @@ _CUDA_BATCHES = (1, 8, 32, 64)
 
 def bench(
     folder: Annotated[Path | None, typer.Argument(file_okay=False, help="A bundle; without one, the demonstration's weights.")] = None,
-    runs: Annotated[int, typer.Option(min=1)] = 10,
+    runs: Annotated[int, typer.Option(min=1, help="Rounds of everything; a first one warms up.")] = 10,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda; cpu leaves a card out, cuda asks for one")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1)] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the processor; without it each engine's own choice.")] = None,
     batch: Annotated[list[int] | None, typer.Option(min=1, help="Images at once; repeatable. 1 and 8, on a card also 32 and 64.")] = None,
     part: Annotated[list[str] | None, typer.Option(help=f"Measure only this; repeatable: {', '.join(_PARTS)}.")] = None,
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from strnet_core.cli.bundle_from_run import from_run
 from strnet_core.cli.bundle_import import import_
-from strnet_core.cli.console import OUT, PROGRESS, Folder, device_named, remedy_instead_of_traceback
+from strnet_core.cli.console import OUT, PROGRESS, BundleFolder, Folder, device_named, remedy_instead_of_traceback
 
 app = typer.Typer(no_args_is_help=True, help="Make, import, show and verify model bundles.")
 app.command("import")(import_)
@@ -19,7 +19,7 @@ _DEFAULT_SEED = 20260420
 
 
 @app.command("create-demo")
-def create_demo(folder: Folder, seed: int = _DEFAULT_SEED) -> None:
+def create_demo(folder: Folder, seed: Annotated[int, typer.Option(help="of the random weights")] = _DEFAULT_SEED) -> None:
     """Write the demonstration bundle: RANDOM WEIGHTS, not for clinical use."""
     from strnet_core.engines.demonstration import create_demonstration_bundle
 
@@ -30,7 +30,7 @@ def create_demo(folder: Folder, seed: int = _DEFAULT_SEED) -> None:
 
 
 @app.command("verify")
-def verify(folder: Folder, device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto") -> None:
+def verify(folder: BundleFolder, device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto") -> None:
     """Check every file of a bundle, then its golden vectors on this machine."""
     from strnet_core.bundle import load_bundle
     from strnet_core.engines.torch_engine import open_torch_engine
@@ -56,7 +56,7 @@ def verify(folder: Folder, device: Annotated[str, typer.Option(help="auto, cpu o
 
 
 @app.command("show")
-def show(folder: Folder, as_json: Annotated[bool, typer.Option("--json", help="as one JSON object")] = False) -> None:
+def show(folder: BundleFolder, as_json: Annotated[bool, typer.Option("--json", help="as one JSON object")] = False) -> None:
     """Say what a bundle is, once its files have been checked. Runs nothing."""
     from strnet_core.bundle import load_bundle
 

@@ -19,7 +19,8 @@ if not OUT.is_terminal:
     OUT.width = max(OUT.width, 200)
 PROGRESS = Console(stderr=True, soft_wrap=True)
 
-Folder = Annotated[Path, typer.Argument(file_okay=False)]
+Folder = Annotated[Path, typer.Argument(file_okay=False, help="Where to write: a new or empty folder.")]
+BundleFolder = Annotated[Path, typer.Argument(file_okay=False, help="The bundle's folder.")]
 
 
 @contextmanager

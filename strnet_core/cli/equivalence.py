@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import track
 
-from strnet_core.cli.console import OUT, PROGRESS, Folder, remedy_instead_of_traceback, table
+from strnet_core.cli.console import OUT, PROGRESS, BundleFolder, remedy_instead_of_traceback, table
 from strnet_core.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def equivalence(
-    folder: Folder,
+    folder: BundleFolder,
     reports: Annotated[Path, typer.Option(file_okay=False, help="Where the reports go, and where `open_engine` looks for them.")],
     profile: Annotated[str, typer.Option(help="A profile's name, or all that this machine can run")] = "all",
     images: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Knee radiographs: DICOM, PNG, JPEG.")] = None,
     allowed_flips: Annotated[int, typer.Option(min=0, help="Decisions that may flip next to the threshold.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1)] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the processor; without it each engine's own choice.")] = None,
 ) -> None:
     """Compare ways to compute with the reference, on the golden set and on radiographs; write a report of each.
 

@@ -42,10 +42,12 @@ def evaluate(
     threshold_from: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="The threshold that another cohort's report.json has searched.")
     ] = None,
-    severity_threshold: Annotated[float | None, typer.Option(min=0.01, max=0.99)] = None,
+    severity_threshold: Annotated[
+        float | None, typer.Option(min=0.01, max=0.99, help="Severity score 0..1; else the bundle's, else 0.5.")
+    ] = None,
     prevalence: Annotated[list[float] | None, typer.Option(min=0.001, max=0.999, help="Local prevalence; repeatable.")] = None,
-    resamples: Annotated[int, typer.Option(min=100, max=100_000)] = 2000,
-    seed: int = 42,
+    resamples: Annotated[int, typer.Option(min=100, max=100_000, help="Of the bootstrap, for the intervals.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 42,
     assess_refused: Annotated[bool, typer.Option("--assess-refused", help="Also knees that quality flags refuse.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     engine: Annotated[str, typer.Option(help="auto, torch, openvino or a profile")] = "auto",

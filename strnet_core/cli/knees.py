@@ -25,7 +25,7 @@ Sides = tuple[frozenset[str], str]
 
 
 def knees(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)],
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Radiographs: DICOM, PNG, JPEG.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list with every measure instead of a table.")] = False,
 ) -> None:
     """Find the knees on radiographs (DICOM, PNG, JPEG): where, which side, whether they look like knees, what speaks against them.

@@ -10,19 +10,19 @@ from rich.progress import Progress, track
 
 from strnet_core.cli.console import OUT, PROGRESS, Folder
 
-Size = Annotated[int, typer.Option(min=256, max=8192)]
+Size = Annotated[int, typer.Option(min=256, max=8192, help="of a film, in pixels")]
 
 
 def phantom(
     folder: Folder,
-    count: Annotated[int, typer.Option(min=1, max=100000)] = 6,
-    seed: Annotated[int, typer.Option(min=0)] = 1,
+    count: Annotated[int, typer.Option(min=1, max=100000, help="how many films")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="another one draws other patients")] = 1,
     file_format: Annotated[str, typer.Option("--format", help="dx (12 bits) or png (8 bits)")] = "dx",
     knees: Annotated[str, typer.Option(help="on a film: one, two or mixed")] = "one",
     implants: Annotated[float, typer.Option(min=0.0, max=1.0, help="share of films with metal")] = 0.0,
     rows: Size = 1400,
     columns: Size = 1100,
-    spacing_mm: Annotated[float, typer.Option(min=0.05, max=1.0)] = 0.2,
+    spacing_mm: Annotated[float, typer.Option(min=0.05, max=1.0, help="pixel spacing of a film, in mm")] = 0.2,
     schematic: Annotated[str, typer.Option(help="instead: the plain drawings of golden vectors; ap, lateral or chest")] = "",
 ) -> None:
     """Draw knee films of made-up patients: images/ and labels.csv with their classes, T-scores, covariates and every parameter.

@@ -33,8 +33,8 @@ def validate(
     key_file: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="The key that the export was made with.")] = None,
     bundle: Annotated[str, typer.Option(help="The bundle whose hash begins so, where the export has several.")] = "",
     prevalence: Annotated[list[float] | None, typer.Option(min=0.001, max=0.999, help="Local prevalence; repeatable.")] = None,
-    resamples: Annotated[int, typer.Option(min=100, max=100_000)] = 2000,
-    seed: int = 42,
+    resamples: Annotated[int, typer.Option(min=100, max=100_000, help="Of the bootstrap, for the intervals.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 42,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Evaluate a bundle on the hospital's own patients, by patient. Thresholds are proposed, and nothing is changed.

@@ -14,7 +14,7 @@ from tests.acceptance.serving import Serving, write_config
 from tests.acceptance.test_2_kills import data_set, phantom
 from tests.peers import dcmtk
 from tests.peers.orthanc import Orthanc
-from tests.peers.postgresql import PostgresCluster, free_port
+from tests.peers.postgresql import free_port
 from tests.peers.raw_scu import association, send_bytes
 
 DX, EXPLICIT = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.1.2.1"
@@ -174,30 +174,21 @@ def test_sigterm_drains_and_exits_with_zero_even_with_a_stalled_peer(tmp_path: P
 
 
 def test_late_sibling_gives_a_revision_that_names_its_predecessor_on_postgresql(
-    tmp_path: Path, demonstration_bundle: Path, postgres: PostgresCluster
+    own_gateway: Serving, own_pacs: Orthanc, tmp_path: Path
 ) -> None:
-    orthanc = Orthanc()
-    orthanc.start()
-    config = write_config(tmp_path, bundle=demonstration_bundle, pacs_port=orthanc.dicom_port, database_url=postgres.new_database())
-    gateway = Serving(config).start()
-    try:
-        first, sibling = phantom(1), phantom(2)
-        sibling.StudyInstanceUID, sibling.PatientID, sibling.PatientName = first.StudyInstanceUID, first.PatientID, first.PatientName
-        for instance in (first, sibling):
-            with association(gateway.port, [(DX, EXPLICIT)]) as assoc:
-                send_bytes(assoc, data_set(instance), sop_class_uid=DX, sop_instance_uid=str(instance.SOPInstanceUID))
-            gateway.wait_quiet()
-        reports = [r for r in gateway.queries().explain(str(first.StudyInstanceUID)).results if r.kind == "sr"]
-        assert [report.revision for report in reports] == [1, 2]
-        assert reports[1].predecessor_uid == reports[0].sop_instance_uid
-        held = orthanc.instances()
-        newest = tmp_path / "newest.dcm"
-        newest.write_bytes(orthanc.file(held[reports[1].sop_instance_uid]["orthanc"]))
-        predecessor = dcmread(newest).PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
-        assert predecessor.ReferencedSOPInstanceUID == reports[0].sop_instance_uid
-    finally:
-        gateway.stop()
-        orthanc.stop()
+    first = phantom(1)
+    send(own_gateway, 1)
+    own_gateway.wait_quiet()
+    send(own_gateway, 2, StudyInstanceUID=first.StudyInstanceUID, PatientID=first.PatientID, PatientName=first.PatientName)
+    own_gateway.wait_quiet()
+    reports = [r for r in own_gateway.queries().explain(str(first.StudyInstanceUID)).results if r.kind == "sr"]
+    assert [report.revision for report in reports] == [1, 2]
+    assert reports[1].predecessor_uid == reports[0].sop_instance_uid
+    held = own_pacs.instances()
+    newest = tmp_path / "newest.dcm"
+    newest.write_bytes(own_pacs.file(held[reports[1].sop_instance_uid]["orthanc"]))
+    predecessor = dcmread(newest).PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert predecessor.ReferencedSOPInstanceUID == reports[0].sop_instance_uid
 
 
 def test_dead_pacs_holds_nothing_up_and_gets_each_result_once_when_it_is_back(tmp_path: Path, demonstration_bundle: Path) -> None:

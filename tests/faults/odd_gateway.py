@@ -79,9 +79,9 @@ def _in_inference(number: int) -> None:
 
 
 def _before_results_commit() -> None:
-    from gateway.store.results import Results
+    from gateway.store.result_sets import ResultSets
 
-    _before(Results, "commit", _signal_once(signal.SIGKILL))
+    _before(ResultSets, "commit", _signal_once(signal.SIGKILL))
 
 
 def _before_delivery_is_recorded() -> None:

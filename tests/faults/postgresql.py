@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import psycopg
 
 from tests.faults.ledger import Ledger
-from tests.peers.postgresql import PostgresCluster, find_binaries
+from tests.peers.postgresql import PostgresCluster, running_cluster
 
 
-@contextmanager
-def cluster() -> Iterator[PostgresCluster]:
-    binaries = find_binaries()
-    assert binaries is not None, "PostgreSQL's server is not installed"
-    found = PostgresCluster(binaries)
-    found.start()
-    try:
-        yield found
-    finally:
-        found.stop("immediate")
+def cluster() -> AbstractContextManager[PostgresCluster]:
+    return running_cluster(stop_mode="immediate")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from gateway.inference.decoder import Prepared, PreparedKnee
 from gateway.inference.phantoms import PhantomStudy, phantom_instance, phantom_parameters
 from gateway.receive.storage_scp import StorageScp, StoreRequest
 from gateway.routing.router import Router
+from gateway.store.analyses import Analyses
 from gateway.store.bundles import Bundles
 from gateway.store.claimed_jobs import ClaimedJobs
 from gateway.store.corrections import Corrections
@@ -37,6 +38,7 @@ from gateway.store.queries import Queries
 from gateway.store.receipts import Receipts
 from gateway.store.rejections import Rejections
 from gateway.store.repeats import Repeats
+from gateway.store.result_sets import ResultSets
 from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.workers.analyze_instance import AnalyzeInstance
@@ -190,7 +192,9 @@ class Bench:
         queue = JobQueue(self.database, lease_seconds=60, max_lease_expiries=3)
         report = ReportStudy(
             instances=Instances(self.database),
+            analyses=Analyses(self.database),
             results=Results(self.database),
+            result_sets=ResultSets(self.database),
             repeats=Repeats(self.database),
             queue=queue,
             spool=self.spool,
@@ -249,6 +253,7 @@ class Bench:
     def analyze(self) -> AnalyzeInstance:
         return AnalyzeInstance(
             instances=Instances(self.database),
+            analyses=Analyses(self.database),
             spool=self.spool,
             keep_map=lambda content: self.spool.write("saliency", new_id(), (content,)),
             router=Router(self.settings),

@@ -17,6 +17,8 @@ from gateway.store.job_queue import JobQueue
 from gateway.workers.deliver_result import DeliverResult
 from tests.integration.bench import Bench
 
+SENDER = "test:sender:1"
+"""Who claims here."""
 STORED = Answered(verdict=Verdict.SENT, code="stored", dimse_status=0)
 UNREACHABLE = Answered(verdict=Verdict.RETRY, code="no_association")
 LOST = Answered(verdict=Verdict.RETRY, code="association_lost")
@@ -63,7 +65,7 @@ def deliver(here: Bench, archive: Archive, *, lane: str = "pacs", limit: int = 5
     )
     codes = []
     for _ in range(limit):
-        claims: tuple[Claim, ...] = queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane=lane)
+        claims: tuple[Claim, ...] = queue_of(here).claim((JobKind.DELIVER_RESULT,), SENDER, lane=lane)
         if not claims:
             break
         codes.append(handler.run(claims[0]).code)

@@ -28,7 +28,7 @@ from gateway.store.database import Database
 from gateway.store.deliveries import Attempt, Deliveries
 from gateway.store.job_acts import JobActs
 from gateway.store.queries import Queries
-from gateway.store.results import Results
+from gateway.store.result_sets import ResultSets
 from gateway.store.tables import DeliveryRow, JobRow
 from gateway.workers.confirm_delivery import ConfirmDelivery
 from gateway.workers.deliver_result import DeliverResult
@@ -69,7 +69,7 @@ class Sent:
     def __init__(self, database: Database, asked: Asked, commitment: str = "storage_commitment", **delivery: Any) -> None:
         self.database, self.asked = database, asked
         claim, new = finished_report(database)
-        Results(database).commit(claim, new)
+        ResultSets(database).commit(claim, new)
         (first, second) = queue_of(database).claim((JobKind.DELIVER_RESULT,), "host:sender:1", limit=2)
         Deliveries(database).record(first, Attempt(verdict=Verdict.SENT, code="success", dimse_status=0, confirm=True))
         Deliveries(database).record(second, Attempt(verdict=Verdict.DEAD, code="cannot_understand", dimse_status=0xC000))
@@ -381,7 +381,7 @@ def test_deliveries_are_listed_with_every_attempt_its_time_and_its_status(sent: 
 
 def test_what_the_peer_said_is_kept_also_when_the_job_was_taken_away_meanwhile(database: Database) -> None:
     claim, new = finished_report(database)
-    Results(database).commit(claim, new)
+    ResultSets(database).commit(claim, new)
     (taken, *_) = queue_of(database).claim((JobKind.DELIVER_RESULT,), "host:sender:1")
     JobActs(database).act(taken.job_id, JobAction.HOLD, SOMEONE)
     with pytest.raises(LeaseLostError):

@@ -20,19 +20,16 @@ from gateway.errors import DatabaseUnavailableError, SchemaMismatchError
 from gateway.store import reachability, schema
 from gateway.store.database import Database
 from tests.faults.waiting import wait_for
-from tests.peers.postgresql import PostgresCluster, find_binaries, free_port
+from tests.peers import postgresql
+from tests.peers.postgresql import PostgresCluster, free_port, running_cluster
 
 
 @pytest.fixture
 def server() -> Iterator[PostgresCluster]:
     """One that may be halted."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's server is not installed (make test PEERS=install)")
-    cluster = PostgresCluster(binaries)
-    cluster.start()
-    yield cluster
-    cluster.stop("immediate")
+    postgresql.need()
+    with running_cluster(stop_mode="immediate") as cluster:
+        yield cluster
 
 
 def settings_of(url: str) -> Settings:

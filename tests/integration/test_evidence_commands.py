@@ -129,3 +129,4 @@ def test_conflict_is_listed_and_decided_at_the_command_line(database: Database, 
     timeline = command("audit", "timeline", uid).stdout
     assert "conflict:decided" in timeline
     assert "wrong_patient" in timeline
+    assert {line.rpartition(" ")[2] for line in timeline.splitlines() if "conflict:decided" in line} == {"by=anna"}

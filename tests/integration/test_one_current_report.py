@@ -15,6 +15,7 @@ from gateway.domain.story import ResultStory
 from gateway.store.database import Database
 from gateway.store.deliveries import Deliveries
 from gateway.store.job_queue import JobQueue
+from gateway.store.result_sets import ResultSets
 from gateway.store.results import Results
 from gateway.workers.deliver_result import DeliverResult
 from tests.integration.bench import Bench
@@ -36,16 +37,16 @@ def newest_text(here: Bench, key: str) -> str:
 def test_two_workers_that_report_one_study_at_once_make_one_chain(bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
     here = bench()
     uid = here.receive(1)
-    commit, raced = Results.commit, []
+    commit, raced = ResultSets.commit, []
 
-    def commit_after_the_other(self: Results, *arguments: Any) -> bool:
+    def commit_after_the_other(self: ResultSets, *arguments: Any) -> bool:
         if not raced:
             raced.append(True)
             here.receive(2)
             here.work()
         return commit(self, *arguments)
 
-    monkeypatch.setattr(Results, "commit", commit_after_the_other)
+    monkeypatch.setattr(ResultSets, "commit", commit_after_the_other)
     here.work()
     here.work()
     assert [(report.revision, report.release) for report in reports(here, uid)] == [(1, "sent")]

@@ -16,7 +16,7 @@ from gateway.cli.main import app
 from gateway.domain.operator import Operator
 from gateway.domain.recall import RecallScope, RecallTarget
 from gateway.domain.retraction import RejectionReason
-from gateway.errors import BundleRetiredError, GatewayError, NotFoundError, PatientNotUniqueError
+from gateway.errors import BundleRetiredError, GatewayError, PatientNotUniqueError, RecallTargetError
 from gateway.store.database import Database
 from gateway.store.versions import check_usable, record_bundle
 from tests.integration.bench import MODEL, Bench
@@ -157,7 +157,7 @@ def test_patient_id_of_two_issuers_needs_the_issuer(bench: Callable[..., Bench])
 
 @pytest.mark.parametrize("scope", list(RecallScope))
 def test_stranger_is_not_found(bench: Callable[..., Bench], scope: RecallScope) -> None:
-    with pytest.raises(NotFoundError) as found:
+    with pytest.raises(RecallTargetError) as found:
         plan_recall(bench().database, RecallTarget(scope=scope, key="7777777777"))
     assert "7777777777" not in str(found.value)
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.domain.job import JobKind
 from gateway.store.database import Database
 from gateway.store.queries import Queries
-from gateway.store.results import Results
+from gateway.store.result_sets import ResultSets
 from tests.doubles.key_objects import KOS, QUALITY, RETENTION, SAFETY, WORKLIST, code, encoded, key_objects
 from tests.integration.bench import Bench
 from tests.integration.correcting import OTHER, case, deliveries, events, everything, note, outcomes, reports, settle, told_to
@@ -200,16 +200,16 @@ def test_note_that_comes_while_its_image_is_analysed_holds(bench: Callable[..., 
 def test_note_that_comes_while_the_report_is_built_leaves_no_report(bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
     here, archive = bench(), Archive()
     uid = here.receive(1)
-    commit, raced = Results.commit, []
+    commit, raced = ResultSets.commit, []
 
-    def commit_after_the_note(self: Results, *arguments: Any) -> bool:
+    def commit_after_the_note(self: ResultSets, *arguments: Any) -> bool:
         if not raced:
             raced.append(True)
             note(here, uid)
             here.work(rounds=2)
         return commit(self, *arguments)
 
-    monkeypatch.setattr(Results, "commit", commit_after_the_note)
+    monkeypatch.setattr(ResultSets, "commit", commit_after_the_note)
     settle(here, archive)
     assert raced
     assert reports(here, uid) == []

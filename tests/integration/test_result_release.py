@@ -16,7 +16,7 @@ from gateway.domain.answered import OpenedAssociation
 from gateway.domain.bundle_evidence import BundleEvidence
 from gateway.domain.operator import Operator
 from gateway.domain.retraction import RejectionReason
-from gateway.errors import NotFoundError, ReleaseRefusedError
+from gateway.errors import ReleaseRefusedError, ResultNotFoundError
 from gateway.store.bundles import Bundles, Evidence
 from gateway.store.receipts import Receipts
 from gateway.store.retractions import retract
@@ -203,5 +203,5 @@ def test_retracted_report_is_not_released(bench: Callable[..., Bench]) -> None:
 
 
 def test_stranger_is_not_found(bench: Callable[..., Bench]) -> None:
-    with pytest.raises(NotFoundError):
+    with pytest.raises(ResultNotFoundError, match="Give the study instance UID"):
         release_result(bench().settings, bench().database, "1.2.3", ANNA)

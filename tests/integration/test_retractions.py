@@ -25,11 +25,11 @@ from gateway.store.database import Database
 from gateway.store.deliveries import Attempt, Deliveries
 from gateway.store.job_acts import JobActs
 from gateway.store.queries import Queries
-from gateway.store.results import Results
+from gateway.store.result_sets import ResultSets
 from gateway.store.retractions import Retraction, retract, standing_reports
 from gateway.store.tables import JobRow, ResultRow
 from tests.integration.bench import Bench
-from tests.integration.sender_bench import CLASS_REFUSED, LOST, REFUSED, STORED, UNREACHABLE, Archive, deliver, queue_of
+from tests.integration.sender_bench import CLASS_REFUSED, LOST, REFUSED, SENDER, STORED, UNREACHABLE, Archive, deliver, queue_of
 
 pytestmark = pytest.mark.usefixtures("plain_pages")
 
@@ -42,6 +42,38 @@ def reported(here: Bench, **changes: object) -> str:
     uid = here.receive(1, **changes)
     here.work(rounds=5)
     return here.study(uid)
+
+
+def sent_report(here: Bench, archive: Archive) -> str:
+    """A study whose report the archive has; its UID."""
+    study = reported(here)
+    deliver(here, archive)
+    return study
+
+
+def retracted_report(here: Bench, archive: Archive) -> str:
+    """A study whose report the archive has and was taken back; the note is built, and not yet sent."""
+    study = sent_report(here, archive)
+    take_back(here, study)
+    here.work(rounds=5)
+    return study
+
+
+def begun(here: Bench) -> tuple[Claim, int | None]:
+    """A sender has begun to send: what it has claimed, and the number of its attempt."""
+    (claim,) = queue_of(here).claim((JobKind.DELIVER_RESULT,), SENDER, lane="pacs")
+    return claim, Deliveries(here.database).begin(claim)
+
+
+def lose_sender(here: Bench) -> None:
+    """The sender is taken for dead; what it had claimed is free again."""
+    queue_of(here).expire_leases(owner=SENDER)
+
+
+def make_all_due(here: Bench) -> None:
+    """What waits for its time waits no longer."""
+    with here.database.transaction() as session:
+        session.execute(update(JobRow).values(next_at=datetime.now(UTC) - timedelta(seconds=1)))
 
 
 def take_back(here: Bench, study: str, reason: RejectionReason = RejectionReason.PATIENT_SAFETY) -> list[Retraction]:
@@ -85,8 +117,7 @@ def test_report_that_never_left_is_cancelled_and_no_note_is_made(bench: Callable
 
 def test_report_that_was_sent_is_rejected_by_one_note_that_names_all_of_it(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
-    study = reported(here)
-    deliver(here, archive)
+    study = sent_report(here, archive)
     (done,) = take_back(here, study)
     assert (done.cancelled, done.note_is_due) == (0, True)
     here.work(rounds=5)
@@ -106,10 +137,7 @@ def test_report_that_was_sent_is_rejected_by_one_note_that_names_all_of_it(bench
 
 def test_same_report_taken_back_twice_changes_nothing(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
-    study = reported(here)
-    deliver(here, archive)
-    take_back(here, study)
-    here.work(rounds=5)
+    study = retracted_report(here, archive)
     deliver(here, archive)
     before = len(archive.held)
     assert again(here, study).already
@@ -122,8 +150,7 @@ def test_same_report_taken_back_twice_changes_nothing(bench: Callable[..., Bench
 @only_sqlite
 def test_destination_that_never_got_the_report_gets_no_note(bench: Callable[..., Bench]) -> None:
     here, archive, dark = bench("all", **two_destinations()), Archive(), Archive(answer=UNREACHABLE)
-    study = reported(here)
-    deliver(here, archive)
+    study = sent_report(here, archive)
     assert set(deliver(here, dark, lane="other")) == {"no_association"}
     take_back(here, study)
     here.work(rounds=5)
@@ -177,13 +204,13 @@ def test_recall_that_comes_while_a_report_is_made_takes_it_back_or_withholds_it(
 ) -> None:
     here = bench()
     study = here.study(here.receive(1))
-    commit = Results.commit
+    commit = ResultSets.commit
 
-    def commit_after_the_recall(self: Results, *arguments: Any) -> Any:
+    def commit_after_the_recall(self: ResultSets, *arguments: Any) -> Any:
         recall(here.database, plan_recall(here.database, RecallTarget(scope=RecallScope.STUDY, key=study)), RejectionReason.QUALITY, ANNA)
         return commit(self, *arguments)
 
-    monkeypatch.setattr(Results, "commit", commit_after_the_recall)
+    monkeypatch.setattr(ResultSets, "commit", commit_after_the_recall)
     here.work(rounds=4)
     assert {(result.release, result.deliveries) for result in here.story(study).results} == {("withheld_recalled", ())}
 
@@ -230,8 +257,8 @@ def test_report_that_is_taken_back_before_its_attempt_begins_is_not_sent(
 def test_process_that_died_before_it_asked_anything_leads_to_no_note(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
     study = reported(here)
-    queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
-    queue_of(here).expire_leases(owner="test:sender:1")
+    queue_of(here).claim((JobKind.DELIVER_RESULT,), SENDER, lane="pacs")
+    lose_sender(here)
     (done,) = take_back(here, study)
     assert (done.cancelled, done.note_is_due) == (3, False)
     here.work(rounds=3)
@@ -247,8 +274,7 @@ def test_trouble_of_what_was_being_sent_is_not_tried_again(bench: Callable[..., 
     deliver(here, archive)
     archive.answer = STORED
     here.work(rounds=5)
-    with here.database.transaction() as session:
-        session.execute(update(JobRow).values(next_at=datetime.now(UTC) - timedelta(seconds=1)))
+    make_all_due(here)
     assert deliver(here, archive) == []
     assert archive.held == []
     assert states(here, study)["sr"] == ["cancelled"]
@@ -260,7 +286,7 @@ def test_late_success_of_a_lost_job_is_rejected_all_the_same(bench: Callable[...
     study = reported(here)
 
     def lose_and_take_back() -> None:
-        queue_of(here).expire_leases(owner="test:sender:1")
+        lose_sender(here)
         take_back(here, study)
 
     archive = Archive(during=lose_and_take_back)
@@ -276,9 +302,8 @@ def test_late_success_of_a_lost_job_is_rejected_all_the_same(bench: Callable[...
 def test_success_that_is_told_after_the_note_was_sent_leads_to_the_same_note_again(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
     study = reported(here)
-    (claim,) = queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
-    number = Deliveries(here.database).begin(claim)
-    queue_of(here).expire_leases(owner="test:sender:1")
+    claim, number = begun(here)
+    lose_sender(here)
     take_back(here, study)
     here.lease_seconds = 0
     here.work(rounds=3)
@@ -296,16 +321,14 @@ def test_success_that_is_told_after_the_note_was_sent_leads_to_the_same_note_aga
 def test_delivery_whose_sender_died_over_a_retraction_goes_nowhere_any_more(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
     study = reported(here)
-    (claim,) = queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
-    Deliveries(here.database).begin(claim)
+    begun(here)
     (done,) = take_back(here, study)
     assert (done.cancelled, done.note_is_due) == (2, True)
-    queue_of(here).expire_leases(owner="test:sender:1")
+    lose_sender(here)
     assert deliver(here, archive) == ["retracted"]
     assert states(here, study) == {"sr": ["cancelled"], "sc": ["cancelled", "cancelled"]}
     here.lease_seconds = 0
-    with here.database.transaction() as session:
-        session.execute(update(JobRow).values(next_at=datetime.now(UTC) - timedelta(seconds=1)))
+    make_all_due(here)
     here.work(rounds=3)
     deliver(here, archive)
     assert archive.kinds == ["KO"]
@@ -332,9 +355,8 @@ def test_delivery_that_a_destination_has_lost_is_not_sent_again_after_a_retracti
     here.settings = here.settings.model_copy(
         update={"destinations": tuple(one.model_copy(update={"commitment": "find"}) for one in here.settings.destinations)}
     )
-    study = reported(here)
-    deliver(here, archive)
-    (claim, *_) = queue_of(here).claim((JobKind.CONFIRM_DELIVERY,), "test:sender:1", lane="pacs")
+    study = sent_report(here, archive)
+    (claim, *_) = queue_of(here).claim((JobKind.CONFIRM_DELIVERY,), SENDER, lane="pacs")
     take_back(here, study)
     assert set(jobs(here, JobKind.CONFIRM_DELIVERY)) == {"running None", "cancelled retracted"}
     assert Confirmations(here.database).send_again(claim, code="not_found", seconds=0.0) == "retracted"
@@ -347,16 +369,14 @@ def test_delivery_that_a_destination_has_lost_is_not_sent_again_after_a_retracti
 def test_attempt_of_which_nothing_is_known_is_waited_for_as_long_as_its_lease(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
     study = reported(here)
-    (claim,) = queue_of(here).claim((JobKind.DELIVER_RESULT,), "test:sender:1", lane="pacs")
-    Deliveries(here.database).begin(claim)
-    queue_of(here).expire_leases(owner="test:sender:1")
+    begun(here)
+    lose_sender(here)
     (done,) = take_back(here, study)
     assert done.note_is_due
     here.work(rounds=2)
     assert deliver(here, archive) == []
     here.lease_seconds = 0
-    with here.database.transaction() as session:
-        session.execute(update(JobRow).values(next_at=datetime.now(UTC) - timedelta(seconds=1)))
+    make_all_due(here)
     here.work(rounds=2)
     deliver(here, archive)
     assert archive.kinds == ["KO"]
@@ -365,10 +385,7 @@ def test_attempt_of_which_nothing_is_known_is_waited_for_as_long_as_its_lease(be
 @only_sqlite
 def test_refused_class_leaves_the_note_dead(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
-    study = reported(here)
-    deliver(here, archive)
-    take_back(here, study)
-    here.work(rounds=5)
+    study = retracted_report(here, archive)
     archive.answer = CLASS_REFUSED
     deliver(here, archive)
     assert states(here, study)["re"] == ["dead"]
@@ -377,10 +394,7 @@ def test_refused_class_leaves_the_note_dead(bench: Callable[..., Bench]) -> None
 @only_sqlite
 def test_note_goes_although_the_route_is_closed_by_now(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
-    study = reported(here)
-    deliver(here, archive)
-    take_back(here, study)
-    here.work(rounds=5)
+    retracted_report(here, archive)
     here.settings = bench("shadow").settings
     deliver(here, archive)
     assert archive.kinds[-1] == "KO"
@@ -389,10 +403,7 @@ def test_note_goes_although_the_route_is_closed_by_now(bench: Callable[..., Benc
 @only_sqlite
 def test_same_images_give_the_retracted_report_never_again(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
-    study = reported(here)
-    deliver(here, archive)
-    take_back(here, study)
-    here.work(rounds=5)
+    study = retracted_report(here, archive)
     deliver(here, archive)
     count = len(here.story(study).results)
     here.receive(1)
@@ -405,8 +416,7 @@ def test_same_images_give_the_retracted_report_never_again(bench: Callable[..., 
 @only_sqlite
 def test_later_revision_does_not_name_a_retracted_report_and_has_a_number_of_its_own(bench: Callable[..., Bench]) -> None:
     here, archive = bench(), Archive()
-    study = reported(here)
-    deliver(here, archive)
+    study = sent_report(here, archive)
     take_back(here, study)
     here.receive(2)
     here.work(rounds=5)
@@ -420,16 +430,15 @@ def test_revision_whose_predecessor_is_taken_back_while_it_is_built_is_built_ane
     bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, archive = bench(), Archive()
-    study = reported(here)
-    deliver(here, archive)
-    commit = Results.commit
+    study = sent_report(here, archive)
+    commit = ResultSets.commit
 
-    def commit_after_the_retraction(self: Results, *arguments: Any) -> Any:
+    def commit_after_the_retraction(self: ResultSets, *arguments: Any) -> Any:
         take_back(here, study)
         return commit(self, *arguments)
 
     here.receive(2)
-    monkeypatch.setattr(Results, "commit", commit_after_the_retraction)
+    monkeypatch.setattr(ResultSets, "commit", commit_after_the_retraction)
     here.work(rounds=5)
     newest = max((one for one in here.story(study).results if one.kind == "sr"), key=lambda one: one.revision)
     assert (newest.revision, newest.predecessor_uid, newest.release) == (2, None, "sent")
@@ -438,8 +447,7 @@ def test_revision_whose_predecessor_is_taken_back_while_it_is_built_is_built_ane
 @only_sqlite
 def test_patients_other_study_is_told_anew_after_a_retraction(bench: Callable[..., Bench]) -> None:
     here, archive = bench(results={"repeat_days": 30}), Archive()
-    study = reported(here)
-    deliver(here, archive)
+    study = sent_report(here, archive)
     take_back(here, study)
     other = here.receive(1, study=2, PatientID="P1")
     here.work(rounds=5)
@@ -452,8 +460,7 @@ def test_report_that_was_withheld_as_a_repeat_is_told_when_what_it_repeats_is_ta
     bench: Callable[..., Bench], changes: dict[str, object], release: str
 ) -> None:
     here, archive = bench(results={"repeat_days": 30}), Archive()
-    study = reported(here)
-    deliver(here, archive)
+    study = sent_report(here, archive)
     other = here.receive(1, study=2, PatientID="P1")
     here.work(rounds=5)
     assert {result.release for result in here.story(other).results} == {"withheld_repeat"}
@@ -471,8 +478,7 @@ def test_report_that_was_withheld_as_a_repeat_is_told_when_what_it_repeats_is_ta
 @only_sqlite
 def test_report_that_repeats_another_one_that_stands_stays_withheld(bench: Callable[..., Bench]) -> None:
     here, archive = bench(results={"repeat_days": 30}), Archive()
-    study = reported(here)
-    deliver(here, archive)
+    study = sent_report(here, archive)
     other = here.receive(1, study=2, PatientID="P1")
     here.work(rounds=5)
     here.settings = bench("shadow").settings
@@ -487,18 +493,14 @@ def test_note_is_built_again_with_the_same_bytes(bench: Callable[..., Bench]) ->
     from tests.integration.test_recheck import rebuilt
 
     here, archive = bench(), Archive()
-    study = reported(here)
-    deliver(here, archive)
-    take_back(here, study)
-    here.work(rounds=5)
+    retracted_report(here, archive)
     assert [answer.comparison for answer in rebuilt(here)] == ["equal"] * 4
 
 
 @only_sqlite
 def test_note_is_made_of_rows_when_retention_has_removed_the_files(bench: Callable[..., Bench], database: Database) -> None:
     here, archive = bench(), Archive()
-    study = reported(here)
-    deliver(here, archive)
+    study = sent_report(here, archive)
     with database.transaction() as session:
         session.execute(update(ResultRow).values(purged_at=datetime.now(UTC)))
     for file in here.spool.path("result").rglob("*.dcm"):
@@ -516,10 +518,7 @@ def test_own_note_that_comes_back_is_recognised(bench: Callable[..., Bench]) -> 
     from gateway.receive.own_results import Sender, own_sign
 
     here, archive = bench(), Archive()
-    study = reported(here)
-    deliver(here, archive)
-    take_back(here, study)
-    here.work(rounds=5)
+    retracted_report(here, archive)
     deliver(here, archive)
     (note,) = archive.notes
     assert own_sign(note, str(note.SOPClassUID), Sender(), frozenset()) == "equipment"

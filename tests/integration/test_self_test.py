@@ -29,7 +29,7 @@ from gateway.store.job_queue import JobQueue
 from gateway.store.queries import Queries
 from gateway.store.self_tests import SelfTests
 from gateway.store.spool import Spool
-from gateway.workers.phantom_path import PhantomPath, _OfNobody
+from gateway.workers.phantom_path import PhantomPath, _OfNobody, _Unwritten
 from tests.integration.bench import Bench, new_bench
 from tests.integration.test_store import record_test_bundle
 
@@ -227,6 +227,13 @@ def run(found: SelfTest) -> None:
         found.step()
 
 
+def is_due_after(seconds: float, clock: Clock, found: SelfTest) -> bool:
+    """What the timer's tick comes to when so much more time has passed."""
+    clock.seconds += seconds
+    found.tick()
+    return found.is_due()
+
+
 def wait_for(condition: Callable[[], bool], stop: threading.Event) -> None:
     deadline = threading.Event()
     for _ in range(BOUND * 20):
@@ -276,16 +283,10 @@ def test_first_one_waits_for_the_images_that_waited_and_then_comes_daily(store: 
     found = self_test(path, store, clock, due=False)
     found.tick()
     assert not found.is_due()
-    clock.seconds = START_DELAY_SECONDS
-    found.tick()
-    assert found.is_due()
+    assert is_due_after(START_DELAY_SECONDS, clock, found)
     run(found)
-    clock.seconds += DAY - 1
-    found.tick()
-    assert not found.is_due()
-    clock.seconds += 1
-    found.tick()
-    assert found.is_due()
+    assert not is_due_after(DAY - 1, clock, found)
+    assert is_due_after(1, clock, found)
     assert path.sent == [0, 1]
 
 
@@ -298,12 +299,8 @@ def test_worker_that_starts_again_goes_by_what_was_recorded(store: Database) -> 
     run(self_test(PathDouble(), store, clock))
     clock.seconds = DAY / 2
     found = self_test(PathDouble(), store, clock, due=False)
-    clock.seconds = DAY - 1
-    found.tick()
-    assert not found.is_due()
-    clock.seconds = DAY
-    found.tick()
-    assert found.is_due()
+    assert not is_due_after(DAY / 2 - 1, clock, found)
+    assert is_due_after(1, clock, found)
 
 
 def test_deviation_outlives_a_restart_and_ends_with_a_self_test_that_passes(store: Database) -> None:
@@ -329,14 +326,10 @@ def test_deviation_outlives_a_restart_and_ends_with_a_self_test_that_passes(stor
 def test_never_means_never_but_a_worker_that_stands_still_looks_again(store: Database) -> None:
     clock = Clock()
     found = self_test(PathDouble([DEVIATES]), store, clock, due=False, every_seconds=0.0)
-    clock.seconds = 10 * DAY
-    found.tick()
-    assert not found.is_due()
+    assert not is_due_after(10 * DAY, clock, found)
     found.request()
     run(found)
-    clock.seconds += RETRY_SECONDS
-    found.tick()
-    assert found.is_due()
+    assert is_due_after(RETRY_SECONDS, clock, found)
 
 
 @pytest.mark.parametrize("error", [SpoolError("full"), DatabaseUnavailableError("gone")])
@@ -386,19 +379,13 @@ def test_operators_word_holds_until_the_next_daily_one(store: Database) -> None:
     clock, path = Clock(), PathDouble([DEVIATES])
     found = self_test(path, store, clock)
     run(found)
-    clock.seconds = RETRY_SECONDS
-    found.tick()
-    assert found.is_due()
+    assert is_due_after(RETRY_SECONDS, clock, found)
     found.step()
     SelfTests(store).accept("host", Operator(name="ann", reason="INC-1"))
     assert found.is_open()
     assert not found.is_due()
-    clock.seconds += DAY - 1
-    found.tick()
-    assert not found.is_due()
-    clock.seconds += 1
-    found.tick()
-    assert found.is_due()
+    assert not is_due_after(DAY - 1, clock, found)
+    assert is_due_after(1, clock, found)
     # anew, and not where the repetition was broken off
     found.step()
     assert path.sent == [0, 1, 0, 0]
@@ -430,6 +417,8 @@ def test_another_bundle_begins_anew(store: Database) -> None:
     assert SelfTests(store).latest("host", "c" * 64) is None
 
 
-def test_stand_in_for_the_instances_of_the_store_cannot_write() -> None:
-    with pytest.raises(AttributeError):
+def test_stand_ins_for_the_store_of_a_phantom_have_no_database() -> None:
+    with pytest.raises(AttributeError, match="_database"):
         _OfNobody().get("x")
+    with pytest.raises(AttributeError, match="_database"):
+        _Unwritten().analyze_again(None, ())  # type: ignore[arg-type]

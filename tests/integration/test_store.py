@@ -23,6 +23,7 @@ from gateway.domain.outcome import InstanceOutcome, Policy, Release
 from gateway.errors import JobActionError, JobNotFoundError, LeaseLostError, NotFoundError, SchemaMismatchError
 from gateway.events import Event
 from gateway.store import schema
+from gateway.store.analyses import Analyses
 from gateway.store.audit_log import AuditLog
 from gateway.store.database import Database
 from gateway.store.deliveries import Attempt, Deliveries
@@ -31,7 +32,8 @@ from gateway.store.job_acts import JobActs
 from gateway.store.job_queue import JobQueue
 from gateway.store.queries import Queries
 from gateway.store.receipts import Acceptance, Receipts, refusal_of
-from gateway.store.results import NewResult, NewResultSet, Results
+from gateway.store.result_sets import NewResult, NewResultSet, ResultSets
+from gateway.store.results import Results
 from gateway.store.spool import Spool
 from gateway.store.tables import AuditEventRow, Base, InstanceRow, JobRow, ReceiptRow
 from gateway.store.versions import record_bundle, record_config
@@ -197,7 +199,7 @@ def test_same_instance_over_many_associations_at_once_gives_one_job(database: Da
 def test_lost_instance_that_comes_again_is_queued_again(database: Database, outcome: InstanceOutcome) -> None:
     _, instance_id = take(database)
     claim = claim_one(database, JobKind.ANALYZE_INSTANCE)
-    Instances(database).give_up(claim, Analysis(instance_id=instance_id, outcome=outcome, reason="gone"))
+    Analyses(database).give_up(claim, Analysis(instance_id=instance_id, outcome=outcome, reason="gone"))
     acceptance, _ = take(database)
     assert acceptance is Acceptance.STORED
     assert claim_one(database, JobKind.ANALYZE_INSTANCE).subject == instance_id
@@ -227,8 +229,8 @@ def test_late_writer_is_rejected_by_its_fence(database: Database) -> None:
     current = claim_one(database, JobKind.ANALYZE_INSTANCE, queue)
     analysis = Analysis(instance_id=instance_id, outcome=InstanceOutcome.ASSESSED, reason="eligible", assessments=(assessment(),))
     with pytest.raises(LeaseLostError):
-        Instances(database).finish(late, analysis)
-    Instances(database).finish(current, analysis)
+        Analyses(database).finish(late, analysis)
+    Analyses(database).finish(current, analysis)
     assert len(Instances(database).assessments(instance_id, bundle_hash=BUNDLE, shaping_hash=SHAPING)) == 1
 
 
@@ -269,7 +271,7 @@ def test_end_of_an_analysis_queues_the_study_report_once(database: Database) -> 
     for number in (1, 2):
         _, instance_id = take(database, number)
         claim = claim_one(database, JobKind.ANALYZE_INSTANCE)
-        Instances(database).finish(
+        Analyses(database).finish(
             claim, Analysis(instance_id=instance_id, outcome=InstanceOutcome.INELIGIBLE_AGE, reason="PatientAge", route="default")
         )
     report = claim_one(database, JobKind.REPORT_STUDY)
@@ -294,7 +296,7 @@ def finished_report(database: Database, *, release: Release = Release.SENT, asse
     record_test_bundle(database)
     _, instance_id = take(database)
     claim = claim_one(database, JobKind.ANALYZE_INSTANCE)
-    Instances(database).finish(
+    Analyses(database).finish(
         claim,
         Analysis(instance_id=instance_id, outcome=InstanceOutcome.ASSESSED, reason="eligible", route="r", assessments=(assessment(),)),
     )
@@ -335,7 +337,7 @@ def finished_report(database: Database, *, release: Release = Release.SENT, asse
 
 def test_results_and_deliveries_are_committed_with_the_end_of_the_job(database: Database) -> None:
     claim, new = finished_report(database)
-    assert Results(database).commit(claim, new)
+    assert ResultSets(database).commit(claim, new)
     assert Results(database).standing("f" * 64) == "exists"
     deliveries = queue_of(database).claim((JobKind.DELIVER_RESULT,), "s", limit=10)
     assert len(deliveries) == 2
@@ -344,24 +346,24 @@ def test_results_and_deliveries_are_committed_with_the_end_of_the_job(database: 
 
 def test_the_same_results_cannot_be_committed_twice(database: Database) -> None:
     claim, new = finished_report(database)
-    assert Results(database).commit(claim, new)
+    assert ResultSets(database).commit(claim, new)
     with database.transaction() as session:
         session.execute(text("UPDATE job SET state = 'running' WHERE kind = 'report_study'"))
-    assert not Results(database).commit(claim, new)
+    assert not ResultSets(database).commit(claim, new)
     assert len(Results(database).of_study("1.2.100")) == 2
 
 
 @pytest.mark.parametrize("release", [Release.WITHHELD_SHADOW, Release.WITHHELD_LATE])
 def test_withheld_result_is_kept_and_never_queued_for_delivery(database: Database, release: Release) -> None:
     claim, new = finished_report(database, release=release)
-    assert Results(database).commit(claim, new)
+    assert ResultSets(database).commit(claim, new)
     assert queue_of(database).claim((JobKind.DELIVER_RESULT,), "s") == ()
     assert {result.release for result in Queries(database).explain("1.2.100").results} == {release.value}
 
 
 def test_delivery_keeps_the_peers_status_of_every_attempt(database: Database) -> None:
     claim, new = finished_report(database)
-    Results(database).commit(claim, new)
+    ResultSets(database).commit(claim, new)
     deliveries, queue = Deliveries(database), queue_of(database)
     first = claim_one(database, JobKind.DELIVER_RESULT, queue)
     deliveries.record(first, Attempt(verdict=Verdict.RETRY, code="peer_out_of_resources", dimse_status=0xA700, retry_in_seconds=0))
@@ -503,7 +505,7 @@ def test_end_of_the_association_makes_its_waiting_reports_due(database: Database
     instance_id = new_id()
     receipts.commit(received(), instance_id=instance_id, file="instance/aa/x.dcm", association_id=association)
     claim = claim_one(database, JobKind.ANALYZE_INSTANCE)
-    Instances(database).finish(claim, Analysis(instance_id=instance_id, outcome=InstanceOutcome.INELIGIBLE_AGE, reason="x"))
+    Analyses(database).finish(claim, Analysis(instance_id=instance_id, outcome=InstanceOutcome.INELIGIBLE_AGE, reason="x"))
     queue_of(database).postpone(claim_one(database, JobKind.REPORT_STUDY), seconds=60)
     assert queue_of(database).claim(ALL_KINDS, "w") == ()
     receipts.end_association(association, "released")

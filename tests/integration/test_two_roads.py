@@ -17,6 +17,7 @@ from gateway.domain.job import JobKind
 from gateway.domain.outcome import InstanceOutcome
 from gateway.errors import ConflictError
 from gateway.inference.phantoms import phantom_instance, phantom_parameters
+from gateway.store.analyses import Analyses
 from gateway.store.conflicts import Conflicts
 from gateway.store.database import Database
 from gateway.store.evidence import Evidence
@@ -177,7 +178,7 @@ def test_two_workers_that_finish_at_once_assess_one_and_tell_a_variant_from_a_co
     claims = [claim_one(database, JobKind.ANALYZE_INSTANCE, queue) for _ in range(2)]
     for claim, seen in zip(claims, ("p", pixels), strict=True):
         assessed = assessment(pixels=seen)
-        Instances(database).finish(
+        Analyses(database).finish(
             claim,
             Analysis(
                 instance_id=claim.subject,

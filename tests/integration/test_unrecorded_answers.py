@@ -81,6 +81,28 @@ def unreachable(database: Database) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def process(spool: Spool) -> ProcessFile:
+    """The file of a process that receives."""
+    return ProcessFile(spool.processes)
+
+
+@pytest.fixture
+def receipts(database: Database, spool: Spool, process: ProcessFile) -> Receipts:
+    """Of that process."""
+    return Receipts(database, "test", spool, process=process)
+
+
+def note_refusal(database: Database, receipts: Receipts) -> OpenedAssociation:
+    """An association is opened and its data set refused, of which the database hears nothing."""
+    opened = room()
+    with unreachable(database):
+        with pytest.raises(DatabaseUnavailableError):
+            receipts.open_association(opened)
+        refuse(receipts, "1.2.3.9", opened.id)
+    return opened
+
+
 def settled(database: Database, spool: Spool) -> Settled:
     return settle(ProcessFiles(spool.processes), Associations(database, "test"))
 
@@ -171,14 +193,9 @@ def test_failed_fsync_leaves_a_receipt_and_is_not_followed_by_another_in_the_spo
     assert len(synced) == 1
 
 
-def test_what_a_dead_process_has_noted_is_taken_up_once(database: Database, spool: Spool) -> None:
-    process = ProcessFile(spool.processes)
-    receipts = Receipts(database, "test", spool, process=process)
-    opened = room()
+def test_what_a_dead_process_has_noted_is_taken_up_once(database: Database, spool: Spool, process: ProcessFile, receipts: Receipts) -> None:
+    opened = note_refusal(database, receipts)
     with unreachable(database):
-        with pytest.raises(DatabaseUnavailableError):
-            receipts.open_association(opened)
-        refuse(receipts, "1.2.3.9", opened.id)
         receipts.end_association(opened.id, "released")
     before = process.notes()
     # rows were committed, and it died before it could forget
@@ -196,10 +213,11 @@ def test_what_a_dead_process_has_noted_is_taken_up_once(database: Database, spoo
     assert list(spool.processes.iterdir()) == []
 
 
-def test_file_stays_until_the_database_has_what_stands_in_it(database: Database, spool: Spool) -> None:
-    process = ProcessFile(spool.processes)
+def test_file_stays_until_the_database_has_what_stands_in_it(
+    database: Database, spool: Spool, process: ProcessFile, receipts: Receipts
+) -> None:
     with unreachable(database):
-        refuse(Receipts(database, "test", spool, process=process), "1.2.3.9", None)
+        refuse(receipts, "1.2.3.9", None)
         abandon(process)
         with pytest.raises(DatabaseUnavailableError):
             settled(database, spool)
@@ -207,17 +225,14 @@ def test_file_stays_until_the_database_has_what_stands_in_it(database: Database,
     assert len(answered(database)) == 1
 
 
-def test_living_process_is_not_taken_from(database: Database, spool: Spool) -> None:
-    process = ProcessFile(spool.processes)
+def test_living_process_is_not_taken_from(database: Database, spool: Spool, process: ProcessFile, receipts: Receipts) -> None:
     with unreachable(database):
-        refuse(Receipts(database, "test", spool, process=process), "1.2.3.9", None)
+        refuse(receipts, "1.2.3.9", None)
     assert settled(database, spool).taken_up == 0
     assert len(process.notes()) == 1
 
 
-def test_refusal_whose_association_was_never_noted_is_a_receipt_all_the_same(database: Database, spool: Spool) -> None:
-    process = ProcessFile(spool.processes)
-    receipts = Receipts(database, "test", spool, process=process)
+def test_refusal_whose_association_was_never_noted_is_a_receipt_all_the_same(database: Database, receipts: Receipts) -> None:
     with unreachable(database):
         refuse(receipts, "1.2.3.9", "a" * 32)
     assert receipts.take_up() == 1
@@ -245,9 +260,7 @@ def test_file_is_bounded_and_what_finds_no_room_is_told(database: Database, spoo
     assert [note.sop_instance_uid for note in process.notes()] == ["1.2.4"]  # type: ignore[union-attr]
 
 
-def test_note_that_comes_while_others_are_taken_up_is_not_forgotten(database: Database, spool: Spool) -> None:
-    process = ProcessFile(spool.processes)
-    receipts = Receipts(database, "test", spool, process=process)
+def test_note_that_comes_while_others_are_taken_up_is_not_forgotten(database: Database, process: ProcessFile, receipts: Receipts) -> None:
     with unreachable(database):
         refuse(receipts, "1.2.3.1", None)
         first = process.notes()
@@ -259,14 +272,10 @@ def test_note_that_comes_while_others_are_taken_up_is_not_forgotten(database: Da
     assert len(answered(database)) == 2
 
 
-def test_row_that_another_transaction_is_just_writing_is_no_failure_and_is_told_once(database: Database, spool: Spool) -> None:
-    process = ProcessFile(spool.processes)
-    receipts = Receipts(database, "test", spool, process=process)
-    opened = room()
-    with unreachable(database):
-        with pytest.raises(DatabaseUnavailableError):
-            receipts.open_association(opened)
-        refuse(receipts, "1.2.3.9", opened.id)
+def test_row_that_another_transaction_is_just_writing_is_no_failure_and_is_told_once(
+    database: Database, process: ProcessFile, receipts: Receipts
+) -> None:
+    opened = note_refusal(database, receipts)
     _, refusal = process.notes()
     assert isinstance(refusal, Refusal)
     with ThreadPoolExecutor(1) as pool:
@@ -287,10 +296,8 @@ def test_row_that_another_transaction_is_just_writing_is_no_failure_and_is_told_
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_defect_while_notes_are_taken_up_is_logged_and_they_are_tried_again(
-    database: Database, spool: Spool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database: Database, process: ProcessFile, receipts: Receipts, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    process = ProcessFile(spool.processes)
-    receipts = Receipts(database, "test", spool, process=process)
     with unreachable(database):
         refuse(receipts, "1.2.3.9", None)
     take_up, failures = receipts.take_up, [RuntimeError("CANARY")]

@@ -2,10 +2,10 @@
 # Installs Debian's DICOM peers for the tests and keeps their services from starting. Needs root (or sudo).
 # With the argument "viewer": also what `make viewer` needs, a browser among it.
 set -euo pipefail
-packages=(orthanc dcmtk ffmpeg dicom3tools libpixelmed-java default-jre-headless postgresql strace iproute2 e2fsprogs faketime
+packages=(orthanc orthanc-dicomweb dcmtk ffmpeg dicom3tools libpixelmed-java default-jre-headless postgresql strace iproute2 e2fsprogs faketime
   tesseract-ocr tesseract-ocr-chi-sim)
 if [[ ${1:-} == viewer ]]; then
-  packages+=(chromium orthanc-dicomweb)
+  packages+=(chromium)
   # a node of another origin brings its own npm
   command -v npm >/dev/null || packages+=(npm)
 fi

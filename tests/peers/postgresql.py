@@ -8,14 +8,22 @@ import socket
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 
 
 def find_binaries() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return found[-1].parent if found else None
+
+
+def need() -> None:
+    if find_binaries() is None:
+        pytest.skip("PostgreSQL's server is not installed (make test PEERS=install)")
 
 
 def free_port() -> int:
@@ -67,3 +75,16 @@ class PostgresCluster:
         if os.getuid() == 0:
             command = ["runuser", "-u", "postgres", "--", *command]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self._folder)
+
+
+@contextmanager
+def running_cluster(*, stop_mode: str = "fast") -> Iterator[PostgresCluster]:
+    """stop_mode: as `pg_ctl` names it. AssertionError where PostgreSQL is not installed."""
+    binaries = find_binaries()
+    assert binaries is not None, "PostgreSQL's server is not installed"
+    cluster = PostgresCluster(binaries)
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.stop(stop_mode)

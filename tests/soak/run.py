@@ -18,7 +18,7 @@ from gateway.store.database import Database
 from tests.faults.receiver import write_config
 from tests.faults.waiting import happens
 from tests.peers.orthanc import Orthanc
-from tests.peers.postgresql import PostgresCluster, find_binaries, free_port
+from tests.peers.postgresql import free_port, running_cluster
 from tests.soak.checker import Findings, check
 from tests.soak.collecting import collect, open_jobs
 from tests.soak.gateway import Gateway
@@ -47,7 +47,7 @@ class Soak:
 def soak(*, minutes: float, tail_minutes: float, database: DatabaseKind, seed: str, bundle: Path) -> Soak:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="strnet-soak-")))
-        url = f"sqlite:///{folder / 'store.db'}" if database == "sqlite" else stack.enter_context(_postgresql()).new_database()
+        url = f"sqlite:///{folder / 'store.db'}" if database == "sqlite" else _on_postgresql(stack)
         pacs = stack.enter_context(_orthanc())
         store = stack.enter_context(closing(Database(url)))
         schema.ensure(store)
@@ -127,16 +127,8 @@ def _config(folder: Path, *, url: str, bundle: Path, port: int, pacs_port: int) 
     )
 
 
-@contextmanager
-def _postgresql() -> Iterator[PostgresCluster]:
-    binaries = find_binaries()
-    assert binaries is not None
-    cluster = PostgresCluster(binaries)
-    cluster.start()
-    try:
-        yield cluster
-    finally:
-        cluster.stop("immediate")
+def _on_postgresql(stack: ExitStack) -> str:
+    return stack.enter_context(running_cluster(stop_mode="immediate")).new_database()
 
 
 @contextmanager

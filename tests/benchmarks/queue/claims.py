@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -17,7 +17,7 @@ from gateway.domain.job import JobKind
 from gateway.store import schema
 from gateway.store.database import Database
 from gateway.store.job_queue import JobQueue
-from tests.peers.postgresql import PostgresCluster, find_binaries
+from tests.peers.postgresql import find_binaries, running_cluster
 
 KINDS: Final = (JobKind.REPORT_STUDY, JobKind.ANALYZE_INSTANCE)
 _COLUMNS: Final = "kind, subject, study_instance_uid, state, attempts, lease_expiries, fence, created_at, next_at"
@@ -68,24 +68,11 @@ def measure(folder: Path, sizes: Sequence[int], *, rounds: int, claims: int) -> 
 
 def _databases(folder: Path, sizes: Sequence[int]) -> Iterator[tuple[str, dict[int, str]]]:
     yield "sqlite", {size: f"sqlite:///{folder / f'{size}.db'}" for size in sizes}
-    with _cluster() as cluster:
-        if cluster is not None:
-            yield "postgresql", {size: cluster.new_database() for size in sizes}
-
-
-@contextmanager
-def _cluster() -> Iterator[PostgresCluster | None]:
-    binaries = find_binaries()
-    if binaries is None:
+    if find_binaries() is None:
         print("PostgreSQL's server is not installed: left out")
-        yield None
         return
-    cluster = PostgresCluster(binaries)
-    cluster.start()
-    try:
-        yield cluster
-    finally:
-        cluster.stop()
+    with running_cluster() as cluster:
+        yield "postgresql", {size: cluster.new_database() for size in sizes}
 
 
 def _fill(database: Database, count: int, name: str, state: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from gateway.cli.main import app
 from gateway.config import Settings, check_may_serve, destinations_above, load_settings, parse_settings, without_password
 from gateway.errors import ConfigurationError
+from gateway.store.database import Database
 from tests.conftest import ROOT
 from tests.peers.authority import Authority
 
@@ -162,3 +164,69 @@ def test_object_that_may_take_longer_than_a_lease_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"delivery\.message_seconds"):
         parse_settings({"worker": {"lease_seconds": 60}})
     parse_settings({"worker": {"lease_seconds": 60}, "delivery": {"message_seconds": 59}})
+
+
+def written(folder: Path, text: str) -> Path:
+    config = folder / "config.toml"
+    config.write_text(text)
+    return config
+
+
+def test_list_written_in_both_of_toml_s_ways_is_told_in_words(tmp_path: Path) -> None:
+    config = written(tmp_path, 'peers = [{ name = "a", ae_title = "A" }]\n[[peers]]\nname = "b"\nae_title = "B"\n')
+    with pytest.raises(ConfigurationError, match=r"on one line, name = \[...\], or in tables, \[\[name\]\]"):
+        load_settings(config)
+
+
+def test_what_two_keys_say_together_is_told_without_the_library_s_words() -> None:
+    with pytest.raises(ConfigurationError, match=r"\[routes\.r\.destinations names 'pacz'") as raised:
+        parse_settings({"routes": [{"name": "r", "destinations": ["pacz"]}]})
+    assert raised.value.keys == ("config",)
+
+
+@pytest.mark.parametrize("url", ["postgres://u:geheim@h/x", "mysql://u:geheim@h/x", "geheim"])
+def test_check_refuses_a_database_url_that_serve_would_refuse(tmp_path: Path, url: str) -> None:
+    config = written(tmp_path, f'serve = {{ development = true }}\ndatabase = {{ url = "{url}" }}\n')
+    done = CliRunner().invoke(app, ["config", "check", "--config", str(config)])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "postgresql+psycopg://" in str(done.exception)
+    assert "geheim" not in str(done.exception)
+
+
+def test_check_names_the_driver_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "gateway.store.postgresql", raising=False)
+    config = written(tmp_path, 'serve = { development = true }\ndatabase = { url = "postgresql+psycopg://u:p@h/x" }\n')
+    done = CliRunner().invoke(app, ["config", "check", "--config", str(config)])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "[postgres]" in str(done.exception)
+
+
+def test_check_writes_nothing(tmp_path: Path) -> None:
+    config = written(tmp_path, "serve = { development = true }\n")
+    assert CliRunner().invoke(app, ["config", "check", "--config", str(config)]).exit_code == 0
+    assert list(tmp_path.iterdir()) == [config]
+
+
+def test_check_notes_what_would_keep_serve_from_starting_on_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    config = written(
+        tmp_path, 'model = { bundle = "bundle" }\nspool = { folder = "/proc/spool" }\npeers = [{ name = "a", ae_title = "A" }]\n'
+    )
+    done = CliRunner().invoke(app, ["config", "check", "--config", str(config)])
+    assert done.exit_code == 0
+    assert "serve will refuse to start: What is acknowledged might not outlive" in done.stdout
+    assert "serve will refuse to start: The model bundle cannot be used" in done.stdout
+
+
+def test_database_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"database\.url: the folder .*file/var cannot be made"):
+        Database(f"sqlite:///{tmp_path}/file/var/x.db")
+
+
+def test_serve_refuses_what_is_no_database_url_without_quoting_it(tmp_path: Path) -> None:
+    config = written(tmp_path, 'serve = { development = true }\ndatabase = { url = "geheim" }\n')
+    done = CliRunner().invoke(app, ["serve", "--config", str(config)])
+    assert isinstance(done.exception, ConfigurationError)
+    assert "geheim" not in str(done.exception)

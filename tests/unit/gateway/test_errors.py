@@ -97,6 +97,8 @@ TABLE: Final = {
     "ConflictError": ("no_conflict", DEAD),
     "SelfTestError": ("no_self_test", DEAD),
     "NotFoundError": ("not_found", DEAD),
+    "ResultNotFoundError": ("result_not_found", DEAD),
+    "RecallTargetError": ("recall_target_not_found", DEAD),
     "GatewayDidNotStartError": ("gateway_did_not_start", DEAD),
     "NothingToSendError": ("nothing_to_send", DEAD),
     "UnsafeFolderError": ("unsafe_folder", DEAD),

@@ -2,24 +2,12 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
-import threading
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from gateway.events import Event, checked, log_event
 from gateway.ops.logging import configure_logging
 from tests.conftest import ROOT
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
-    logging.basicConfig(level=logging.WARNING, handlers=[], force=True)
-    sys.excepthook, threading.excepthook = sys.__excepthook__, threading.__excepthook__
 
 
 def test_key_that_could_carry_patient_data_is_refused() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import traceback
+
+import pytest
 
 from gateway.domain.duty import Duty
 from gateway.errors import DatabaseUnavailableError
 from gateway.ops.schedule import Timer, Timers
+from tests.faults.waiting import happens
 
 
 class Candidate:
@@ -60,3 +65,31 @@ def test_only_the_leader_of_a_duty_ticks_for_it_and_resigns_at_the_end() -> None
     assert set(done) == {"destinations"}
     assert store.resigned
     assert destinations.resigned
+
+
+def test_each_timer_has_its_thread_from_the_start_so_that_one_that_is_needed_later_need_not_be_had() -> None:
+    timers = tuple(Timer(name=name, seconds=3600, tick=lambda: None) for name in ("disk", "spool", "clock"))
+    with Timers(timers):
+        count = sum(thread.name.startswith("timer_") for thread in threading.enumerate())
+    assert count == len(timers)
+
+
+def at_the_barrier(thread: threading.Thread) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    return thread.name.startswith("timer_") and frame is not None and any(call.name == "_wait" for call in traceback.extract_stack(frame))
+
+
+def test_host_that_gives_no_more_threads_is_told_at_the_start_and_nothing_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers = tuple(Timer(name=name, seconds=3600, tick=lambda: None) for name in ("disk", "spool", "clock"))
+    start = threading.Thread.start
+
+    def last_refused(thread: threading.Thread) -> None:
+        if thread.name == "timer_2":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", last_refused)
+    with pytest.raises(RuntimeError, match="new thread"), Timers(timers):
+        pass
+    left = [thread for thread in threading.enumerate() if thread.name.startswith("timer_")]
+    assert happens(lambda: not any(at_the_barrier(thread) for thread in left), 30)
