@@ -85,9 +85,10 @@ class Bar(Protocol):
 def progress_bar(label: str, total: int | None = None) -> AbstractContextManager[Bar]:
     """On standard error, where a terminal is: of a bar that goes to a file only its label would stand there. total None: it counts."""
     is_known = total is not None
+    # of an iterator that tells its length the bar would take that, 0, for the total
+    nothing: Iterator[None] = (step for step in ())
     return typer.progressbar(
-        # with neither a length nor something to go through it would not begin
-        () if is_known else iter(()),
+        nothing,
         length=total,
         label=label,
         file=sys.stderr,
