@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -86,7 +87,7 @@ def progress_bar(label: str, total: int | None = None) -> AbstractContextManager
     """On standard error, where a terminal is: of a bar that goes to a file only its label would stand there. total None: it counts."""
     is_known = total is not None
     # of an iterator that tells its length the bar would take that, 0, for the total
-    nothing: Iterator[None] = (step for step in ())
+    nothing: Iterator[None] = itertools.chain()
     return typer.progressbar(
         nothing,
         length=total,
