@@ -37,6 +37,8 @@ from gateway.store.job_queue import JobQueue
 
 _FINAL: Final = (EXIT_DISK, EXIT_CONFIGURATION)
 """Exit codes after which starting the role again would not help."""
+_ENDS_AS_ASKED: Final = (0, EXIT_ANEW, *_FINAL)
+"""Of a role that was asked to end; the disk's failure and the configuration's refusal it tells itself."""
 _ROUND_SECONDS: Final = 0.2
 _DRAIN_LOOK_SECONDS: Final = 5.0
 
@@ -141,6 +143,7 @@ class Supervisor:
             self._keep_final(code)
             if code in _FINAL:
                 self._stop.set()
+            self._tell_death(slot, process)
             return
         if code == EXIT_ANEW:
             slot.forgive()
@@ -233,11 +236,19 @@ class Supervisor:
         for slot, process in running:
             self._wait_for(process, deadline)
             if process.kill_when_late():
-                self._exit_code = self._exit_code or 1
                 log_event(Event.ROLE_DIED, level="error", role=slot.role.value, reason="grace period over")
             self._keep_final(process.exit_code)
+            if self._tell_death(slot, process):
+                self._exit_code = self._exit_code or 1
             self._take_back(process)
             process.close()
+
+    def _tell_death(self, slot: Slot, process: RoleProcess) -> bool:
+        """True when one that was asked to end died instead of draining."""
+        died = process.exit_code not in _ENDS_AS_ASKED
+        if died:
+            self._record(self._audit, Event.ROLE_DIED, level="error", role=slot.role.value, exit_code=process.exit_code, pid=process.pid)
+        return died
 
     def _wait_for(self, process: RoleProcess, deadline: float) -> None:
         """A long drain is no reason to be killed by whoever asks whether the supervisor lives."""

@@ -41,7 +41,8 @@ def configure_logging(level: str, role: str, stream: TextIO | None = None) -> No
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        # a line is one write: the roles share the stream, and where Python does not buffer it print() writes the end of a line apart
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)

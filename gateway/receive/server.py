@@ -44,6 +44,7 @@ from gateway.store.spool import Spool
 
 _END_SECONDS: Final = 5.0
 _LEAST_END_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.05
 
 
 class ReceiverServer:
@@ -146,7 +147,7 @@ class ReceiverServer:
             self._draining.set()
         deadline = time.monotonic() + seconds
         while self._open_associations() and time.monotonic() < deadline:
-            time.sleep(0.05)
+            time.sleep(_LOOK_SECONDS)
         left = self._open_associations()
         if self._listener is not None:
             self._listener.shutdown()
@@ -156,14 +157,16 @@ class ReceiverServer:
         return not left
 
     def _cut_off(self, seconds: float) -> None:
-        """Closes what is still open, and waits until each association's thread has recorded its end."""
-        cut = self._ae.every_association
-        for association in cut:
-            # pynetdicom's own abort would wait for the peer
-            association.dul.transport.shut()
+        """Closes what is still open, and waits until each association's thread has recorded its end.
+
+        A connection that was just taken may become an association meanwhile: its thread can be seen before it can be joined.
+        """
         deadline = time.monotonic() + seconds
-        for association in cut:
-            association.join(max(0.0, deadline - time.monotonic()))
+        while (left := self._ae.every_association) and time.monotonic() < deadline:
+            for association in left:
+                # pynetdicom's own abort would wait for the peer
+                association.dul.transport.shut()
+            time.sleep(_LOOK_SECONDS)
         self._catching_up.stop(max(0.0, deadline - time.monotonic()))
 
     def _open_associations(self) -> list[ReceiverAssociation]:

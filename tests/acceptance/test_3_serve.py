@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -170,7 +173,25 @@ def test_sigterm_drains_and_exits_with_zero_even_with_a_stalled_peer(tmp_path: P
         stalled.sendall(b"\x01\x00")
         assert gateway.stop() == 0
     stopped = {line["role"]: line["exit_code"] for line in gateway.lines() if line["event"] == "role:stopped"}
-    assert stopped == {"receiver": 0, "worker": 0, "sender": 0}
+    assert stopped == {"receiver": 0, "worker": 0, "sender": 0}, gateway.log()
+
+
+def test_role_that_dies_while_it_drains_is_no_clean_end(tmp_path: Path, demonstration_bundle: Path) -> None:
+    gateway = Serving(write_config(tmp_path, bundle=demonstration_bundle), roles=("receiver",)).start()
+    pid = gateway.pid("receiver")
+    assert pid is not None
+    with association(gateway.port, [(DX, EXPLICIT)]), ThreadPoolExecutor(1) as stopper:
+        ended = stopper.submit(gateway.stop)
+        gateway.wait_for(lambda: rejected(gateway.port), 30, "it does not drain")
+        os.kill(pid, signal.SIGKILL)
+        assert ended.result(60) == 1
+    died = [(line["role"], line["exit_code"]) for line in gateway.lines() if line["event"] == "role:died"]
+    assert died == [("receiver", -signal.SIGKILL)]
+
+
+def rejected(port: int) -> bool:
+    with association(port, [(DX, EXPLICIT)]) as assoc:
+        return bool(assoc.is_rejected)
 
 
 def test_late_sibling_gives_a_revision_that_names_its_predecessor_on_postgresql(

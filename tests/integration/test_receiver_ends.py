@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from typing import Any
@@ -12,7 +13,9 @@ from sqlalchemy import select
 
 from gateway.domain.answered import OpenedAssociation
 from gateway.receive import server
+from gateway.receive.association import ReceiverAssociation
 from gateway.receive.sweep import Settled, settle
+from gateway.receive.transport import Transport
 from gateway.store.associations import Associations
 from gateway.store.database import Database
 from gateway.store.process_file import ProcessFile, ProcessFiles
@@ -67,6 +70,31 @@ def test_drain_does_not_wait_for_a_database_that_hangs(receiver: Receiver, monke
         # returns although nobody lets go
         assert not receiver.server.drain(0.1)
     let_go.set()
+
+
+def test_drain_ends_a_connection_whose_thread_has_not_begun(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """threading.enumerate() shows a thread before it may be joined."""
+    waits, goes_on = threading.Event(), threading.Event()
+    begin, shut = ReceiverAssociation._bootstrap, Transport.shut
+
+    def late(self: ReceiverAssociation) -> None:
+        waits.set()
+        goes_on.wait(60)
+        begin(self)
+
+    def shut_and_go_on(self: Transport) -> None:
+        shut(self)
+        goes_on.set()
+
+    monkeypatch.setattr(ReceiverAssociation, "_bootstrap", late)
+    monkeypatch.setattr(Transport, "shut", shut_and_go_on)
+    monkeypatch.setattr(server, "_LEAST_END_SECONDS", 30)
+    with socket.create_connection(("127.0.0.1", receiver.port)) as peer:
+        assert waits.wait(30)
+        receiver.server.drain(0.1)
+        peer.settimeout(30)
+        assert peer.recv(1) == b""
+    assert not any(isinstance(thread, ReceiverAssociation) for thread in threading.enumerate())
 
 
 def test_associations_of_a_dead_process_are_ended_and_those_of_a_living_one_stay_open(database: Database, spool: Spool) -> None:

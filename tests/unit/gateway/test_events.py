@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import logging
 
@@ -26,6 +27,27 @@ def test_line_is_one_json_object_whatever_a_peer_calls_itself(capsys: pytest.Cap
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["calling_ae_title"] == "A\nB\x1b[31m"
     assert "\x1b" not in line
+
+
+class Written(io.StringIO):
+    """A stream that several processes share, as the operating system sees it: each write by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return len(text)
+
+
+def test_line_is_written_at_once_so_that_no_other_process_can_write_into_it() -> None:
+    stream = Written()
+    configure_logging("info", "test", stream)
+    log_event(Event.GATEWAY_STOPPED, exit_code=0)
+    logging.getLogger("some.library").error("could not read")
+    assert [json.loads(line)["event"] for line in stream.writes] == ["gateway:stopped", "library:logged"]
+    assert all(line.endswith("}\n") for line in stream.writes)
 
 
 def test_library_message_is_logged_without_its_text(capsys: pytest.CaptureFixture[str]) -> None:
