@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.config import Settings, check_may_serve, destinations_above
-from gateway.errors import BundleError, FileSystemError, GatewayError, IntendedUseError, NetworkFileSystemError
+from gateway.errors import FileSystemError, GatewayError, IntendedUseError, NetworkFileSystemError
 from gateway.events import Event, log_event
-from gateway.inference.analyzer import Bundle, create_demonstration_bundle, open_bundle
+from gateway.inference.analyzer import Bundle, copy_demonstration_bundle, open_bundle
 from gateway.routing.router import Router
 from gateway.store import schema
 from gateway.store.database import Database, database_file
@@ -52,16 +49,6 @@ def prepare(settings: Settings, *, actor: str, reads_whole_database: bool = True
         check_usable(database, [bundle.identity.bundle_hash for bundle in bundles])
     finally:
         database.close()
-
-
-@contextmanager
-def without_interrupt() -> Iterator[None]:
-    """A process started within ignores Ctrl-C from its first moment: the supervisor drains it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def prepare_spool(settings: Settings, database: Database) -> Spool:
@@ -120,13 +107,7 @@ def _bundle(settings: Settings) -> Bundle:
     folder = settings.model.bundle
     if not folder.exists() and settings.serve.development:
         log_event(Event.BUNDLE_CREATED, reason="development")
-        # in a process of its own: the supervisor shall not carry the network library in its memory
-        process = multiprocessing.get_context("spawn").Process(target=create_demonstration_bundle, args=(folder,))
-        with without_interrupt():
-            process.start()
-        process.join()
-        if process.exitcode:
-            raise BundleError("the demonstration bundle could not be made")
+        copy_demonstration_bundle(folder)
     return open_bundle(folder)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from gateway.app.preflight import without_interrupt
 from gateway.app.role import Role
 from gateway.app.role_line import HAND_OVER, Phase, Told
 from gateway.app.roles import run_role
@@ -32,7 +34,7 @@ class RoleProcess:
         self._connection, theirs = _CONTEXT.Pipe()
         self._hears = True
         self._process = _CONTEXT.Process(target=run_role, args=(role, settings, sweeps, theirs, self.started_at, counts), name=role.value)
-        with without_interrupt():
+        with _without_interrupt():
             self._process.start()
         theirs.close()
 
@@ -95,3 +97,13 @@ class RoleProcess:
 
     def _limit(self) -> None:
         self.kill_at = time.monotonic() + self.settings.serve.grace_seconds
+
+
+@contextmanager
+def _without_interrupt() -> Iterator[None]:
+    """A process started within ignores Ctrl-C from its first moment: the supervisor drains it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -28,7 +28,7 @@ from gateway.config import Settings
 from gateway.domain.alarm import AlarmCode
 from gateway.domain.identifiers import owner_name
 from gateway.domain.readiness import Cause, Hindrance
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError, DatabaseDamagedError, GatewayError
 from gateway.events import Event, Level, log_event
 from gateway.ops.logging import configure_logging
 from gateway.store.audit_log import AuditLog
@@ -41,6 +41,10 @@ _ENDS_AS_ASKED: Final = (0, EXIT_ANEW, *_FINAL)
 """Of a role that was asked to end; the disk's failure and the configuration's refusal it tells itself."""
 _ROUND_SECONDS: Final = 0.2
 _DRAIN_LOOK_SECONDS: Final = 5.0
+
+
+def _is_for_a_person(error: GatewayError) -> bool:
+    return not error.retryable or isinstance(error, DatabaseDamagedError)
 
 
 class Supervisor:
@@ -60,12 +64,22 @@ class Supervisor:
         self._asked_by = ""
 
     def run(self) -> int:
-        """The exit code: 0 after a clean drain."""
+        """The exit code: 0 after a clean drain, 78 where the start is refused and starting again cannot cure it.
+
+        Raises ConfigurationError, and DatabaseUnavailableError of a database that is there and refuses us.
+        """
         hang_ups = HangUps()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _signal, _frame: self._stop.set())
-        if not DatabaseWait(self._loaded, self._stop).until_done(lambda: prepare(self._loaded, actor=owner_name("supervisor"))):
-            return 0
+        try:
+            if not DatabaseWait(self._loaded, self._stop).until_done(lambda: prepare(self._loaded, actor=owner_name("supervisor"))):
+                return 0
+        except GatewayError as error:
+            if isinstance(error, ConfigurationError) or not _is_for_a_person(error):
+                raise
+            # no patient is known yet at this point: the whole text, with its remedy, may be shown
+            print(f"strnet-gateway: {error}", file=sys.stderr)  # noqa: T201
+            return EXIT_CONFIGURATION
         hang_ups.listen()
         with self._port():
             return self._supervise(hang_ups)

@@ -142,7 +142,7 @@ class = "test"
 
 @contextmanager
 def _running(gateway: GatewayProcess, say: Say) -> Iterator[None]:
-    say("starting the gateway (about 10 s, and about 20 s more to make a bundle with seeded random weights the first time)")
+    say("starting the gateway (about 10 s)")
     gateway.start()
     try:
         for role in gateway.wait_started(_START_SECONDS):

@@ -17,7 +17,7 @@ from gateway.domain.outcome import KneeDecision
 from gateway.errors import BundleError, EngineFailedError, EngineMemoryError, GatewayError, ImplausibleOutputError
 from gateway.events import Event, log_event
 from gateway.inference.decoder import PreparedKnee
-from strnet_core.bundle import ModelBundle, is_reached, load_bundle, score
+from strnet_core.bundle import ModelBundle, copy_shipped_bundle, is_reached, load_bundle, score
 from strnet_core.engines.base import Covariates as Covariates  # noqa: PLC0414  handed on: strnet_core stays in this package
 from strnet_core.engines.base import Engine, Prediction
 from strnet_core.errors import DeviceMemoryError, StrnetError
@@ -86,11 +86,14 @@ def open_bundle(folder: Path) -> Bundle:
     )
 
 
-def create_demonstration_bundle(folder: Path) -> None:
-    """Writes the demonstration bundle: the full architecture with seeded random weights."""
-    from strnet_core.engines.demonstration import create_demonstration_bundle as create
-
-    create(folder)
+def copy_demonstration_bundle(folder: Path) -> None:
+    """Writes the demonstration bundle that comes with the package. BundleError where that is damaged or the folder does not take it."""
+    try:
+        copy_shipped_bundle(folder)
+    except StrnetError as error:
+        raise BundleError(str(error)) from error
+    except OSError as error:
+        raise BundleError(f"{folder}: {error.strerror}") from error
 
 
 class Analyzer:

@@ -7,6 +7,7 @@ from strnet_core.bundle.files import card_text, load_bundle, read_golden, read_w
 from strnet_core.bundle.golden import Golden, GoldenVector, Tolerance
 from strnet_core.bundle.model_bundle import ARCHITECTURE, BUNDLE_NAME, IntendedUse, ModelBundle
 from strnet_core.bundle.settings import PreprocessingSettings
+from strnet_core.bundle.shipped import SHIPPED, copy_shipped_bundle
 from strnet_core.bundle.statistics import QUANTILE_LEVELS, ReferenceStatistics, Spread
 from strnet_core.bundle.writing import BundleDraft, refuse_existing, write_bundle
 
@@ -14,6 +15,7 @@ __all__ = [
     "ARCHITECTURE",
     "BUNDLE_NAME",
     "QUANTILE_LEVELS",
+    "SHIPPED",
     "BundleDraft",
     "CovariateScaling",
     "Golden",
@@ -25,6 +27,7 @@ __all__ = [
     "Spread",
     "Tolerance",
     "card_text",
+    "copy_shipped_bundle",
     "decision_logit",
     "decode_covariates",
     "decode_preprocessing",

@@ -16,6 +16,8 @@ _USES = {
     IntendedUse.RESEARCH: "Research: under a protocol, with results that reach no patient's care. Not for clinical decisions.",
     IntendedUse.CLINICAL: "Clinical, as stated by who made the bundle, on the evidence below. That statement makes it no medical device.",
 }
+_REDUCTION = 32
+"""Pixels of the input, along a side, to one of the network's last map."""
 _CONTRACT = """## What goes in
 
 - One knee, frontal (AP) radiograph, one greyscale frame; films of both knees are split first. Other views are not what the architecture
@@ -30,7 +32,7 @@ _CONTRACT = """## What goes in
   the threshold, compared in float64; equality counts.
 - A severity logit, meant only for flagged knees.
 - A T-score estimate, only with age, sex and BMI. It is no measurement of bone density.
-- A 16 x 16 map of what raised the screening logit. Coarse; not a localisation.
+- A map of {map_side} x {map_side} cells of what raised the screening logit. Coarse; not a localisation.
 
 ## Limits
 
@@ -45,7 +47,7 @@ def render_card(bundle: ModelBundle, head: str, golden: Golden) -> str:
     parts = (
         head.strip(),
         f"## Intended use\n\n{_USES[bundle.intended_use]}",
-        _CONTRACT,
+        _CONTRACT.format(map_side=bundle.preprocessing.size_px // _REDUCTION),
         _identity(bundle),
         _thresholds(bundle),
         _table("## Preprocessing\n\nEvery choice between stored pixels and the network's input.", asdict(bundle.preprocessing)),

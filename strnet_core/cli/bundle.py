@@ -19,12 +19,21 @@ _DEFAULT_SEED = 20260420
 
 
 @app.command("create-demo")
-def create_demo(folder: Folder, seed: Annotated[int, typer.Option(help="of the random weights")] = _DEFAULT_SEED) -> None:
-    """Write the demonstration bundle: RANDOM WEIGHTS, not for clinical use."""
-    from strnet_core.engines.demonstration import create_demonstration_bundle
+def create_demo(
+    folder: Folder,
+    random: Annotated[bool, typer.Option("--random", help="Random weights instead: no training, no origin.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the random weights.")] = _DEFAULT_SEED,
+) -> None:
+    """Write the demonstration bundle of this release: trained on public radiographs, NOT for clinical use; read its card.md."""
+    from strnet_core.bundle import copy_shipped_bundle
 
-    with remedy_instead_of_traceback(), PROGRESS.status("importing the network") as status:
-        bundle = create_demonstration_bundle(folder, seed, status.update)
+    with remedy_instead_of_traceback(), PROGRESS.status("writing") as status:
+        if random:
+            from strnet_core.engines.demonstration import create_demonstration_bundle
+
+            bundle = create_demonstration_bundle(folder, seed, status.update)
+        else:
+            bundle = copy_shipped_bundle(folder)
     summary = f"{bundle.version}, bundle {bundle.bundle_hash[:12]}, threshold {bundle.screening_threshold}"
     OUT.print(f"{folder}: {summary}", markup=False)
 

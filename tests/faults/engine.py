@@ -71,7 +71,7 @@ def bundle_changes(w: Workplace) -> Iterator[Point]:
         if change is not None:
             change.unlink()
         receiver.launch()
-        yield Point(f"started with {name}: exit code", receiver.wait_exit(100), 1)
+        yield Point(f"started with {name}: exit code", receiver.wait_exit(100), 78)
         yield Point("remedy shown", "model bundle cannot be used" in receiver.said(), True)
     yield from ledger.invariants(w.log.acknowledged)
 

@@ -96,7 +96,7 @@ def _columns(connection: sqlite3.Connection, database: str, table: str) -> list[
 def _refused(receiver: Receiver, database: Path, name: str) -> Iterator[Point]:
     content = database.read_bytes()
     receiver.launch()
-    yield Point(f"{name}: exit code", receiver.wait_exit(100), 1)
+    yield Point(f"{name}: exit code", receiver.wait_exit(100), 78)
     yield Point("remedy shown", "db migrate` or install the release that wrote it" in receiver.said(), True)
     yield Point("database untouched", database.read_bytes() == content, True)
 

@@ -61,10 +61,10 @@ def strnet_says(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 def test_folder_that_cannot_be_made_is_told_in_one_line(strnet_says: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_folder: Path, _seed: int, _say: object) -> None:
+    def refuse(_folder: Path) -> None:
         raise PermissionError(13, "Permission denied", "/var/lib/bundle")
 
-    monkeypatch.setattr("strnet_core.engines.demonstration.create_demonstration_bundle", refuse)
+    monkeypatch.setattr("strnet_core.bundle.copy_shipped_bundle", refuse)
     said = strnet_says("bundle", "create-demo", "/var/lib/bundle")
     assert said.strip().splitlines()[-1] == "strnet: /var/lib/bundle: Permission denied; check the folder, its permissions and its disk"
     assert "Traceback" not in said
