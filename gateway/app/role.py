@@ -20,7 +20,7 @@ EXIT_STUCK: Final = 75
 EXIT_ANEW: Final = 76
 """Drained, to be started anew at once: another bundle is live. No death."""
 EXIT_CONFIGURATION: Final = 78
-"""sysexits EX_CONFIG: the role cannot start as it is configured."""
+"""sysexits EX_CONFIG: it cannot start as it is configured, or on what it finds (bundle, schema, port); only a person can help."""
 
 
 class Role(StrEnum):

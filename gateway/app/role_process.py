@@ -28,7 +28,7 @@ class RoleProcess:
         self.settings = settings
         self.started_at = time.monotonic()
         self.told = Told()
-        self.was_ready = False
+        self.was_ready = self.was_late = False
         self.kill_at: float | None = None
         """When the grace period of its end is over."""
         self._connection, theirs = _CONTEXT.Pipe()
@@ -79,13 +79,13 @@ class RoleProcess:
             self._process.terminate()
         self._limit()
 
-    def kill_when_late(self) -> bool:
-        """True when the grace period is over and it had to be killed."""
+    def kill_when_late(self) -> None:
+        """Where its grace period is over."""
         if self.kill_at is None or time.monotonic() < self.kill_at or self.exit_code is not None:
-            return False
+            return
+        self.was_late = True
         self._process.kill()
         self._process.join()
-        return True
 
     def wait(self, seconds: float) -> None:
         self._process.join(max(0.0, seconds))

@@ -28,7 +28,16 @@ from gateway.config import Settings
 from gateway.domain.alarm import AlarmCode
 from gateway.domain.identifiers import owner_name
 from gateway.domain.readiness import Cause, Hindrance
-from gateway.errors import ConfigurationError, DatabaseDamagedError, GatewayError
+from gateway.errors import (
+    BundleError,
+    BundleRetiredError,
+    ConfigurationError,
+    DatabaseDamagedError,
+    GatewayError,
+    IntendedUseError,
+    PortTakenError,
+    SchemaMismatchError,
+)
 from gateway.events import Event, Level, log_event
 from gateway.ops.logging import configure_logging
 from gateway.store.audit_log import AuditLog
@@ -37,14 +46,12 @@ from gateway.store.job_queue import JobQueue
 
 _FINAL: Final = (EXIT_DISK, EXIT_CONFIGURATION)
 """Exit codes after which starting the role again would not help."""
-_ENDS_AS_ASKED: Final = (0, EXIT_ANEW, *_FINAL)
-"""Of a role that was asked to end; the disk's failure and the configuration's refusal it tells itself."""
+_ENDS_AS_ASKED: Final = (0, EXIT_ANEW, -signal.SIGTERM, *_FINAL)
+"""Of a role that was asked to end. SIGTERM ends one that has not begun; the disk's failure or its refusal it tells itself."""
+_FOR_A_PERSON: Final = (BundleError, BundleRetiredError, DatabaseDamagedError, IntendedUseError, PortTakenError, SchemaMismatchError)
+"""Refusals of the start that starting again cannot cure; a spool that is missing may be a mount that comes late."""
 _ROUND_SECONDS: Final = 0.2
 _DRAIN_LOOK_SECONDS: Final = 5.0
-
-
-def _is_for_a_person(error: GatewayError) -> bool:
-    return not error.retryable or isinstance(error, DatabaseDamagedError)
 
 
 class Supervisor:
@@ -66,20 +73,21 @@ class Supervisor:
     def run(self) -> int:
         """The exit code: 0 after a clean drain, 78 where the start is refused and starting again cannot cure it.
 
-        Raises ConfigurationError, and DatabaseUnavailableError of a database that is there and refuses us.
+        Raises ConfigurationError, SpoolMissingError and its like, and DatabaseUnavailableError of a database that is there and refuses us.
         """
         hang_ups = HangUps()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _signal, _frame: self._stop.set())
         try:
-            if not DatabaseWait(self._loaded, self._stop).until_done(lambda: prepare(self._loaded, actor=owner_name("supervisor"))):
-                return 0
-        except GatewayError as error:
-            if isinstance(error, ConfigurationError) or not _is_for_a_person(error):
-                raise
+            return self._run(hang_ups)
+        except _FOR_A_PERSON as error:
             # no patient is known yet at this point: the whole text, with its remedy, may be shown
             print(f"strnet-gateway: {error}", file=sys.stderr)  # noqa: T201
-            return EXIT_CONFIGURATION
+            return 0 if self._stop.is_set() else EXIT_CONFIGURATION
+
+    def _run(self, hang_ups: HangUps) -> int:
+        if not DatabaseWait(self._loaded, self._stop).until_done(lambda: prepare(self._loaded, actor=owner_name("supervisor"))):
+            return 0
         hang_ups.listen()
         with self._port():
             return self._supervise(hang_ups)
@@ -143,8 +151,7 @@ class Supervisor:
         for slot in self._slots:
             for process in tuple(slot.processes):
                 process.hear()
-                if process.kill_when_late():
-                    log_event(Event.ROLE_DIED, level="error", role=slot.role.value, reason="grace period over")
+                process.kill_when_late()
                 if process.exit_code is not None:
                     self._ended(slot, process, process.exit_code)
             if slot.process is not None and slot.process.was_ready:
@@ -157,7 +164,8 @@ class Supervisor:
             self._keep_final(code)
             if code in _FINAL:
                 self._stop.set()
-            self._tell_death(slot, process)
+            if self._tell_death(slot, process) and self._stop.is_set():
+                self._exit_code = self._exit_code or 1
             return
         if code == EXIT_ANEW:
             slot.forgive()
@@ -249,8 +257,7 @@ class Supervisor:
         deadline = time.monotonic() + self._loaded.serve.grace_seconds
         for slot, process in running:
             self._wait_for(process, deadline)
-            if process.kill_when_late():
-                log_event(Event.ROLE_DIED, level="error", role=slot.role.value, reason="grace period over")
+            process.kill_when_late()
             self._keep_final(process.exit_code)
             if self._tell_death(slot, process):
                 self._exit_code = self._exit_code or 1
@@ -261,7 +268,9 @@ class Supervisor:
         """True when one that was asked to end died instead of draining."""
         died = process.exit_code not in _ENDS_AS_ASKED
         if died:
-            self._record(self._audit, Event.ROLE_DIED, level="error", role=slot.role.value, exit_code=process.exit_code, pid=process.pid)
+            reason = "grace period over" if process.was_late else None
+            identifiers = {"role": slot.role.value, "exit_code": process.exit_code, "pid": process.pid, "reason": reason}
+            self._record(self._audit, Event.ROLE_DIED, level="error", **identifiers)
         return died
 
     def _wait_for(self, process: RoleProcess, deadline: float) -> None:

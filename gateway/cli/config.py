@@ -54,7 +54,7 @@ def _notes(settings: Settings) -> Iterator[str]:
     from gateway.receive.tls import seconds_left
 
     if not settings.model.bundle.exists():
-        made = "serve will make a demonstration bundle" if settings.serve.development else "serve will refuse to start"
+        made = "serve will write the demonstration bundle there" if settings.serve.development else "serve will refuse to start"
         yield f"there is no bundle at {settings.model.bundle}: {made}"
     left = seconds_left(settings.tls, datetime.now(UTC))
     if left is not None and left < _SOON_DAYS * _DAY_SECONDS:

@@ -1,4 +1,4 @@
-"""Entry point. Exit codes: 0 good, 1 the thing asked about is bad, 2 wrong use."""
+"""Entry point. Exit codes: 0 good, 1 the thing asked about is bad, 2 wrong use; of `serve` also 74 and 78 (docs/operations.md)."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _prepare(folder: Path) -> None:
         if not (folder / _MARKER).exists():
             raise UnsafeFolderError(str(folder))
         for entry in folder.iterdir():
-            if entry.name in (_MARKER, "bundle"):
+            if entry.name == _MARKER:
                 continue
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     folder.mkdir(parents=True, exist_ok=True)

@@ -109,7 +109,8 @@ def plan_of(report: StudyReport, sources: Mapping[str, SourceInstance], settings
 
 
 def _has_evidence(report: StudyReport) -> bool:
-    return bool(report.model.evidence.strip())
+    """A demonstration's evidence may be that there is nothing to be seen."""
+    return report.model.intended_use != "demonstration" and bool(report.model.evidence.strip())
 
 
 def _named(report: StudyReport, wording: Wording) -> tuple[ReportedKnee, ...]:

@@ -22,16 +22,18 @@ _DEFAULT_SEED = 20260420
 def create_demo(
     folder: Folder,
     random: Annotated[bool, typer.Option("--random", help="Random weights instead: no training, no origin.")] = False,
-    seed: Annotated[int, typer.Option(help="Of the random weights.")] = _DEFAULT_SEED,
+    seed: Annotated[int | None, typer.Option(help="Of the random weights; only with --random.")] = None,
 ) -> None:
     """Write the demonstration bundle of this release: trained on public radiographs, NOT for clinical use; read its card.md."""
+    if seed is not None and not random:
+        raise typer.BadParameter("only with --random", param_hint="--seed")
     from strnet_core.bundle import copy_shipped_bundle
 
     with remedy_instead_of_traceback(), PROGRESS.status("writing") as status:
         if random:
             from strnet_core.engines.demonstration import create_demonstration_bundle
 
-            bundle = create_demonstration_bundle(folder, seed, status.update)
+            bundle = create_demonstration_bundle(folder, _DEFAULT_SEED if seed is None else seed, status.update)
         else:
             bundle = copy_shipped_bundle(folder)
     summary = f"{bundle.version}, bundle {bundle.bundle_hash[:12]}, threshold {bundle.screening_threshold}"

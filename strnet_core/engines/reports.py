@@ -38,8 +38,8 @@ LIMITS: Mapping[Arithmetic, Limits] = {
 }
 """0.5 points of score are a logit of 0.02 where the score is steepest, which is where thresholds lie; 0.025 are 1e-3.
 
-float32: OpenVINO stays within 3e-4 of a logit and 2e-4 of a map's maximum on 265 knees of the demonstration bundle. bfloat16: what
-may be shown, not what is reached. The demonstration's random weights, whose heads are stretched to spread, miss it by far (with
+float32: OpenVINO stays within 3e-4 of a logit and 2e-4 of a map's maximum on 265 knees of the bundle with random weights. bfloat16: what
+may be shown, not what is reached. Random weights (`create-demo --random`), whose heads are stretched to spread, miss it by far (with
 every activation rounded: 1.1 of a logit, 0.85 of a map over 25 knees), so there bfloat16 is refused; trained weights decide anew.
 """
 

@@ -281,6 +281,14 @@ def test_severity_and_t_score_need_the_sites_wish_and_a_bundle_with_evidence(
     assert not any(word in texts for word in ("T-score", "severity", "T值", "严重"))
 
 
+def test_demonstration_shows_neither_severity_nor_t_score_whatever_its_evidence_says(flagged: Case) -> None:
+    one = with_evidence(flagged, "Not better than chance.", shown=True)
+    one = replace(one, report=replace(one.report, model=replace(one.report.model, intended_use="demonstration")))
+    tree = read(build(one)["sr"])
+    assert not [code for code in ("SEV-R", "SEV-L", "TS-EST-R", "TS-EST-L") if find(tree, code)]
+    assert "Not better than chance." in find(tree, "DISCL")[0].TextValue
+
+
 @pytest.mark.parametrize(("language", "words"), [("en", ("T-score", "severity")), ("zh", ("T值", "严重"))])
 def test_severity_and_t_score_are_shown_with_both(flagged: Case, language: str, words: tuple[str, str]) -> None:
     one = next(in_language([with_evidence(flagged, "Seen on 100 knees.", shown=True)], language))
