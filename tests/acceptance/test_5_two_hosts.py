@@ -110,4 +110,4 @@ def test_host_with_another_folder_as_its_spool_is_refused(tmp_path: Path, demons
     schema.ensure(database)
     bind(Spool(tmp_path / "first"), database)
     database.close()
-    assert "Mount the shared spool" in refused(config)
+    assert "Mount the shared spool" in refused(config, 1)
