@@ -146,6 +146,8 @@ class RawScp:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            # what it says has arrived when the call returns: Nagle's algorithm would hold a PDU that follows another one
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             self._open.append(connection)
             threading.Thread(target=self._visit, args=(connection,), daemon=True).start()
